@@ -1,0 +1,1 @@
+//! Threads, sockets, the clock and the callback thread.

@@ -1,0 +1,1 @@
+//! The C interface: pointers to values and back.

@@ -1,0 +1,1 @@
+//! A peer connection as a value.

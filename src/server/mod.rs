@@ -1,0 +1,1 @@
+//! The mini SFU: the embedded hub and `otc serve`.

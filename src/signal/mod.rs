@@ -1,0 +1,10 @@
+//! LiveKit's signalling: messages, addresses and tokens as values.
+//!
+//! Bytes in, values out, and back. No socket, no clock, no state: what the messages mean for a session is
+//! decided in `session`, what they mean for a room in `server`.
+//! Read `frame.rs` first: one WebSocket message is one [`frame`].
+
+pub mod frame;
+pub mod join;
+
+pub use livekit_protocol as proto;
