@@ -50,11 +50,13 @@ impl Core {
                 }
                 JoinStep::Asking | JoinStep::Wiring(_) => self.goodbye(),
             },
-            State::Connected(mut live) if polite && live.wires.is_sending() => {
-                live.wires.drop_subscriber();
-                State::Farewell(Farewell { until, live: Some(live) })
-            }
-            State::Connected(_) => self.goodbye(),
+            State::Connected(mut live) => match polite && live.wires.is_sending() {
+                true => {
+                    live.wires.drop_subscriber();
+                    State::Farewell(Farewell { until, live: Some(live) })
+                }
+                false => self.goodbye(),
+            },
             State::Reconnecting(reconnecting) if reconnecting.is_link_open() => self.goodbye(),
             State::Reconnecting(_) => {
                 self.push(Output::Cut);

@@ -8,6 +8,7 @@ use super::roster::Roster;
 use super::wires::Wires;
 use super::{Capabilities, Connection, Event};
 use crate::signal::frame::FromClient;
+use crate::signal::token::Token;
 use crate::signal::proto::{JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, signal_request};
 
 /// How often the link is tried where the server does not say so. LiveKit's own figures.
@@ -44,7 +45,7 @@ impl Live {
         };
         let ping_interval = seconds(join.ping_interval, PING_INTERVAL);
         let ping_timeout = seconds(join.ping_timeout, PING_TIMEOUT).max(ping_interval);
-        let may_moderate = crate::signal::token::may_moderate(&config.token);
+        let may_moderate = Token::parse(&config.token).is_ok_and(|token| token.claims().grants.room_admin);
         let mut roster = Roster::new(config.session_id.clone(), config.connection_events_suppressed);
         let own = Arc::new(roster.connection(&participant));
         roster.fill(now, &join.other_participants);

@@ -10,6 +10,7 @@ pub mod core;
 pub mod event;
 pub mod fault;
 mod join;
+pub mod lawful;
 mod leave;
 mod live;
 mod messages;
@@ -18,6 +19,9 @@ mod roster;
 mod signals;
 mod streams;
 mod wires;
+
+#[cfg(test)]
+mod tests;
 
 pub use core::{Config, Core, Input, Output, Signal, Target};
 pub use event::{Capabilities, Connection, Ending, Event, Stream, StreamChange, VideoType};

@@ -73,9 +73,9 @@ impl Core {
     pub(super) fn packet(&mut self, packet: &DataPacket) {
         let Some(incoming) = signals::read(packet) else { return };
         let Some(live) = self.live() else { return };
-        let from = match incoming.sender {
-            None => None,
-            Some((sid, identity)) => match live.roster.sender(&sid, &identity) {
+        let from = match (incoming.sender_sid.as_deref(), incoming.sender_identity.as_deref()) {
+            (None, None) => None,
+            (sid, identity) => match live.roster.sender(sid.unwrap_or_default(), identity.unwrap_or_default()) {
                 Some(connection) => Some(connection.clone()),
                 // Its connection was not announced, or was dropped already: there is nobody to name.
                 None => return,

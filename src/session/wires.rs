@@ -12,7 +12,7 @@ use prost::Message as _;
 use super::core::{Core, Output, State};
 use super::event::Ending;
 use super::{Fault, Reason};
-use crate::rtc::{self, Channel, Datagram, Peer, candidate};
+use crate::rtc::{self, Channel, Datagram, Peer};
 use crate::signal::proto::{
     DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest, signal_request::Message,
 };
@@ -141,7 +141,7 @@ impl Wires {
         let Self::Peers(peers) = self else { return };
         let Some(side) = &mut peers.publisher else { return };
         if let Err(error) = side.peer.accept_answer(now, &answer.sdp) {
-            log::warn!("the server's answer could not be used: {error}");
+            log::warn!("the server's answer could not be used: {error:?}");
             peers.outputs.push_back(WiresOutput::Failed("the server's answer could not be used"));
         }
         peers.drive(now);
@@ -149,7 +149,7 @@ impl Wires {
 
     pub fn trickled(&mut self, now: Instant, trickle: &TrickleRequest) {
         let Self::Peers(peers) = self else { return };
-        let Some(line) = candidate::candidate_line(&trickle.candidate_init) else { return };
+        let Some(line) = rtc::candidate_line(&trickle.candidate_init) else { return };
         let side = match trickle.target() {
             SignalTarget::Publisher => &mut peers.publisher,
             SignalTarget::Subscriber => &mut peers.subscriber,
@@ -157,7 +157,7 @@ impl Wires {
         match side {
             Some(side) => {
                 if let Err(error) = side.peer.add_remote_candidate(now, &line) {
-                    log::debug!("a candidate of the server was skipped: {error}");
+                    log::debug!("a candidate of the server was skipped: {error:?}");
                 }
             }
             // LiveKit sends a handful; a server that sends more before its offer is not listened to.
@@ -169,8 +169,8 @@ impl Wires {
 
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
         let Self::Peers(peers) = self else { return };
-        let mut sides = [&mut peers.subscriber, &mut peers.publisher].into_iter().flatten();
-        if let Some(side) = sides.find(|side| side.peer.accepts(&datagram)) {
+        let sides = [&mut peers.subscriber, &mut peers.publisher].into_iter().flatten();
+        if let Some(side) = sides.into_iter().find(|side| side.peer.accepts(&datagram)) {
             side.peer.handle_datagram(now, datagram);
         }
         peers.drive(now);
@@ -230,7 +230,7 @@ impl Wires {
                     peers.outputs.push_back(WiresOutput::Request(Message::Offer(offer)));
                 }
                 Err(error) => {
-                    log::debug!("a peer connection is made anew: {error}");
+                    log::debug!("a peer connection is made anew: {error:?}");
                     peers.publisher = None;
                     peers.wants_publisher = true;
                 }
@@ -257,7 +257,7 @@ impl Peers {
                 self.outputs.push_back(WiresOutput::Request(Message::Answer(answer)));
             }
             Err(error) => {
-                log::warn!("the server's offer could not be used: {error}");
+                log::warn!("the server's offer could not be used: {error:?}");
                 self.outputs.push_back(WiresOutput::Failed("the server's offer could not be used"));
             }
         }
@@ -270,7 +270,7 @@ impl Peers {
                 SignalTarget::Publisher => &mut self.publisher,
                 SignalTarget::Subscriber => &mut self.subscriber,
             };
-            let line = candidate::candidate_line(&trickle.candidate_init);
+            let line = rtc::candidate_line(&trickle.candidate_init);
             match (side, line) {
                 (Some(side), Some(line)) => {
                     let _ = side.peer.add_remote_candidate(now, &line);
@@ -290,7 +290,7 @@ impl Peers {
                 self.publisher = Some(Side { peer, is_open: false, description });
             }
             Err(error) => {
-                log::warn!("no peer connection could be offered: {error}");
+                log::warn!("no peer connection could be offered: {error:?}");
                 self.outputs.push_back(WiresOutput::Failed("no peer connection could be offered"));
             }
         }
