@@ -90,6 +90,11 @@ impl Channels {
         Channel::ALL.into_iter().find(|channel| self.id(*channel) == Some(id))
     }
 
+    #[cfg(test)]
+    pub fn strangers(&self) -> usize {
+        self.strangers.len()
+    }
+
     fn slot(&mut self, channel: Channel) -> &mut Option<ChannelId> {
         match channel {
             Channel::Reliable => &mut self.reliable,

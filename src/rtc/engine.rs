@@ -31,6 +31,7 @@ fn identity() -> &'static (Arc<CryptoProvider>, DtlsCert) {
 }
 
 /// What a drain finds, in order.
+#[expect(clippy::large_enum_variant, reason = "each lives for one call")]
 pub(super) enum Found {
     Transmit(Datagram),
     Event(Event),

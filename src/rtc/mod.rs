@@ -17,6 +17,8 @@ mod link;
 mod peer;
 
 #[cfg(test)]
+mod description_tests;
+#[cfg(test)]
 mod peer_tests;
 #[cfg(test)]
 mod simulation;
@@ -79,4 +81,6 @@ pub enum SendError {
     Full,
     /// The message is larger than the other side, or our buffer, can ever take.
     TooLarge,
+    /// str0m loses messages without content, and LiveKit has none.
+    Empty,
 }

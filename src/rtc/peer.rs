@@ -92,6 +92,9 @@ impl Peer {
 
     /// An offer with both data channels. Called again before the answer came, it is the same offer.
     pub fn offer(&mut self, now: Instant) -> Result<String, RtcError> {
+        if self.state.link == Link::Over {
+            return Err(RtcError::Over);
+        }
         if let Some(pending) = &self.pending {
             return Ok(pending.offer.clone());
         }
@@ -259,6 +262,9 @@ impl Peer {
 
     /// Sends a message on a channel. Success means that it was taken, not that it arrived.
     pub fn send(&mut self, now: Instant, channel: Channel, bytes: &[u8]) -> Result<(), SendError> {
+        if bytes.is_empty() {
+            return Err(SendError::Empty);
+        }
         if bytes.len() > limit(channel) {
             return Err(SendError::TooLarge);
         }
@@ -436,4 +442,82 @@ fn take_candidates(sdp: &str) -> Result<(String, Vec<Candidate>), RtcError> {
         }
     }
     Ok((rest, candidates))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use str0m::channel::ChannelConfig;
+
+    use super::*;
+    use crate::rtc::simulation::{ALICE, BOB, Network};
+
+    fn open_channel(network: &mut Network, label: &str) {
+        let config = ChannelConfig { label: label.into(), ..Default::default() };
+        network.peers[ALICE].drive(|rtc| rtc.direct_api().create_data_channel(config));
+        let now = network.now;
+        network.peers[ALICE].advance(now);
+        network.pass(Duration::from_millis(500));
+    }
+
+    #[test]
+    fn channels_with_other_labels_are_harmless_and_bounded() {
+        let mut network = Network::connected(30);
+        let said = network.said[BOB].len();
+        for number in 0..40 {
+            open_channel(&mut network, &format!("_data_track{number}"));
+        }
+        network.pass(Duration::from_secs(5));
+        assert_eq!(network.peers[BOB].state.channels.strangers(), 8);
+        assert_eq!(network.said[BOB].len(), said, "{:?}", network.said[BOB]);
+        for peer in [ALICE, BOB] {
+            assert_eq!(network.peers[peer].send(network.now, Channel::Reliable, b"still here"), Ok(()));
+        }
+        network.run(Duration::from_secs(5), |network| {
+            [ALICE, BOB].iter().all(|peer| network.messages(*peer, Channel::Reliable).len() == 1)
+        });
+    }
+
+    #[test]
+    fn messages_on_a_channel_with_another_label_are_not_mistaken_for_ours() {
+        let mut network = Network::connected(31);
+        open_channel(&mut network, "_data_track");
+        let peer = &mut network.peers[ALICE];
+        // The third channel that this side opened: both of ours came first.
+        let stranger = peer.drive(|rtc| {
+            let config = ChannelConfig { label: "x".into(), ..Default::default() };
+            rtc.direct_api().create_data_channel(config)
+        });
+        peer.advance(network.now);
+        network.pass(Duration::from_secs(1));
+        let written = network.peers[ALICE].drive(|rtc| rtc.channel(stranger?)?.write(true, b"?").ok());
+        assert_eq!(written, Some(Some(true)));
+        network.pass(Duration::from_secs(1));
+        for channel in Channel::ALL {
+            assert_eq!(network.messages(BOB, channel).len(), 0);
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_ends_that_peer_alone() {
+        let mut network = Network::connected(32);
+        let outcome: Option<()> = network.peers[ALICE].drive(|_| panic!("on purpose"));
+        assert_eq!(outcome, None);
+        let peer = &mut network.peers[ALICE];
+        assert_eq!(peer.poll(), Some(Output::Failed("a defect in the WebRTC engine".into())));
+        assert_eq!(peer.poll(), None);
+        assert_eq!(peer.poll_timeout(), None);
+        peer.handle_timeout(network.now);
+        peer.close(network.now);
+        assert_eq!(peer.offer(network.now), Err(RtcError::Over));
+        assert_eq!(peer.poll(), None);
+        assert!(network.peers[BOB].is_connected());
+    }
+
+    #[test]
+    fn a_peer_may_move_to_another_thread() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Peer>();
+    }
 }

@@ -24,6 +24,8 @@ pub(super) struct Network {
     pub loss_percent: u64,
     /// A peer whose datagrams go nowhere and to whom none come.
     pub cut: [bool; 2],
+    /// How often something was due: an arrival or a deadline.
+    pub steps: usize,
     start: Instant,
     random: u64,
     sent: u64,
@@ -46,6 +48,7 @@ impl Network {
             said: [Vec::new(), Vec::new()],
             loss_percent: 0,
             cut: [false; 2],
+            steps: 0,
             start: now,
             random: seed,
             sent: 0,
@@ -119,6 +122,7 @@ impl Network {
         let Some(next) = deadlines.chain([arrival]).flatten().min().filter(|next| *next <= end) else {
             return false;
         };
+        self.steps += 1;
         // A deadline in the past is one that is due now.
         self.now = self.now.max(next);
         while let Some(entry) = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now) {
