@@ -17,7 +17,8 @@ const FLAGS: [Flag; 9] = [
     Flag::value(
         "--secret",
         "SECRET",
-        "secret of the key; better in the environment as OTC_API_SECRET,\nwhere other users of the machine do not see it",
+        "secret of the key; better in the environment as OTC_API_SECRET,\n\
+         where other users of the machine do not see it",
     ),
     Flag::value("--session", "ID", "session id (LiveKit: the room); of a URL its last part"),
     Flag::value("--role", "ROLE", "subscriber, publisher (default), publisheronly or moderator"),
@@ -25,12 +26,15 @@ const FLAGS: [Flag; 9] = [
     Flag::value(
         "--expires",
         "TIME",
-        "seconds, or a number with s, m, h or d; default 24h,\nat most 30d except for LiveKit",
+        "seconds, or a number with s, m, h or d; default 24h,\n\
+         at most 30d except for LiveKit",
     ),
     Flag::value(
         "--kind",
         "KIND",
-        "classic (default): T1==…, as OpenTok servers make it\nplatform: the JSON web token of newer OpenTok servers\nlivekit: for any LiveKit server",
+        "classic (default): T1==…, as OpenTok servers make it\n\
+         platform: the JSON web token of newer OpenTok servers\n\
+         livekit: for any LiveKit server",
     ),
     Flag::value("--identity", "TEXT", "LiveKit only: unique name in the room; default: a random one"),
     Flag::value("--name", "TEXT", "LiveKit only: name to show"),
