@@ -84,6 +84,11 @@ impl Session {
         Err(Error::Internal)
     }
 
+    /// As [`Self::connect`], to the server at this URL instead of the configured one.
+    pub fn connect_to(&self, _url: String, _token: String) -> Result<(), Error> {
+        Err(Error::Internal)
+    }
+
     pub fn disconnect(&self) -> Result<(), Error> {
         Err(Error::NotConnected)
     }
