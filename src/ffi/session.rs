@@ -20,17 +20,12 @@ use super::connection::{CONNECTIONS, ConnectionObject, KeptConnection, otc_conne
 use super::handle::{Kind, Owner, Table};
 use super::layout::Layout;
 use super::refusal::Refusal;
-use super::session_callbacks::{ProgramCallbacks, otc_session_callbacks};
+use super::session_callbacks::{ProgramCallbacks, otc_session, otc_session_callbacks};
 use super::session_settings::{SETTINGS, otc_session_settings};
 use super::{guard, text};
 use crate::api::Error;
 use crate::api::session::{Session, Settings};
 use crate::session::{Capabilities, Connection};
-
-/// A session. Opaque: a handle, never an address.
-pub struct otc_session {
-    _private: (),
-}
 
 /// What the role of the token allows this client. All `OTC_FALSE` before `on_connected`.
 #[repr(C)]

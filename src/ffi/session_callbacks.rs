@@ -21,11 +21,15 @@ use super::base::{OTC_FALSE, OTC_TRUE, otc_bool, otc_on_mute_forced_info};
 use super::connection::{CONNECTIONS, ConnectionObject, KeptConnection, otc_connection};
 use super::error::{self, otc_session_error_code};
 use super::layout::Layout;
-use super::session::otc_session;
 use super::stream::{STREAMS, StreamObject, otc_stream, otc_stream_video_type, pixels};
 use super::text;
 use crate::api::session::{Notice, Observer};
 use crate::session::{Stream, StreamChange};
+
+/// A session. Opaque: a handle, never an address.
+pub struct otc_session {
+    _private: (),
+}
 
 /// The functions of a program for one session. Copied by `otc_session_new`, so it may lie on the stack.
 #[repr(C)]

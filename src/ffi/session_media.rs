@@ -6,7 +6,8 @@
 use super::base::otc_status;
 use super::guard;
 use super::refusal::Refusal;
-use super::session::{SESSIONS, SessionObject, otc_session};
+use super::session::{SESSIONS, SessionObject};
+use super::session_callbacks::otc_session;
 use crate::api::Error;
 
 /// What sends a stream. Opaque: a handle, never an address.

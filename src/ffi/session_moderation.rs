@@ -7,7 +7,8 @@ use std::ffi::{c_char, c_int};
 use super::base::otc_status;
 use super::connection::{CONNECTIONS, otc_connection};
 use super::refusal::Refusal;
-use super::session::{SESSIONS, otc_session};
+use super::session::SESSIONS;
+use super::session_callbacks::otc_session;
 use super::{guard, text};
 
 /// Mutes all publishers, and those that publish later, until `otc_session_disable_force_mute`. Every client is told by

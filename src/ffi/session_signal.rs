@@ -12,7 +12,8 @@ use std::ffi::c_char;
 use super::base::{OTC_FALSE, otc_bool, otc_status};
 use super::connection::{CONNECTIONS, otc_connection};
 use super::refusal::Refusal;
-use super::session::{SESSIONS, otc_session};
+use super::session::SESSIONS;
+use super::session_callbacks::otc_session;
 use super::{guard, text};
 use crate::api::session::Target;
 
