@@ -29,9 +29,13 @@ pub use candidate::{candidate_json, candidate_line};
 pub use channel::Channel;
 pub use peer::Peer;
 
-/// The largest session description that is looked at. A media section takes about 2 kB, so this is a session of
-/// several hundred tracks; the parser never sees more.
-pub const DESCRIPTION_SIZE_MAX: usize = 1 << 20;
+/// The largest session description that is looked at. A media section takes about 1 kB, so this is a session of
+/// several hundred tracks.
+pub const DESCRIPTION_SIZE_MAX: usize = 512 << 10;
+
+/// The most lines that a description may have. str0m takes up to half a millisecond for a line in a debug build; this
+/// bounds what a client can make a server spend on one message. A video section has about fifty lines.
+pub const DESCRIPTION_LINES_MAX: usize = 16_384;
 
 /// One UDP datagram, in or out. Either way `local` is the address of our own socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub enum Output {
 pub enum RtcError {
     /// It cannot be understood, or contradicts what was agreed before. The sentence is for a log.
     Malformed(String),
-    /// It is longer than [`DESCRIPTION_SIZE_MAX`].
+    /// It is longer than [`DESCRIPTION_SIZE_MAX`] or [`DESCRIPTION_LINES_MAX`] allow.
     TooLarge,
     /// An answer to an offer that was not made, or that an incoming offer has replaced.
     NotOffered,

@@ -13,7 +13,7 @@ use super::candidate;
 use super::channel::{Channel, Channels, Opening};
 use super::engine::{self, Engine, Found, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
-use super::{DESCRIPTION_SIZE_MAX, Datagram, Output, RtcError, SendError};
+use super::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX, Datagram, Output, RtcError, SendError};
 
 /// How much of the send buffer lossy messages may fill, so that a backlog of them never holds up a reliable one.
 const LOSSY_BUFFER_SIZE: usize = SEND_BUFFER_SIZE / 4;
@@ -429,7 +429,8 @@ fn malformed(error: impl std::fmt::Display) -> RtcError {
 /// str0m skips a candidate whose extensions come in another order than it expects (browsers write `ufrag` before
 /// `network-id`), so they all go the way of the trickled ones.
 fn take_candidates(sdp: &str) -> Result<(String, Vec<Candidate>), RtcError> {
-    if sdp.len() > DESCRIPTION_SIZE_MAX {
+    let lines = sdp.bytes().filter(|byte| *byte == b'\n').count();
+    if sdp.len() > DESCRIPTION_SIZE_MAX || lines > DESCRIPTION_LINES_MAX {
         return Err(RtcError::TooLarge);
     }
     let mut rest = String::with_capacity(sdp.len());
