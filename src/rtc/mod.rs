@@ -12,9 +12,11 @@
 
 mod candidate;
 mod channel;
+mod description;
 mod engine;
 mod link;
 mod peer;
+mod state;
 
 #[cfg(test)]
 mod description_tests;
@@ -27,15 +29,8 @@ use std::net::SocketAddr;
 
 pub use candidate::{candidate_json, candidate_line};
 pub use channel::Channel;
+pub use description::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX};
 pub use peer::Peer;
-
-/// The largest session description that is looked at. A media section takes about 1 kB, so this is a session of
-/// several hundred tracks.
-pub const DESCRIPTION_SIZE_MAX: usize = 512 << 10;
-
-/// The most lines that a description may have. str0m takes up to half a millisecond for a line in a debug build; this
-/// bounds what a client can make a server spend on one message. A video section has about fifty lines.
-pub const DESCRIPTION_LINES_MAX: usize = 16_384;
 
 /// One UDP datagram, in or out. Either way `local` is the address of our own socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
