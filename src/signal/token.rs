@@ -8,17 +8,20 @@
 //! No clock and no I/O: the time and the secrets are handed in. Nothing here shows a token or a secret, neither in an
 //! error nor in `Debug`.
 
+mod claims;
 mod classic;
 mod error;
 mod jwt;
+mod order;
 mod secrets;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+pub use claims::{Claims, Grants, Kind, Role};
 pub use classic::classic;
 pub use error::TokenError;
-pub use jwt::{Access, livekit, platform};
+pub use jwt::{livekit, platform};
+pub use order::{Access, Order};
 pub use secrets::Secrets;
 
 /// The largest token that is read. A classic one with a thousand characters of four bytes in its connection data has
@@ -41,66 +44,6 @@ pub const LIFETIME_DEFAULT_S: i64 = 24 * 3600;
 /// By how much the clocks of two machines may differ. The same minute that LiveKit's servers allow.
 pub const CLOCK_LEEWAY_S: i64 = 60;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    Classic,
-    Platform,
-    LiveKit,
-}
-
-/// OpenTok's roles. LiveKit tokens carry [`Grants`] instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Role {
-    Subscriber,
-    #[default]
-    Publisher,
-    /// Publishes, but neither subscribes nor signals.
-    PublisherOnly,
-    Moderator,
-}
-
-/// What the holder may do in the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grants {
-    pub can_publish: bool,
-    pub can_subscribe: bool,
-    /// Whether signals may be sent.
-    pub can_publish_data: bool,
-    /// May mute and remove others.
-    pub room_admin: bool,
-    /// Not announced to others.
-    pub hidden: bool,
-}
-
-/// What a token says, whatever its kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claims {
-    pub kind: Kind,
-    /// The API key, or the application id of the newer platform.
-    pub api_key: String,
-    /// The session, or LiveKit's room. Empty in a LiveKit token that is good for every room.
-    pub session_id: String,
-    /// LiveKit only, else empty.
-    pub identity: String,
-    /// LiveKit only, else empty.
-    pub name: String,
-    /// Connection data, or LiveKit's metadata.
-    pub data: String,
-    /// LiveKit only, else empty.
-    pub attributes: BTreeMap<String, String>,
-    pub grants: Grants,
-    /// Always true but for LiveKit tokens that only open the server's own interface.
-    pub can_join: bool,
-    /// LiveKit only: may make and delete rooms.
-    pub can_create_rooms: bool,
-    /// LiveKit only.
-    pub can_list_rooms: bool,
-    /// Seconds since 1970, as all times here. `None` where the token does not say.
-    pub created_s: Option<i64>,
-    pub not_before_s: Option<i64>,
-    pub expires_s: i64,
-}
-
 /// What a token has to fit.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation<'a> {
@@ -119,20 +62,6 @@ pub enum Signature {
     /// Where the secret is known. Without one a well-formed token is taken at its word: on the hub the peer is the
     /// same user.
     IfSecretKnown,
-}
-
-/// What is wanted of a new OpenTok token, for [`classic`] and [`platform`]. Not `Debug`: it holds the secret.
-#[derive(Clone, Copy)]
-pub struct Order<'a> {
-    pub api_key: &'a str,
-    pub secret: &'a str,
-    pub session_id: &'a str,
-    pub role: Role,
-    pub connection_data: &'a str,
-    pub created_s: i64,
-    pub expires_s: i64,
-    /// Makes two tokens of one second differ.
-    pub nonce: u64,
 }
 
 /// A token that was read. It is no proof of anything until [`Token::check`] has accepted it.
@@ -155,39 +84,6 @@ enum Proof {
     },
     /// Made with a private key; no secret can check it.
     Rsa,
-}
-
-impl Role {
-    pub const ALL: [Self; 4] = [Self::Subscriber, Self::Publisher, Self::PublisherOnly, Self::Moderator];
-
-    /// The word that tokens use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Subscriber => "subscriber",
-            Self::Publisher => "publisher",
-            Self::PublisherOnly => "publisheronly",
-            Self::Moderator => "moderator",
-        }
-    }
-
-    /// An absent role reads as an empty word and is a publisher.
-    pub fn from_word(word: &str) -> Result<Self, TokenError> {
-        if word.is_empty() {
-            return Ok(Self::default());
-        }
-        Self::ALL.into_iter().find(|role| role.word() == word).ok_or(TokenError::UnknownRole)
-    }
-
-    pub fn grants(self) -> Grants {
-        let moderator = self == Self::Moderator;
-        Grants {
-            can_publish: self != Self::Subscriber,
-            can_subscribe: self != Self::PublisherOnly,
-            can_publish_data: moderator || self == Self::Publisher,
-            room_admin: moderator,
-            hidden: false,
-        }
-    }
 }
 
 impl Token {
@@ -258,22 +154,6 @@ impl Token {
     }
 }
 
-impl Claims {
-    fn check_times(&self, now_s: i64) -> Result<(), TokenError> {
-        let latest_start = now_s.saturating_add(CLOCK_LEEWAY_S);
-        if self.not_before_s.max(self.created_s).is_some_and(|start| start > latest_start) {
-            return Err(TokenError::NotYetValid);
-        }
-        if let (Some(created), true) = (self.created_s, self.kind != Kind::LiveKit) {
-            check_lifetime(created, self.expires_s)?;
-        }
-        if now_s >= self.expires_s.saturating_add(CLOCK_LEEWAY_S) {
-            return Err(TokenError::Expired);
-        }
-        Ok(())
-    }
-}
-
 impl Proof {
     fn verify(&self, secret: &str) -> Result<(), TokenError> {
         use aws_lc_rs::hmac;
@@ -302,33 +182,6 @@ impl fmt::Debug for Token {
             .field("api_key", &self.claims.api_key)
             .finish_non_exhaustive()
     }
-}
-
-impl Order<'_> {
-    fn check(&self) -> Result<(), TokenError> {
-        check_new(self.api_key, self.secret, self.connection_data, self.created_s, self.expires_s)?;
-        if self.session_id.is_empty() {
-            return Err(TokenError::NoSession);
-        }
-        if too_long(self.session_id, SESSION_ID_LENGTH_MAX) {
-            return Err(TokenError::SessionIdTooLong);
-        }
-        check_lifetime(self.created_s, self.expires_s)
-    }
-}
-
-/// What a new token of every kind has to have.
-fn check_new(key: &str, secret: &str, data: &str, created_s: i64, expires_s: i64) -> Result<(), TokenError> {
-    if key.is_empty() {
-        return Err(TokenError::NoKey);
-    }
-    if secret.is_empty() {
-        return Err(TokenError::NoSecret);
-    }
-    if expires_s <= created_s {
-        return Err(TokenError::Expired);
-    }
-    check_data(data)
 }
 
 fn check_data(data: &str) -> Result<(), TokenError> {

@@ -40,11 +40,13 @@ impl TokenError {
             Self::Empty => "The token is empty.",
             Self::TooLarge => "The token is too large to be one.",
             Self::UnknownKind => {
-                "The token is of no known kind: a classic one begins with T1==, a JSON web token has three parts separated by dots."
+                "The token is of no known kind: a classic one begins with T1==, a JSON web token has three parts \
+                 with dots between them."
             }
             Self::Malformed(_) => "The token is damaged.",
             Self::UnsupportedAlgorithm => {
-                "The token is signed with an algorithm that is not supported; use HS256, or RS256 with an application id."
+                "The token is signed with an algorithm that is not supported; use HS256, or RS256 with an \
+                 application id."
             }
             Self::UnknownRole => {
                 "The token's role is unknown; use subscriber, publisher, publisheronly or moderator."
@@ -60,7 +62,8 @@ impl TokenError {
                 "The token is made to live for more than 30 days; make one that expires earlier."
             }
             Self::NotYetValid => {
-                "The token becomes valid in the future; compare the clocks of this machine and of the one that made it."
+                "The token becomes valid in the future; compare the clocks of this machine and of the one that \
+                 made it."
             }
             Self::Expired => "The token has expired; make a new one.",
             Self::WrongKey => "The token is for another API key than the session's.",
@@ -69,10 +72,12 @@ impl TokenError {
                 "The secret of the token's API key is not known here; add the key to the server."
             }
             Self::BadSignature => {
-                "The token's signature is wrong: it was changed, or made with another secret than the one known here."
+                "The token's signature is wrong: it was changed, or made with another secret than the one known \
+                 here."
             }
             Self::SignatureNotCheckable => {
-                "The token is signed with an application's private key, which cannot be checked here; make one with an API key and its secret."
+                "The token is signed with an application's private key, which cannot be checked here; make one \
+                 with an API key and its secret."
             }
             Self::JoinNotGranted => "The token does not grant joining a room (roomJoin).",
         }

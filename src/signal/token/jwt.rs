@@ -10,29 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{
-    Claims, Grants, Kind, Order, Proof, Role, SESSION_ID_LENGTH_MAX, Token, TokenError, check_data,
-    check_new, too_long,
-};
-
-/// What is wanted of a new LiveKit token, for [`livekit`]. Not `Debug`: it holds the secret.
-#[derive(Clone, Copy)]
-pub struct Access<'a> {
-    pub api_key: &'a str,
-    pub secret: &'a str,
-    /// Empty: every room.
-    pub room: &'a str,
-    pub identity: &'a str,
-    pub name: &'a str,
-    pub metadata: &'a str,
-    pub grants: Grants,
-    /// False for tokens that only open the server's own interface.
-    pub can_join: bool,
-    pub can_create_rooms: bool,
-    pub can_list_rooms: bool,
-    pub created_s: i64,
-    pub expires_s: i64,
-}
+use super::{Access, Claims, Grants, Kind, Order, Proof, Role, Token, TokenError, check_data};
 
 type Object = Map<String, Value>;
 
@@ -224,13 +202,7 @@ pub fn platform(order: &Order) -> Result<String, TokenError> {
 
 /// Signs a LiveKit access token.
 pub fn livekit(access: &Access) -> Result<String, TokenError> {
-    check_new(access.api_key, access.secret, access.metadata, access.created_s, access.expires_s)?;
-    if access.can_join && access.identity.is_empty() {
-        return Err(TokenError::NoIdentity);
-    }
-    if too_long(access.room, SESSION_ID_LENGTH_MAX) {
-        return Err(TokenError::SessionIdTooLong);
-    }
+    access.check()?;
     let mut video = json!({
         "canPublish": access.grants.can_publish,
         "canSubscribe": access.grants.can_subscribe,
