@@ -79,7 +79,8 @@ fn the_program_hears_its_own_greeting_on_the_embedded_hub() {
         .spawn()
         .expect("the program starts");
     let deadline = Instant::now() + RUN_LIMIT;
-    while child.try_wait().expect("a child of ours can be waited for").is_none() && Instant::now() < deadline {
+    while child.try_wait().expect("a child of ours can be waited for").is_none() && Instant::now() < deadline
+    {
         thread::sleep(Duration::from_millis(5));
     }
     let _ = child.kill();
