@@ -1,1 +1,49 @@
 //! The C interface: pointers to values and back.
+//!
+//! Each exported function is a few lines of translation: check, look up, one call into [`crate::api`], a code.
+//! Nothing is decided here, no lock is held while the program's code runs, and no pointer of the program is kept
+//! except `user_data` and its functions. This is the one floor with `unsafe`.
+//!
+//! The header is generated from these files, in the order of [`SECTIONS`]: the first lines of each (`//!`) are the
+//! introduction of its section, so they speak to the C programmer; what only concerns us stands in `//` comments.
+//! Read `guard.rs` and `handle.rs` first, then `connection.rs` as the smallest whole example.
+
+// The C names are the contract.
+#![allow(non_camel_case_types)]
+// The header says of every parameter what it has to be, and its readers do not look for a paragraph called Safety.
+#![allow(clippy::missing_safety_doc)]
+
+mod guard;
+mod handle;
+mod layout;
+mod refusal;
+mod text;
+
+pub mod base;
+pub mod connection;
+pub mod error;
+pub mod extension;
+pub mod log;
+pub mod session;
+pub mod session_callbacks;
+pub mod session_media;
+pub mod session_moderation;
+pub mod session_settings;
+pub mod session_signal;
+pub mod stream;
+
+/// The files whose exported items make the header, in the header's order. `tests/header.rs` reads this list.
+pub const SECTIONS: [&str; 12] = [
+    "error",
+    "base",
+    "log",
+    "connection",
+    "stream",
+    "session_callbacks",
+    "session_settings",
+    "session",
+    "session_signal",
+    "session_media",
+    "session_moderation",
+    "extension",
+];

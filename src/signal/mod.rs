@@ -4,7 +4,10 @@
 //! decided in `session`, what they mean for a room in `server`.
 //! Read `frame.rs` first: one WebSocket message is one [`frame`].
 
+pub mod address;
 pub mod frame;
 pub mod join;
+pub mod signals;
+pub mod token;
 
 pub use livekit_protocol as proto;

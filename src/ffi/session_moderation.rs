@@ -1,0 +1,113 @@
+//! Moderation
+//!
+//! What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`.
+
+use std::ffi::{c_char, c_int};
+
+use super::base::otc_status;
+use super::connection::{CONNECTIONS, otc_connection};
+use super::refusal::Refusal;
+use super::session::SESSIONS;
+use super::session_callbacks::otc_session;
+use super::{guard, text};
+
+/// Mutes all publishers, and those that publish later, until `otc_session_disable_force_mute`. Every client is told by
+/// `on_mute_forced`.
+///
+/// @param session               A connected session.
+/// @param excluded_streams_ids  Ids of streams that are left alone; copied. NULL for none.
+/// @param excluded_streams_len  How many; 0 for none.
+///
+/// @return `OTC_SUCCESS`: the request is on its way.
+///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
+///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+///         `OTC_INVALID_PARAM`: `session` is NULL or no live session, the number is negative, an id is NULL or not UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otc_session_force_mute_all(
+    session: *mut otc_session,
+    excluded_streams_ids: *mut *const c_char,
+    excluded_streams_len: c_int,
+) -> otc_status {
+    guard::status("otc_session_force_mute_all", || {
+        let object = SESSIONS.get(session, "session")?;
+        // SAFETY: the caller's promise is ours.
+        let excluded = unsafe { stream_ids(excluded_streams_ids, excluded_streams_len) }?;
+        Ok(object.session.force_mute_all(&excluded)?)
+    })
+}
+
+/// Ends what `otc_session_force_mute_all` began: streams published from now on start as they like. Nobody is unmuted.
+/// Every client is told by `on_mute_forced`.
+///
+/// @param session  A connected session.
+///
+/// @return `OTC_SUCCESS`: the request is on its way.
+///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
+///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+///         `OTC_INVALID_PARAM`: `session` is NULL or no live session.
+#[unsafe(no_mangle)]
+pub extern "C" fn otc_session_disable_force_mute(session: *mut otc_session) -> otc_status {
+    guard::status("otc_session_disable_force_mute", || {
+        Ok(SESSIONS.get(session, "session")?.session.disable_force_mute()?)
+    })
+}
+
+/// Mutes one stream. Its publisher may unmute it again.
+///
+/// @param session            A connected session.
+/// @param stream_id_to_mute  The id of the stream; copied.
+///
+/// @return `OTC_SUCCESS`: the request is on its way.
+///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it, or there is no such stream.
+///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+///         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the id is not UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn otc_session_force_mute_stream(
+    session: *const otc_session,
+    stream_id_to_mute: *const c_char,
+) -> otc_status {
+    guard::status("otc_session_force_mute_stream", || {
+        let object = SESSIONS.get(session, "session")?;
+        // SAFETY: the caller passes NULL or a C string.
+        let id = unsafe { text::required(stream_id_to_mute, "stream_id_to_mute") }?;
+        Ok(object.session.force_mute_stream(id)?)
+    })
+}
+
+/// Removes a client from the session. It is told by `on_disconnected`; the others see its streams and connection drop.
+///
+/// @param session     A connected session.
+/// @param connection  The client: a connection of this session, lent or copied.
+///
+/// @return `OTC_SUCCESS`: the request is on its way.
+///         `OTC_UNABLE_TO_FORCE_DISCONNECT`: the token does not allow it, or there is no such client.
+///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+///         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle of its kind.
+#[unsafe(no_mangle)]
+pub extern "C" fn otc_session_force_disconnect(
+    session: *mut otc_session,
+    connection: *mut otc_connection,
+) -> otc_status {
+    guard::status("otc_session_force_disconnect", || {
+        let object = SESSIONS.get(session, "session")?;
+        let connection = CONNECTIONS.get(connection, "connection")?;
+        Ok(object.session.force_disconnect(&connection.value)?)
+    })
+}
+
+/// # Safety
+/// `array` is NULL or has `number` elements, each NULL or a C string.
+unsafe fn stream_ids(array: *mut *const c_char, number: c_int) -> Result<Vec<String>, Refusal> {
+    let number =
+        usize::try_from(number).map_err(|_| Refusal::parameter("excluded_streams_len", "is negative"))?;
+    if number > 0 && array.is_null() {
+        return Err(Refusal::null("excluded_streams_ids"));
+    }
+    let mut ids = Vec::new();
+    for index in 0..number {
+        // SAFETY: the caller's promise.
+        let id = unsafe { text::required(array.add(index).read(), "excluded_streams_ids") }?;
+        ids.push(id.to_owned());
+    }
+    Ok(ids)
+}

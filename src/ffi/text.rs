@@ -1,0 +1,66 @@
+//! Text on its way in and out. NULL and bad UTF-8 are two different mistakes.
+
+use std::ffi::{CStr, CString, c_char};
+
+use super::refusal::Refusal;
+
+/// Text that has to be there.
+///
+/// # Safety
+/// `pointer` is NULL or a C string that lives as long as the result is used.
+pub unsafe fn required<'a>(pointer: *const c_char, parameter: &'static str) -> Result<&'a str, Refusal> {
+    if pointer.is_null() {
+        return Err(Refusal::null(parameter));
+    }
+    // SAFETY: not NULL, so a C string by the caller's promise.
+    let text = unsafe { CStr::from_ptr(pointer) };
+    text.to_str().map_err(|_| Refusal::parameter(parameter, "is not UTF-8"))
+}
+
+/// Text that may be left out: NULL is the empty string.
+///
+/// # Safety
+/// As for [`required`].
+pub unsafe fn optional<'a>(pointer: *const c_char, parameter: &'static str) -> Result<&'a str, Refusal> {
+    if pointer.is_null() {
+        return Ok("");
+    }
+    // SAFETY: the caller's promise is ours.
+    unsafe { required(pointer, parameter) }
+}
+
+/// Text for the program. C cannot see behind a NUL, so text from the network ends there.
+pub fn outgoing(text: &str) -> CString {
+    let end = text.find('\0').unwrap_or(text.len());
+    CString::new(&text[..end]).unwrap_or_default() // holds no NUL, so never the default
+}
+
+/// What a getter answers when it has to answer a string and there is no object. Programs print it without a check.
+pub const EMPTY: &CStr = c"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_and_bad_utf8_are_told_apart() {
+        // SAFETY: NULL is allowed.
+        let null = unsafe { required(std::ptr::null(), "token") };
+        assert_eq!(null, Err(Refusal::null("token")));
+        // SAFETY: a C string with a byte that no UTF-8 text has.
+        let bad = unsafe { required(c"\xff".as_ptr(), "token") };
+        assert_eq!(bad, Err(Refusal::parameter("token", "is not UTF-8")));
+    }
+
+    #[test]
+    fn text_that_may_be_left_out_is_empty_when_null() {
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { optional(std::ptr::null(), "type") }, Ok(""));
+    }
+
+    #[test]
+    fn outgoing_text_ends_at_a_nul() {
+        assert_eq!(outgoing("one\0two").as_c_str(), c"one");
+        assert_eq!(outgoing("häuser").to_str(), Ok("häuser"));
+    }
+}
