@@ -15,3 +15,4 @@ mod peers;
 mod program_c;
 mod server;
 mod token;
+mod within;

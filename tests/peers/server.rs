@@ -15,7 +15,8 @@ use crate::{peers, token};
 
 /// Both servers answer within 100 ms; a machine busy with compilers may need longer.
 const START_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+const STOP_TRIES: u32 = 20;
 
 /// How often a free port may have been taken by somebody else between our looking and the server's binding.
 const PORTS_TRIED: u32 = 5;
@@ -81,12 +82,12 @@ impl Server {
     /// Ends the server as its operator would, with its clients connected.
     pub fn stop(&mut self) {
         let mut child = self.child.take().expect("it runs");
-        send_signal(&child, "TERM");
-        if self.kind == Kind::LiveKit {
-            // The first signal only lets it wait for its clients to go; the second one means it.
+        // livekit-server takes the first signal as a wish to wait for its clients to go; the next one means it. Two at once
+        // would be merged into one by the kernel, so it is said again until it is heard.
+        let status = (0..STOP_TRIES).find_map(|_| {
             send_signal(&child, "TERM");
-        }
-        let status = child::wait(&mut child, STOP_LIMIT);
+            child::wait(&mut child, STOP_LIMIT / STOP_TRIES)
+        });
         let _ = child.kill();
         let _ = child.wait();
         assert!(status.is_some(), "{:?} did not end within {STOP_LIMIT:?} of SIGTERM", self.kind);
@@ -122,7 +123,8 @@ impl Server {
     }
 
     fn try_start(&mut self) -> bool {
-        let log = File::options().create(true).append(true).open(self.log_path()).expect("the folder is ours");
+        let log =
+            File::options().create(true).append(true).open(self.log_path()).expect("the folder is ours");
         let mut command = match self.kind {
             Kind::Hub => unreachable!("the hub is inside the library"),
             Kind::Serve => self.serve_command(),
