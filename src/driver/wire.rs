@@ -22,7 +22,7 @@ use tokio_rustls::client::TlsStream;
 pub struct Socket {
     stream: Stream,
     /// Ask the kernel itself also where tokio believes that it is not ready. The belief comes from the event loop and
-    /// lags behind by up to one turn of it.
+    /// lags behind by up to one turn of it; and a task that has used up its budget is told so without being asked.
     urgent: bool,
 }
 
