@@ -61,16 +61,20 @@ async fn a_close_with_a_complaint_is_a_fault() {
 
 #[tokio::test]
 async fn what_the_server_said_before_it_died_is_heard_first() {
-    let (mut link, mut server) = pair().await;
-    server.send(binary(b"last words")).await.expect("open");
-    drop(server);
-    // Writing fails from now on, at the latest with the second frame.
-    for _ in 0..10 {
-        link.queue(vec![0; 1000]);
-        link.flush_now();
+    for flushed in [true, false] {
+        let (mut link, mut server) = pair().await;
+        server.send(binary(b"last words")).await.expect("open");
+        drop(server);
+        // Writing fails from now on, at the latest with the second frame.
+        for _ in 0..10 {
+            link.queue(vec![0; 1000]);
+            if flushed {
+                link.flush_now();
+            }
+        }
+        assert_eq!(next(&mut link).await, LinkEvent::Frame(b"last words".to_vec()));
+        assert_eq!(closed(&mut link).await.expect("a fault").reason, Reason::Dropped);
     }
-    assert_eq!(next(&mut link).await, LinkEvent::Frame(b"last words".to_vec()));
-    assert_eq!(closed(&mut link).await.expect("a fault").reason, Reason::Dropped);
 }
 
 #[tokio::test]
