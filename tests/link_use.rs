@@ -78,6 +78,17 @@ async fn what_the_server_said_before_it_died_is_heard_first() {
 }
 
 #[tokio::test]
+async fn pings_that_can_no_longer_be_answered_do_not_drown_the_last_words() {
+    let (mut link, mut server) = raw_pair().await;
+    // A client that was frozen for a while finds many pings, and behind them why the server has gone.
+    let pings = [0x89, 0].repeat(50);
+    server.write_all(&[&pings[..], &[0x82, 3, b'b', b'y', b'e']].concat()).await.expect("open");
+    drop(server);
+    assert_eq!(next(&mut link).await, LinkEvent::Frame(b"bye".to_vec()));
+    assert_eq!(closed(&mut link).await.expect("a fault").reason, Reason::Dropped);
+}
+
+#[tokio::test]
 async fn what_breaks_the_protocol_ends_the_link_with_a_fault() {
     let half = [0x82, 100, 1, 2, 3];
     let huge = [&[0x82, 127][..], &(FRAME_SIZE_MAX as u64 + 1).to_be_bytes()].concat();

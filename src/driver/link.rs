@@ -67,7 +67,8 @@ pub struct Link {
 
 impl Link {
     /// `read` is what came behind the server's agreement.
-    pub(super) async fn new(wire: Wire, read: Vec<u8>) -> Self {
+    pub(super) async fn new(mut wire: Wire, read: Vec<u8>) -> Self {
+        wire.set_lenient();
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_STEP)
             .write_buffer_size(0) // nobody waits for a fuller buffer
@@ -161,6 +162,7 @@ impl Link {
                 Poll::Ready(None) => return self.end(None),
                 Poll::Pending => match self.broken.take() {
                     Some(fault) => return self.end(Some(fault)),
+                    None if self.has_failed_to_write() => {} // look once more: now for what the kernel says
                     None => return Poll::Pending,
                 },
             }
@@ -195,11 +197,20 @@ impl Link {
         if self.broken.is_some() {
             return Poll::Ready(());
         }
-        let result = ready!(self.poll_write_all(context));
-        if let Err(error) = result {
-            self.break_off(link_fault(&error));
+        let polled = self.poll_write_all(context);
+        if let Poll::Ready(Err(error)) = &polled {
+            self.break_off(link_fault(error));
         }
-        Poll::Ready(())
+        if self.has_failed_to_write() { Poll::Ready(()) } else { polled.map(|_| ()) }
+    }
+
+    fn has_failed_to_write(&mut self) -> bool {
+        let error = self.socket.get_ref().get_ref().write_error();
+        let fault = error.map(|error| Fault::new(Reason::Dropped, lost(error)));
+        if let Some(fault) = fault.filter(|_| self.broken.is_none()) {
+            self.break_off(fault);
+        }
+        self.broken.is_some()
     }
 
     fn poll_write_all(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
