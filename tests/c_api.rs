@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{Workshop, libraries, project, read};
+use common::{Workshop, compile, libraries, project, read};
 use opentok::signal::token::{Order, Role, classic};
 
 /// Longer than the patience of a C test, so that its own words come first.
@@ -38,24 +38,22 @@ fn token(data: &str, key: &str) -> String {
     classic(&order).expect("a token")
 }
 
-/// The programs, each compiled by whoever needs it first. They stay for the life of the process.
+/// The program of a file, compiled by whoever needs it first, into cargo's own folder.
 fn program(file: &str) -> PathBuf {
     type Programs = HashMap<String, Arc<OnceLock<PathBuf>>>;
-    static WORKSHOP: OnceLock<Workshop> = OnceLock::new();
-    static PROGRAMS: OnceLock<Mutex<Programs>> = OnceLock::new();
-    let workshop = WORKSHOP.get_or_init(|| Workshop::new("c-api"));
+    static PROGRAMS: Mutex<Option<Programs>> = Mutex::new(None);
     let cell = {
-        let mut programs =
-            PROGRAMS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        programs.entry(file.to_owned()).or_default().clone()
+        let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+        programs.get_or_insert_default().entry(file.to_owned()).or_default().clone()
     };
-    let compile = || workshop.compile(&project().join("tests/c").join(format!("{file}.c")), file);
-    cell.get_or_init(compile).clone()
+    let source = project().join("tests/c").join(format!("{file}.c"));
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-{file}"));
+    cell.get_or_init(|| compile(&source, program)).clone()
 }
 
 /// Runs one test of a file, with a runtime folder (and so a hub) of its own.
 fn run(file: &str, test: &str) {
-    let runtime = Workshop::new(&format!("run-{test}"));
+    let runtime = Workshop::new("run");
     std::fs::set_permissions(&runtime.path, std::fs::Permissions::from_mode(0o700)).expect("its own folder");
     let mut command = command(&program(file), &runtime);
     if let Some(release) = test.strip_prefix("layout_") {
