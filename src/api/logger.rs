@@ -1,9 +1,25 @@
 //! The one log sink: the program's callback, else the console (stderr).
+//!
+//! Works before `init` and after `destroy`. The sink is called on whichever thread has something to say, with no lock
+//! held; what it causes to be logged itself is dropped, so it cannot drive itself in circles.
+
+use std::cell::Cell;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use parking_lot::RwLock;
+
+use super::library;
+use crate::driver::callbacks;
 
 /// The program's own sink. The text is one line without its end.
 pub type Sink = Box<dyn Fn(&str) + Send + Sync>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[repr(u8)]
 pub enum Level {
     #[default]
     Disabled = 0,
@@ -13,11 +29,106 @@ pub enum Level {
     Debug = 4,
 }
 
-/// `None` goes back to the console.
-pub fn set_sink(_sink: Option<Sink>) {}
+static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Disabled as u8);
 
-pub fn enable(_level: Level) {}
+thread_local! {
+    static IS_LOGGING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// `None` goes back to the console. A call to the old sink may still be under way on another thread.
+pub fn set_sink(sink: Option<Sink>) {
+    install();
+    let has_sink = sink.is_some();
+    *SINK.write() = sink.map(Arc::new);
+    if has_sink {
+        greet();
+    }
+}
+
+pub fn enable(level: Level) {
+    install();
+    LEVEL.store(level as u8, Ordering::Relaxed);
+    log::set_max_level(filter(level));
+    greet();
+}
 
 pub fn level() -> Level {
-    Level::Disabled
+    match LEVEL.load(Ordering::Relaxed) {
+        0 => Level::Disabled,
+        1 => Level::Error,
+        2 => Level::Warn,
+        3 => Level::Info,
+        _ => Level::Debug,
+    }
+}
+
+/// What the environment asks for (`OTC_LOG`: error, warn, info or debug), unless the program has asked already.
+pub fn enable_from_environment() {
+    let Ok(wish) = std::env::var("OTC_LOG") else { return };
+    let wish = match wish.to_ascii_lowercase().as_str() {
+        "error" | "1" => Level::Error,
+        "warn" | "2" => Level::Warn,
+        "info" | "3" => Level::Info,
+        "debug" | "trace" | "all" | "4" => Level::Debug,
+        _ => Level::Disabled,
+    };
+    if level() == Level::Disabled && wish != Level::Disabled {
+        enable(wish);
+    }
+}
+
+/// A line that needs no cause: there are programs that install a sink and wait for the first one.
+/// It comes from the callback thread, never from inside the program's own call.
+pub fn greet() {
+    if level() != Level::Disabled && SINK.read().is_some() {
+        library::post_if_running(|| log::info!("libopentok {} is ready", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+fn filter(level: Level) -> LevelFilter {
+    match level {
+        Level::Disabled => LevelFilter::Off,
+        Level::Error => LevelFilter::Error,
+        Level::Warn => LevelFilter::Warn,
+        Level::Info => LevelFilter::Info,
+        Level::Debug => LevelFilter::Debug,
+    }
+}
+
+fn install() {
+    static ONCE: Once = Once::new();
+    // A Rust program that links this crate may have a logger of its own; then ours is not needed.
+    ONCE.call_once(|| drop(log::set_logger(&Logger)));
+}
+
+struct Logger;
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        metadata.level() <= filter(level()) && is_ours(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.enabled(record.metadata()) || IS_LOGGING.replace(true) {
+            return;
+        }
+        let sink = SINK.read().clone();
+        // A line has no line ends in it, whatever a server wrote.
+        let line = format!("[{}] {}", record.level().as_str().to_ascii_lowercase(), record.args());
+        let line = line.replace(['\n', '\r', '\0'], " ");
+        match sink {
+            Some(sink) => callbacks::enter(|| sink(&line)),
+            // Nobody to tell when the console is gone.
+            None => drop(writeln!(std::io::stderr().lock(), "opentok {line}")),
+        }
+        IS_LOGGING.set(false);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Libraries below speak of tokens, keys and bytes; their lines stay out.
+fn is_ours(metadata: &Metadata) -> bool {
+    metadata.target().split("::").next() == Some("opentok")
 }

@@ -1,9 +1,34 @@
 //! A session as the program holds it: connected, left and connected again.
+//!
+//! The core decides what happens; this decides what the program still hears of it. The program's own word comes first:
+//! once it has disconnected it hears the end and nothing else, once it has deleted it hears nothing.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use super::Error;
-use crate::session::{Capabilities, Connection, Reason, Stream, StreamChange};
+use super::library::{self, Means};
+use super::way::Way;
+use crate::driver::callbacks::{self, Gate, Poster};
+use crate::driver::session::{Attempt, Listener, attempt};
+use crate::session::{
+    Capabilities, Config, Connection, Ending, Event, Fault, Input, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
+    StreamChange,
+};
+use crate::signal::signals::{self, SignalError};
+
+pub use crate::session::Target;
+
+/// How long a deletion on the program's own thread waits for the farewell to be with the kernel: the program may
+/// exit right after. Within the 100 ms that no call may exceed.
+const FAREWELL_WAIT: Duration = Duration::from_millis(50);
+
+/// The lengths an encryption secret may have, in bytes.
+const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
 
 /// One callback of the program.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +55,18 @@ pub trait Observer: Send + Sync + 'static {
 }
 
 /// One server of an ICE configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct IceServer {
     pub url: String,
     pub user: String,
     pub credential: String,
+}
+
+impl fmt::Debug for IceServer {
+    /// Without the credential.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("IceServer").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,7 +77,7 @@ pub struct IceConfig {
     pub filter_out_lan_candidates: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Settings {
     pub connection_events_suppressed: bool,
     pub ice: Option<IceConfig>,
@@ -54,34 +86,97 @@ pub struct Settings {
     pub session_migration: bool,
 }
 
-/// Whom a signal is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    Everyone,
-    Connection(Arc<Connection>),
+/// See the module's text.
+pub struct Session {
+    api_key: String,
+    id: String,
+    settings: Settings,
+    observer: Arc<dyn Observer>,
+    gate: Gate,
+    inner: Mutex<Inner>,
+    /// Something changed that a deletion waits for.
+    changed: Condvar,
 }
 
-pub struct Session {
-    id: String,
+#[derive(Default)]
+struct Inner {
+    phase: Phase,
+    attempt: Option<Attempt>,
+    /// Set by the program's own disconnect: what is queued for it is not wanted any more.
+    has_asked: Arc<AtomicBool>,
+    capabilities: Capabilities,
+    connection: Option<Arc<Connection>>,
+    /// Signals that wait for the end of a reconnection.
+    queued: usize,
+    secret: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    #[default]
+    Idle,
+    Connecting,
+    Connected,
+    Reconnecting,
+    Disconnecting,
+    Deleted,
 }
 
 impl Session {
-    /// No validation: nonsense is told by `on_error` after `connect`.
-    pub fn new(
-        _api_key: String,
-        session_id: String,
-        _settings: Settings,
-        _observer: Arc<dyn Observer>,
-    ) -> Arc<Self> {
-        Arc::new(Self { id: session_id })
+    /// No validation: nonsense is told by `Notice::Error` after `connect`.
+    pub fn new(api_key: String, session_id: String, settings: Settings, observer: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(Self {
+            api_key,
+            id: session_id,
+            settings,
+            observer,
+            gate: Gate::default(),
+            inner: Mutex::default(),
+            changed: Condvar::new(),
+        })
     }
 
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    pub fn connect(&self, _token: String) -> Result<(), Error> {
-        Err(Error::Internal)
+    pub fn connect(self: &Arc<Self>, token: String) -> Result<(), Error> {
+        if self.inner.lock().phase != Phase::Idle {
+            return Err(Error::IllegalState);
+        }
+        let means = library::means(self)?;
+        let mut inner = self.inner.lock();
+        if inner.phase != Phase::Idle {
+            return Err(Error::IllegalState);
+        }
+        inner.phase = Phase::Connecting;
+        inner.has_asked = Arc::default();
+        let listener = Arc::new(Ear {
+            session: self.clone(),
+            poster: means.poster.clone(),
+            has_asked: inner.has_asked.clone(),
+        });
+        inner.attempt = Some(self.begin(means, token, listener));
+        Ok(())
+    }
+
+    fn begin(&self, means: Means, token: String, listener: Arc<Ear>) -> Attempt {
+        let (way, room) = Way::find(&self.id, &self.settings, means.hub);
+        let config = Config {
+            session_id: self.id.clone(),
+            room: Some(room),
+            api_key: self.api_key.clone(),
+            token,
+            connection_events_suppressed: self.settings.connection_events_suppressed,
+            seed: u64::from_le_bytes(random()),
+        };
+        let (attempt, run) = attempt(config, Arc::new(way), listener);
+        let counted = means.attempts.count_in();
+        means.runtime.spawn(async move {
+            run.await;
+            drop(counted);
+        });
+        attempt
     }
 
     /// As [`Self::connect`], to the server at this URL instead of the configured one.
@@ -90,54 +185,266 @@ impl Session {
     }
 
     pub fn disconnect(&self) -> Result<(), Error> {
-        Err(Error::NotConnected)
+        let mut inner = self.inner.lock();
+        match inner.phase {
+            Phase::Connecting | Phase::Connected | Phase::Reconnecting => inner.leave(Phase::Disconnecting),
+            Phase::Idle | Phase::Disconnecting | Phase::Deleted => return Err(Error::NotConnected),
+        }
+        Ok(())
     }
 
-    /// After it has returned no notice starts. See the contract in `leave.rs`.
-    pub fn delete(&self) {}
+    /// After it has returned no notice starts. On the program's own thread it waits for one that runs, at most
+    /// [`callbacks::DELETE_TIMEOUT`]; inside a callback it does not wait.
+    pub fn delete(&self) {
+        self.leave_for_good();
+        self.close_gate(Instant::now() + callbacks::DELETE_TIMEOUT);
+        if !callbacks::is_inside_callback() {
+            let deadline = Instant::now() + FAREWELL_WAIT;
+            let mut inner = self.inner.lock();
+            while inner.attempt.is_some() {
+                if self.changed.wait_until(&mut inner, deadline).timed_out() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The first half of a deletion, which does not wait.
+    pub(super) fn leave_for_good(&self) {
+        self.inner.lock().leave(Phase::Deleted);
+    }
+
+    /// The second half: no callback starts any more.
+    pub(super) fn close_gate(&self, deadline: Instant) {
+        self.gate.close(deadline);
+    }
 
     pub fn send_signal(
         &self,
-        _kind: String,
-        _data: String,
-        _target: Target,
-        _retry_after_reconnect: bool,
+        kind: String,
+        data: String,
+        target: Target,
+        retry_after_reconnect: bool,
     ) -> Result<(), Error> {
-        Err(Error::NotConnected)
+        signals::validate(&kind, &data).map_err(|error| match error {
+            SignalError::DataTooLong => Error::SignalDataTooLong,
+            SignalError::KindTooLong => Error::SignalTypeTooLong,
+            SignalError::InvalidKind => Error::InvalidSignalType,
+        })?;
+        if let Target::Connection(connection) = &target
+            && connection.session_id != self.id
+        {
+            return Err(Error::InvalidParameter);
+        }
+        let mut inner = self.inner.lock();
+        match inner.phase {
+            Phase::Connected | Phase::Reconnecting if !inner.capabilities.signal => {
+                return Err(Error::UnableToSendSignal);
+            }
+            Phase::Connected => {}
+            Phase::Reconnecting if retry_after_reconnect && inner.queued >= QUEUE_LENGTH_MAX => {
+                return Err(Error::UnableToSendSignal);
+            }
+            Phase::Reconnecting => inner.queued += usize::from(retry_after_reconnect),
+            Phase::Idle | Phase::Connecting | Phase::Disconnecting | Phase::Deleted => {
+                return Err(Error::NotConnected);
+            }
+        }
+        inner.wish(Input::Signal(Signal { kind, data, target, retry_after_reconnect }));
+        Ok(())
     }
 
     pub fn force_mute_stream(&self, _stream_id: &str) -> Result<(), Error> {
+        self.check_connected()?;
         Err(Error::UnableToForceMute)
     }
 
     pub fn force_mute_all(&self, _excluded_stream_ids: &[String]) -> Result<(), Error> {
+        self.check_connected()?;
         Err(Error::UnableToForceMute)
     }
 
     pub fn disable_force_mute(&self) -> Result<(), Error> {
+        self.check_connected()?;
         Err(Error::UnableToForceMute)
     }
 
     pub fn force_disconnect(&self, _connection: &Connection) -> Result<(), Error> {
+        self.check_connected()?;
         Err(Error::UnableToForceDisconnect)
     }
 
-    pub fn set_encryption_secret(&self, _secret: &str) -> Result<(), Error> {
-        Err(Error::InvalidEncryptionSecret)
+    /// Kept for the media, which is encrypted with it. A session without media has no use for it.
+    pub fn set_encryption_secret(&self, secret: &str) -> Result<(), Error> {
+        if !SECRET_LENGTH.contains(&secret.len()) {
+            return Err(Error::InvalidEncryptionSecret);
+        }
+        self.inner.lock().secret = Some(secret.into());
+        Ok(())
     }
 
     /// A new id under which the description stands in the log.
-    pub fn report_issue(&self, _description: &str) -> Result<String, Error> {
-        Err(Error::Internal)
+    pub fn report_issue(&self, description: &str) -> Result<String, Error> {
+        let bytes: [u8; 16] = random();
+        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let phase = self.inner.lock().phase.name();
+        log::info!("issue {id}, session {}: {description}", phase);
+        Ok(id)
     }
 
-    /// All false until `Notice::Connected`.
+    /// All false until `Notice::Connected` and after `Notice::Disconnected`.
     pub fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        self.inner.lock().capabilities
     }
 
     /// This client's own connection while it is connected or reconnecting.
     pub fn connection(&self) -> Option<Arc<Connection>> {
-        None
+        self.inner.lock().connection.clone()
     }
+
+    /// Whether an action that needs a connected session may be asked for.
+    pub fn check_connected(&self) -> Result<(), Error> {
+        match self.inner.lock().phase {
+            Phase::Connected | Phase::Reconnecting => Ok(()),
+            _ => Err(Error::NotConnected),
+        }
+    }
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "not connected",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Reconnecting => "reconnecting",
+            Self::Disconnecting => "disconnecting",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl Inner {
+    fn wish(&self, input: Input) {
+        if let Some(attempt) = &self.attempt {
+            attempt.wish(input);
+        }
+    }
+
+    fn leave(&mut self, phase: Phase) {
+        if self.phase != Phase::Deleted {
+            self.phase = phase;
+        }
+        self.has_asked.store(true, Ordering::SeqCst);
+        self.wish(Input::Leave);
+    }
+}
+
+/// Hears one attempt's events and passes on what the program should hear.
+struct Ear {
+    session: Arc<Session>,
+    poster: Poster,
+    has_asked: Arc<AtomicBool>,
+}
+
+impl Listener for Ear {
+    fn event(&self, event: Event) {
+        // The lock is held until the notice is queued: what a call answers and what is queued agree.
+        let mut inner = self.session.inner.lock();
+        let notice = match event {
+            Event::Ended(ending) => return self.ended(&mut inner, ending),
+            Event::CapabilitiesChanged(capabilities) => {
+                inner.capabilities = capabilities;
+                return;
+            }
+            Event::Connected { connection, capabilities } => {
+                inner.become_up(Phase::Connecting, connection, capabilities);
+                Notice::Connected
+            }
+            Event::Reconnected { connection, capabilities } => {
+                inner.become_up(Phase::Reconnecting, connection, capabilities);
+                Notice::Reconnected
+            }
+            Event::ReconnectionStarted => {
+                if inner.phase == Phase::Connected {
+                    inner.phase = Phase::Reconnecting;
+                }
+                Notice::ReconnectionStarted
+            }
+            Event::ConnectionCreated(connection) => Notice::ConnectionCreated(connection),
+            Event::ConnectionDropped(connection) => Notice::ConnectionDropped(connection),
+            Event::StreamReceived(stream) => Notice::StreamReceived(stream),
+            Event::StreamDropped(stream) => Notice::StreamDropped(stream),
+            Event::StreamChanged { stream, change } => Notice::StreamChanged { stream, change },
+            Event::SignalReceived { kind, data, from } => Notice::SignalReceived { kind, data, from },
+            Event::ArchiveStarted { id, name } => Notice::ArchiveStarted { id, name },
+            Event::ArchiveStopped { id } => Notice::ArchiveStopped { id },
+            Event::MuteForced { active } => Notice::MuteForced { active },
+            Event::Warned(Fault { reason, text }) => Notice::Error { reason, text },
+        };
+        let has_asked = self.has_asked.clone();
+        // Asked again when its turn has come: the program may have left meanwhile.
+        self.post(notice, move || !has_asked.load(Ordering::SeqCst));
+    }
+}
+
+impl Ear {
+    fn ended(&self, inner: &mut Inner, ending: Ending) {
+        let error = |fault: Fault| Notice::Error { reason: fault.reason, text: fault.text };
+        let notices = match (inner.phase, ending) {
+            (Phase::Idle | Phase::Deleted, _) => vec![],
+            // The program's own word comes first: whatever else went wrong at the same time is not told.
+            (Phase::Disconnecting, _) => vec![Notice::Disconnected],
+            (_, Ending::Left | Ending::Removed) => vec![Notice::Disconnected],
+            (Phase::Connecting, Ending::Failed(fault) | Ending::Lost(fault)) => vec![error(fault)],
+            (Phase::Connected | Phase::Reconnecting, Ending::Failed(fault) | Ending::Lost(fault)) => {
+                vec![error(fault), Notice::Disconnected]
+            }
+        };
+        if inner.phase != Phase::Deleted {
+            inner.phase = Phase::Idle;
+        }
+        inner.attempt = None;
+        inner.connection = None;
+        inner.capabilities = Capabilities::default();
+        inner.queued = 0;
+        for notice in notices {
+            self.post(notice, || true);
+        }
+        self.session.changed.notify_all();
+    }
+
+    fn post(&self, notice: Notice, is_wanted: impl FnOnce() -> bool + Send + 'static) {
+        let session = self.session.clone();
+        self.poster.post(move || {
+            session.gate.pass(|| {
+                if is_wanted() {
+                    session.observer.notify(notice);
+                }
+            });
+        });
+    }
+}
+
+impl Inner {
+    /// Connected, for the first time or again; unless the program has left meanwhile.
+    fn become_up(&mut self, from: Phase, connection: Arc<Connection>, capabilities: Capabilities) {
+        if self.phase == from {
+            self.phase = Phase::Connected;
+            self.connection = Some(connection);
+            self.capabilities = capabilities;
+            self.queued = 0;
+        }
+    }
+}
+
+/// Unpredictable bytes. Where the system has none the clock has to do: nothing secret is made of them.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now = now.as_nanos().to_le_bytes();
+        bytes.iter_mut().zip(now).for_each(|(byte, noise)| *byte = noise);
+    }
+    bytes
 }

@@ -1,1 +1,21 @@
-//! Threads, sockets, the clock and the callback thread.
+//! Threads, sockets, the clock, and the callback thread.
+//!
+//! The world around the core: what it wants done is done here, what happens is told to it. No decision about a session
+//! is taken on this floor.
+//!
+//! Read `session.rs` first: it drives one core; `callbacks.rs` is the thread on which the program's code runs. The way
+//! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `connect`, `proxy`, `tls` and
+//! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it).
+
+pub mod callbacks;
+mod connect;
+pub mod dial;
+mod http;
+mod interfaces;
+pub mod link;
+pub mod place;
+pub mod proxy;
+pub mod session;
+mod sockets;
+mod tls;
+pub mod wire;

@@ -1,1 +1,85 @@
 //! A peer connection as a value.
+//!
+//! Time, datagrams, descriptions and messages come in; datagrams, descriptions, messages and a deadline go out.
+//! No socket, no clock, no thread. ICE, DTLS and SCTP are str0m's; this floor keeps its contract (every mutation is
+//! followed by a complete drain), catches its panics, names LiveKit's two data channels and decides when a silent
+//! connection counts as lost.
+//!
+//! It deliberately does not gather candidates (the owner of the sockets says which addresses there are), does not
+//! relay through TURN, and does not know what the messages mean.
+//!
+//! Read `peer.rs` first. `link.rs` holds the four time limits of a connection.
+
+mod candidate;
+mod channel;
+mod description;
+mod engine;
+mod link;
+mod peer;
+mod state;
+
+#[cfg(test)]
+mod description_tests;
+#[cfg(test)]
+mod peer_tests;
+#[cfg(test)]
+mod simulation;
+
+use std::net::SocketAddr;
+
+pub use candidate::{candidate_json, candidate_line};
+pub use channel::Channel;
+pub use description::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX};
+pub use peer::Peer;
+
+/// One UDP datagram, in or out. Either way `local` is the address of our own socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub bytes: Vec<u8>,
+}
+
+/// What a [`Peer`] has to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send this.
+    Transmit(Datagram),
+    /// The connection is up: for the first time, again after [`Output::Disconnected`], or anew after an ICE restart.
+    Connected,
+    /// Messages can be sent on this channel from now on.
+    Opened(Channel),
+    Data(Channel, Vec<u8>),
+    /// The other side has been silent for too long. It may come back by itself or with an ICE restart.
+    Disconnected,
+    /// The connection is over, and the peer is of no further use. Said at most once, and last.
+    Failed(String),
+}
+
+/// Why a description or a candidate was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RtcError {
+    /// It cannot be understood, or contradicts what was agreed before. The sentence is for a log.
+    Malformed(String),
+    /// It is longer than [`DESCRIPTION_SIZE_MAX`] or [`DESCRIPTION_LINES_MAX`] allow.
+    TooLarge,
+    /// An answer to an offer that was not made, or that an incoming offer has replaced.
+    NotOffered,
+    /// There is nothing to offer: everything wanted is agreed already.
+    NothingToOffer,
+    /// The peer has failed or was closed.
+    Over,
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// The channel is not open yet, or not any more.
+    NotOpen,
+    /// Too much is waiting for the network. [`Channel::Lossy`] messages are best dropped then.
+    Full,
+    /// The message is larger than the other side, or our buffer, can ever take.
+    TooLarge,
+    /// str0m loses messages without content, and LiveKit has none.
+    Empty,
+}

@@ -1,1 +1,33 @@
 //! The mini SFU: the embedded hub and `otc serve`.
+//!
+//! Two halves. The core ([`core::Server`], with [`room`], [`participant`], [`data`] …) is a value: time, opened links,
+//! bytes and closings come in; bytes and closings go out. It holds no socket, reads no clock and draws its ids from a
+//! seed, so a whole conference runs in a test on made-up time. The other half ([`actor`], [`http`], [`hub`], [`tcp`] …)
+//! owns the sockets and feeds the core from one task.
+//!
+//! It forwards data packets and tells participants of each other; media is not forwarded yet. It deliberately keeps
+//! nothing on disk and knows no other server: what must outlive the process is carried by the clients, which join the
+//! next server under their old sids.
+//!
+//! LiveKit's words are used here: room, participant, identity. Read `core.rs` first, then `room.rs`.
+
+pub mod claims;
+pub mod config;
+pub mod core;
+mod data;
+mod join;
+mod participant;
+mod requests;
+mod room;
+pub mod service;
+mod shared;
+mod sids;
+mod timers;
+
+pub use claims::{Admission, Locality, Refusal};
+pub use config::Config;
+pub use core::{Input, LinkId, Output, Server};
+pub use shared::Counters;
+
+#[cfg(test)]
+mod core_tests;

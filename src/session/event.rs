@@ -99,7 +99,8 @@ pub enum Event {
         from: Option<Arc<Connection>>,
     },
     ReconnectionStarted,
-    Reconnected,
+    /// The connection is the same as before, unless the server could not keep its id.
+    Reconnected { connection: Arc<Connection>, capabilities: Capabilities },
     ArchiveStarted {
         id: String,
         name: String,

@@ -3,10 +3,30 @@
 //! Time, bytes and wishes come in; bytes, deadlines and events go out. No socket, no thread, no clock, no random
 //! number without a seed. One core object is one attempt to be in a session; connecting again makes a new one.
 //! OpenTok's words are used here (session, connection, stream); `roster.rs` translates LiveKit's.
-//! Read `event.rs` for what comes out.
+//! Read `event.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
+//! `reconnect.rs`, `leave.rs`.
 
+pub mod core;
 pub mod event;
 pub mod fault;
+mod join;
+pub mod lawful;
+mod leave;
+mod live;
+mod messages;
+mod reconnect;
+mod roster;
+mod signals;
+mod streams;
+mod wires;
 
-pub use event::{Capabilities, Connection, Event, Stream, StreamChange, VideoType};
+#[cfg(test)]
+mod tests;
+
+pub use core::{Config, Core, Input, Output, Signal, Target};
+pub use event::{Capabilities, Connection, Ending, Event, Stream, StreamChange, VideoType};
 pub use fault::{Fault, Reason};
+pub use join::{JOIN_TIMEOUT, SESSION_ID_LENGTH_MAX};
+pub use leave::FAREWELL_TIMEOUT;
+pub use reconnect::{RECONNECT_PERIOD, RESUME_PERIOD};
+pub use signals::QUEUE_LENGTH_MAX;

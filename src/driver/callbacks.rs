@@ -1,0 +1,282 @@
+//! The thread on which the program's callbacks run, and the gate each object's callbacks go through.
+//!
+//! One thread for the whole process: callbacks come in order and never two at once. No lock of this library is held
+//! while one runs, so it may call anything, and it may wait for whatever it likes except for another callback.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// How many of the program's callbacks this thread is inside of.
+    static CALLBACK_DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the calling code was called by this library: then nothing may be waited for that needs its return.
+pub fn is_inside_callback() -> bool {
+    CALLBACK_DEPTH.get() > 0
+}
+
+/// Runs the program's code. A panic in it ends here.
+pub fn enter(job: impl FnOnce()) {
+    CALLBACK_DEPTH.set(CALLBACK_DEPTH.get() + 1);
+    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+        log::error!("a callback panicked");
+    }
+    CALLBACK_DEPTH.set(CALLBACK_DEPTH.get() - 1);
+}
+
+/// The callback thread.
+pub struct Callbacks {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Where callbacks are put; any number of clones.
+#[derive(Clone)]
+pub struct Poster(Arc<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    is_closed: bool,
+    is_finished: bool,
+}
+
+impl Callbacks {
+    /// `before` is a callback thread that could not be waited for because it was the one that asked; this one begins
+    /// when that one has ended, so there are never two.
+    pub fn start(before: Option<JoinHandle<()>>) -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let shared = queue.clone();
+        let thread = thread::Builder::new().name("otc-callbacks".into()).spawn(move || {
+            if let Some(before) = before {
+                let _ = before.join();
+            }
+            shared.run();
+        })?;
+        Ok(Self { queue, thread: Some(thread) })
+    }
+
+    pub fn poster(&self) -> Poster {
+        Poster(self.queue.clone())
+    }
+
+    /// Ends the thread when it has run what is queued. Gives the thread back where it could not be waited for: it is
+    /// this one, or the program's callback takes longer than `limit`.
+    pub fn stop(mut self, limit: Duration) -> Option<JoinHandle<()>> {
+        let thread = self.thread.take()?;
+        let mut state = self.queue.state.lock();
+        state.is_closed = true;
+        self.queue.changed.notify_all();
+        if thread.thread().id() == thread::current().id() {
+            return Some(thread);
+        }
+        let deadline = Instant::now() + limit;
+        while !state.is_finished {
+            if self.queue.changed.wait_until(&mut state, deadline).timed_out() {
+                return Some(thread);
+            }
+        }
+        drop(state);
+        let _ = thread.join();
+        None
+    }
+}
+
+impl Poster {
+    /// Never waits. After the thread has been stopped the job is dropped.
+    pub fn post(&self, job: impl FnOnce() + Send + 'static) {
+        let mut state = self.0.state.lock();
+        if !state.is_closed {
+            state.jobs.push_back(Box::new(job));
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    fn run(&self) {
+        while let Some(job) = self.next() {
+            enter(job);
+        }
+        self.state.lock().is_finished = true;
+        self.changed.notify_all();
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.is_closed {
+                return None;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+}
+
+/// How long a deletion waits for a callback that runs. Longer than any callback should take; a program that waits in
+/// one for the thread that deletes gets its thread back.
+pub const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What an object's callbacks go through. Once closed, none starts.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+    left: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    is_closed: bool,
+    inside: u32,
+}
+
+impl Gate {
+    /// Runs the callback unless the gate is closed.
+    pub fn pass(&self, callback: impl FnOnce()) {
+        {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                return;
+            }
+            state.inside += 1;
+        }
+        let _leave = Leave(self);
+        callback();
+    }
+
+    /// From now on no callback starts. Waits for one that runs, at most until `deadline`, and not at all where the
+    /// caller is inside a callback itself.
+    pub fn close(&self, deadline: Instant) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        if is_inside_callback() {
+            return;
+        }
+        while state.inside > 0 {
+            if self.left.wait_until(&mut state, deadline).timed_out() {
+                log::warn!("a callback still runs after its object was deleted");
+                return;
+            }
+        }
+    }
+}
+
+/// Leaves the gate, also when the callback panics.
+struct Leave<'a>(&'a Gate);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().inside -= 1;
+        self.0.left.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn callbacks_run_in_order_and_stop_waits_for_them() {
+        let callbacks = Callbacks::start(None).expect("a thread");
+        let (heard, hears) = mpsc::channel();
+        for number in 0..100 {
+            let heard = heard.clone();
+            callbacks.poster().post(move || heard.send(number).expect("the test listens"));
+        }
+        assert!(callbacks.stop(LIMIT).is_none());
+        assert_eq!(hears.try_iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_panic_in_a_callback_ends_there() {
+        let callbacks = Callbacks::start(None).expect("a thread");
+        let (heard, hears) = mpsc::channel();
+        callbacks.poster().post(|| panic!("on purpose"));
+        callbacks.poster().post(move || heard.send(()).expect("the test listens"));
+        hears.recv_timeout(LIMIT).expect("the next callback");
+        assert!(callbacks.stop(LIMIT).is_none());
+    }
+
+    #[test]
+    fn a_closed_gate_lets_nobody_in_and_closing_waits_for_who_is_inside() {
+        let callbacks = Callbacks::start(None).expect("a thread");
+        let gate = Arc::new(Gate::default());
+        let (entered, enters) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (left, leaves) = mpsc::channel();
+        let inside = gate.clone();
+        callbacks.poster().post(move || {
+            inside.pass(|| {
+                entered.send(()).expect("the test listens");
+                released.recv_timeout(LIMIT).expect("the test releases");
+                left.send(()).expect("the test listens");
+            })
+        });
+        enters.recv_timeout(LIMIT).expect("the callback runs");
+        let closer = thread::spawn({
+            let gate = gate.clone();
+            move || {
+                gate.close(Instant::now() + LIMIT);
+                leaves.try_recv().expect("the callback has returned before the gate has closed");
+            }
+        });
+        release.send(()).expect("the callback listens");
+        closer.join().expect("the gate closes");
+        gate.pass(|| panic!("nobody gets in"));
+        assert!(callbacks.stop(LIMIT).is_none());
+    }
+
+    #[test]
+    fn closing_inside_a_callback_does_not_wait() {
+        let callbacks = Callbacks::start(None).expect("a thread");
+        let gate = Arc::new(Gate::default());
+        let (heard, hears) = mpsc::channel();
+        callbacks.poster().post(move || {
+            gate.pass(|| gate.close(Instant::now() + Duration::from_secs(3600)));
+            heard.send(()).expect("the test listens");
+        });
+        hears.recv_timeout(LIMIT).expect("no deadlock");
+        assert!(callbacks.stop(LIMIT).is_none());
+    }
+
+    #[test]
+    fn a_callback_that_stops_its_own_thread_is_followed_by_the_next_one() {
+        let callbacks = Callbacks::start(None).expect("a thread");
+        let poster = callbacks.poster();
+        let (heard, hears) = mpsc::channel();
+        poster.post(move || {
+            let before = callbacks.stop(LIMIT);
+            assert!(before.is_some(), "a thread cannot wait for itself");
+            let next = Callbacks::start(before).expect("a thread");
+            let again = heard.clone();
+            next.poster().post(move || again.send(is_inside_callback()).expect("the test listens"));
+            heard.send(true).expect("the test listens");
+            std::mem::forget(next);
+        });
+        assert_eq!(hears.recv_timeout(LIMIT), Ok(true));
+        assert_eq!(hears.recv_timeout(LIMIT), Ok(true));
+    }
+}

@@ -1,0 +1,166 @@
+//! str0m behind a wall: its contract kept, its panics caught.
+//!
+//! Every mutation is followed by a complete drain here, so that nothing above can forget it. str0m panics on a broken
+//! invariant of its own; such an instance is thrown away and the rest of the process goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::net::{Protocol, Receive};
+use str0m::{Event, Input, Output, Reason, Rtc, RtcConfig};
+
+use super::Datagram;
+
+/// Bytes that may wait for the network on all channels together. A burst of a hundred signals of the largest size
+/// fits several times; more only makes a slow network slower.
+pub(super) const SEND_BUFFER_SIZE: usize = 128 << 10;
+
+/// One certificate for the whole process. Making one costs a key pair, and the fingerprint in the description is what
+/// authenticates it, so peers of one process may share it.
+static IDENTITY: OnceLock<(Arc<CryptoProvider>, DtlsCert)> = OnceLock::new();
+
+fn identity() -> &'static (Arc<CryptoProvider>, DtlsCert) {
+    IDENTITY.get_or_init(|| {
+        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        // str0m's own fallback panics in this place too; the wall below turns that into a peer that failed.
+        let certificate = provider.dtls_provider.generate_certificate().expect("a key pair could be made");
+        (provider, certificate)
+    })
+}
+
+/// What a drain finds, in order.
+#[expect(clippy::large_enum_variant, reason = "each lives for one call")]
+pub(super) enum Found {
+    Transmit(Datagram),
+    Event(Event),
+}
+
+/// str0m, or nothing any more.
+pub(super) struct Engine {
+    rtc: Option<Box<Rtc>>,
+    deadline: Option<Instant>,
+}
+
+/// Why an engine has stopped for good.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stopped(pub String);
+
+impl Engine {
+    pub fn new(now: Instant) -> Result<Self, Stopped> {
+        let rtc = walled(|| {
+            let (provider, certificate) = identity();
+            let config = RtcConfig::new()
+                .set_crypto_provider(provider.clone())
+                .set_dtls_cert(certificate.clone())
+                .set_sctp_max_buffered_amount(SEND_BUFFER_SIZE);
+            Box::new(config.build(now))
+        })?;
+        Ok(Self { rtc: Some(rtc), deadline: None })
+    }
+
+    /// One that never ran.
+    pub fn stopped() -> Self {
+        Self { rtc: None, deadline: None }
+    }
+
+    /// Changes str0m and drains it. `found` may change it too: the drain goes on until nothing is left.
+    ///
+    /// An error is the end: the instance is gone.
+    pub fn drive<T>(
+        &mut self,
+        found: &mut impl FnMut(&mut Rtc, Found),
+        change: impl FnOnce(&mut Rtc) -> T,
+    ) -> Result<T, Stopped> {
+        let Some(rtc) = &mut self.rtc else {
+            return Err(Stopped("the peer connection is over".into()));
+        };
+        let driven = walled(|| {
+            let changed = change(rtc);
+            let deadline = drain(rtc, found)?;
+            if !rtc.is_alive() {
+                return Err(Stopped("the transport has given up".into()));
+            }
+            Ok((changed, deadline))
+        });
+        match driven.and_then(|drained| drained) {
+            Ok((changed, deadline)) => {
+                self.deadline = deadline;
+                Ok(changed)
+            }
+            Err(stopped) => {
+                self.stop();
+                Err(stopped)
+            }
+        }
+    }
+
+    /// Looks at str0m without changing it. `None` when it is gone.
+    pub fn look<T>(&self, look: impl FnOnce(&Rtc) -> T) -> Option<T> {
+        let rtc = self.rtc.as_ref()?;
+        walled(|| look(rtc)).ok()
+    }
+
+    /// Throws the instance away.
+    pub fn stop(&mut self) {
+        let rtc = self.rtc.take();
+        self.deadline = None;
+        // Dropping what has panicked may panic again, and then there is nothing left to do about it.
+        let _ = walled(|| drop(rtc));
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
+
+fn walled<T>(work: impl FnOnce() -> T) -> Result<T, Stopped> {
+    // Whatever was half changed is thrown away with the instance and never looked at again.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+        log::error!("rtc: a defect in the WebRTC engine ended one peer connection");
+        Stopped("a defect in the WebRTC engine".into())
+    })
+}
+
+/// Runs str0m until it only waits, and returns what for.
+fn drain(rtc: &mut Rtc, found: &mut impl FnMut(&mut Rtc, Found)) -> Result<Option<Instant>, Stopped> {
+    loop {
+        match rtc.poll_output() {
+            Ok(Output::Timeout(deadline)) => {
+                // With nothing scheduled str0m names a moment years away.
+                return Ok((rtc.last_timeout_reason() != Reason::NotHappening).then_some(deadline));
+            }
+            Ok(Output::Transmit(transmit)) => {
+                let bytes = transmit.contents.into();
+                let datagram = Datagram { local: transmit.source, remote: transmit.destination, bytes };
+                found(rtc, Found::Transmit(datagram));
+            }
+            Ok(Output::Event(event)) => found(rtc, Found::Event(event)),
+            Err(error) => return Err(Stopped(error.to_string())),
+        }
+    }
+}
+
+/// Gives str0m a datagram. True when it was for this instance.
+///
+/// Only what [`Rtc::accepts`] recognises is let through: STUN proves its sender by its integrity check, the rest by
+/// coming from an address that a check has confirmed. Garbage in a datagram is its sender's problem, so errors end here.
+pub(super) fn hear(rtc: &mut Rtc, now: Instant, datagram: &Datagram) -> bool {
+    let Some(input) = input(now, datagram) else {
+        return false;
+    };
+    if !rtc.accepts(&input) {
+        return false;
+    }
+    if let Err(error) = rtc.handle_input(input) {
+        log::debug!("rtc: a datagram was not understood: {error}");
+    }
+    true
+}
+
+/// A datagram as str0m takes it. `None` when it is neither STUN nor DTLS nor RTP.
+pub(super) fn input(now: Instant, datagram: &Datagram) -> Option<Input<'_>> {
+    let receive = Receive::new(Protocol::Udp, datagram.remote, datagram.local, &datagram.bytes);
+    Some(Input::Receive(now, receive.ok()?))
+}

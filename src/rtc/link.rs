@@ -1,0 +1,101 @@
+//! Whether the other side is there: the states of a connection and their time limits.
+//!
+//! str0m says "disconnected" when every candidate pair has failed, which takes more than fifteen seconds, and it never
+//! gives up. A session wants to know sooner that it should restart ICE, and later that it should stop hoping; both
+//! limits are here.
+
+use std::time::{Duration, Instant};
+
+/// How long a negotiated connection may take to come up, and to come up again after an ICE restart. Slow networks need
+/// a few seconds for ICE, DTLS and SCTP together; LiveKit's clients give up after 15 s too.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Silence after which a connection counts as lost. Both sides check the path at least every 3 s and more often while
+/// an answer is missing, so this much silence is several lost checks in a row, also at 30 % loss.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(8);
+
+/// How long a lost connection may take to come back, by itself or by an ICE restart. Long enough for a change of
+/// network with a signalling reconnect before it.
+pub(super) const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    /// At least one of the two descriptions is missing.
+    Unnegotiated,
+    Connecting {
+        deadline: Instant,
+    },
+    Connected {
+        heard: Instant,
+    },
+    Lost {
+        deadline: Instant,
+    },
+    Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    Silent,
+    NeverConnected,
+    NeverRecovered,
+}
+
+impl Link {
+    /// Both descriptions are known. A renegotiation without an ICE restart changes nothing here.
+    pub fn negotiated(&mut self, now: Instant, restarted: bool) {
+        if *self == Self::Unnegotiated || restarted {
+            *self = Self::Connecting { deadline: now + CONNECT_TIMEOUT };
+        }
+    }
+
+    /// The transport is usable. True when that is news.
+    pub fn up(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Connecting { .. } | Self::Lost { .. } => {
+                *self = Self::Connected { heard: now };
+                true
+            }
+            Self::Unnegotiated | Self::Connected { .. } | Self::Over => false,
+        }
+    }
+
+    /// The transport says that it is not usable any more. True when that is news.
+    pub fn down(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Connected { .. } => {
+                *self = Self::Lost { deadline: now + RECOVERY_TIMEOUT };
+                true
+            }
+            Self::Unnegotiated | Self::Connecting { .. } | Self::Lost { .. } | Self::Over => false,
+        }
+    }
+
+    /// Something arrived that belongs to this connection.
+    pub fn heard(&mut self, now: Instant) {
+        if let Self::Connected { heard } = self {
+            *heard = now.max(*heard);
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Connecting { deadline } | Self::Lost { deadline } => Some(*deadline),
+            Self::Connected { heard } => Some(*heard + SILENCE_MAX),
+            Self::Unnegotiated | Self::Over => None,
+        }
+    }
+
+    /// Which limit has passed, if one has.
+    pub fn expired(&self, now: Instant) -> Option<Expiry> {
+        if now < self.deadline()? {
+            return None;
+        }
+        match self {
+            Self::Connecting { .. } => Some(Expiry::NeverConnected),
+            Self::Connected { .. } => Some(Expiry::Silent),
+            Self::Lost { .. } => Some(Expiry::NeverRecovered),
+            Self::Unnegotiated | Self::Over => None,
+        }
+    }
+}

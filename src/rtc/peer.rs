@@ -1,0 +1,446 @@
+//! One peer connection: what the WebRTC standard calls an `RTCPeerConnection`, without its sockets and its clock.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::channel::ChannelId;
+use str0m::error::{ProtoError, SctpError};
+use str0m::{Candidate, IceCreds, Input, Rtc};
+
+use super::candidate;
+use super::channel::{Channel, Channels};
+use super::description::take_candidates;
+use super::engine::{self, Engine, SEND_BUFFER_SIZE, Stopped};
+use super::link::{Expiry, Link};
+use super::state::State;
+use super::{Datagram, Output, RtcError, SendError};
+
+/// How much of the send buffer lossy messages may fill, so that a backlog of them never holds up a reliable one.
+const LOSSY_BUFFER_SIZE: usize = SEND_BUFFER_SIZE / 4;
+
+/// How many candidates of the other side are looked at per ICE generation. A machine with many interfaces has a dozen;
+/// each further one would only be another address that a stranger makes us send to.
+const CANDIDATES_MAX: usize = 64;
+
+/// One peer connection.
+///
+/// Call [`Peer::poll`] until `None` after each call that takes `&mut self`, and [`Peer::handle_timeout`] at
+/// [`Peer::poll_timeout`]. Time never comes from anywhere but the `now` of a call.
+pub struct Peer {
+    engine: Engine,
+    state: State,
+    /// Our last offer, until its answer comes.
+    pending: Option<Pending>,
+    /// Candidates that came before the description they belong to.
+    early: Vec<Candidate>,
+    candidates: usize,
+    described: bool,
+    local: Vec<String>,
+}
+
+struct Pending {
+    token: SdpPendingOffer,
+    offer: String,
+    restarts_ice: bool,
+}
+
+impl Peer {
+    /// A peer that can be reached at these addresses of our sockets; those that cannot be anybody's are skipped.
+    pub fn new(now: Instant, local: &[SocketAddr]) -> Self {
+        let mut peer = Self {
+            engine: Engine::stopped(),
+            state: State::new(now),
+            pending: None,
+            early: Vec::new(),
+            candidates: 0,
+            described: false,
+            local: Vec::new(),
+        };
+        match Engine::new(now) {
+            Ok(engine) => peer.engine = engine,
+            Err(stopped) => peer.fail(stopped),
+        }
+        for address in local {
+            peer.add_local(*address);
+        }
+        peer.advance(now);
+        peer
+    }
+
+    fn add_local(&mut self, address: SocketAddr) {
+        let candidate = match Candidate::host(address, "udp") {
+            Ok(candidate) if candidate::reachable(address.ip()) => candidate,
+            _ => return log::warn!("rtc: {address} cannot be a local address"),
+        };
+        // Without the user name fragment, so that the line stays true after an ICE restart.
+        let line = candidate.to_sdp_string();
+        if self.drive(|rtc| rtc.add_local_candidate(candidate).is_some()) == Some(true) {
+            self.local.push(line);
+        }
+    }
+
+    /// An offer with both data channels. Called again before the answer came, it is the same offer.
+    pub fn offer(&mut self, now: Instant) -> Result<String, RtcError> {
+        if self.state.link == Link::Over {
+            return Err(RtcError::Over);
+        }
+        if let Some(pending) = &self.pending {
+            return Ok(pending.offer.clone());
+        }
+        if self.described {
+            return Err(RtcError::NothingToOffer);
+        }
+        self.make_offer(now, false)
+    }
+
+    /// An offer with new ICE credentials. The channels and what is under way on them survive. Before anything was
+    /// agreed on this is a plain [`Peer::offer`].
+    pub fn restart_ice(&mut self, now: Instant) -> Result<String, RtcError> {
+        if !self.described {
+            return self.offer(now);
+        }
+        self.make_offer(now, true)
+    }
+
+    fn make_offer(&mut self, now: Instant, restarts_ice: bool) -> Result<String, RtcError> {
+        self.advance(now);
+        let made = self.drive(|rtc| {
+            let mut changes = rtc.sdp_api();
+            if restarts_ice {
+                changes.ice_restart(true);
+            } else {
+                for channel in Channel::ALL {
+                    changes.add_channel_with_config(channel.config());
+                }
+            }
+            changes.apply()
+        });
+        let (offer, token) = made.ok_or(RtcError::Over)?.ok_or(RtcError::NothingToOffer)?;
+        let offer = offer.to_sdp_string();
+        self.pending = Some(Pending { token, offer: offer.clone(), restarts_ice });
+        Ok(offer)
+    }
+
+    /// The answer to an offer of the other side: its first one, a later one, or an ICE restart. Media sections are
+    /// accepted as well. An own offer that waits for its answer is withdrawn.
+    ///
+    /// When this fails the agreement from before still stands, except that a description which contradicts it may end
+    /// the connection; [`Output::Failed`] says so then.
+    pub fn accept_offer(&mut self, now: Instant, sdp: &str) -> Result<String, RtcError> {
+        let (sdp, candidates) = take_candidates(sdp)?;
+        self.advance(now);
+        self.pending = None;
+        let credentials = self.credentials();
+        let answer = self.drive(|rtc| {
+            let offer = SdpOffer::from_sdp_string(&sdp).map_err(malformed)?;
+            let answer = rtc.sdp_api().accept_offer(offer).map_err(malformed)?;
+            Ok(answer.to_sdp_string())
+        });
+        let answer = answer.ok_or(RtcError::Over)??;
+        self.agreed(now, credentials, candidates);
+        Ok(answer)
+    }
+
+    /// The other side's answer to [`Peer::offer`] or [`Peer::restart_ice`].
+    ///
+    /// Text that is no description leaves the offer as it was; a description that does not fit the offer ends it.
+    pub fn accept_answer(&mut self, now: Instant, sdp: &str) -> Result<(), RtcError> {
+        let (sdp, candidates) = take_candidates(sdp)?;
+        self.advance(now);
+        if self.pending.is_none() && self.state.link != Link::Over {
+            return Err(RtcError::NotOffered);
+        }
+        let parsed = self.drive(|_| SdpAnswer::from_sdp_string(&sdp).map_err(malformed));
+        let answer = parsed.ok_or(RtcError::Over)??;
+        let Pending { token, .. } = self.pending.take().ok_or(RtcError::NotOffered)?;
+        let credentials = self.credentials();
+        let accepted = self.drive(|rtc| rtc.sdp_api().accept_answer(token, answer).map_err(malformed));
+        accepted.ok_or(RtcError::Over)??;
+        self.agreed(now, credentials, candidates);
+        Ok(())
+    }
+
+    /// Both descriptions are known, for the first time or again; `before` are our ICE credentials until now.
+    fn agreed(&mut self, now: Instant, before: Option<IceCreds>, candidates: Vec<Candidate>) {
+        let restarted = before != self.credentials();
+        self.described = true;
+        self.state.link.negotiated(now, restarted);
+        if restarted {
+            self.candidates = 0;
+        }
+        let early = std::mem::take(&mut self.early);
+        for candidate in candidates.into_iter().chain(early) {
+            self.add_remote(candidate);
+        }
+        self.advance(now);
+    }
+
+    fn credentials(&mut self) -> Option<IceCreds> {
+        self.drive(|rtc| rtc.direct_api().local_ice_credentials())
+    }
+
+    /// The candidate lines of our addresses, as trickle ICE sends them. Our descriptions carry them too.
+    pub fn local_candidates(&self) -> Vec<String> {
+        self.local.clone()
+    }
+
+    /// A candidate of the other side, with or without `a=`. One that cannot be used (TCP, a `.local` name, an unknown
+    /// kind) is skipped; one that comes before its description waits for it.
+    pub fn add_remote_candidate(&mut self, now: Instant, line: &str) -> Result<(), RtcError> {
+        let Some(candidate) = candidate::read(line)? else {
+            return Ok(());
+        };
+        let restarting = self.pending.as_ref().is_some_and(|pending| pending.restarts_ice);
+        if self.described && !restarting {
+            self.add_remote(candidate);
+            self.advance(now);
+        } else if self.early.len() < CANDIDATES_MAX {
+            self.early.push(candidate);
+        }
+        Ok(())
+    }
+
+    fn add_remote(&mut self, candidate: Candidate) {
+        if self.candidates < CANDIDATES_MAX {
+            self.candidates += 1;
+            self.drive(|rtc| rtc.add_remote_candidate(candidate));
+        }
+    }
+
+    /// Whether the datagram is for this peer, where several share a socket.
+    pub fn accepts(&self, datagram: &Datagram) -> bool {
+        let accepted = self.engine.look(|rtc| {
+            // The moment plays no part in the decision.
+            engine::input(self.state.now, datagram).is_some_and(|input| rtc.accepts(&input))
+        });
+        accepted.unwrap_or(false)
+    }
+
+    /// A datagram came. One that is not for this peer, or is garbage, changes nothing.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+        let heard = self.drive(|rtc| engine::hear(rtc, now, &datagram));
+        if heard == Some(true) && self.engine.look(Rtc::is_connected) == Some(true) {
+            self.state.heard(now);
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        match self.state.link.expired(now) {
+            Some(Expiry::Silent) => {
+                self.state.link.down(now);
+                self.state.outputs.push_back(Output::Disconnected);
+            }
+            Some(Expiry::NeverConnected) => {
+                self.fail(Stopped("the connection did not come up in time".into()))
+            }
+            Some(Expiry::NeverRecovered) => self.fail(Stopped("the connection was lost".into())),
+            None => {}
+        }
+    }
+
+    /// The next thing to do or to know.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.state.outputs.pop_front()
+    }
+
+    /// When [`Peer::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.engine.deadline(), self.state.link.deadline()].into_iter().flatten().min()
+    }
+
+    /// Sends a message on a channel. Success means that it was taken, not that it arrived.
+    pub fn send(&mut self, now: Instant, channel: Channel, bytes: &[u8]) -> Result<(), SendError> {
+        if bytes.is_empty() {
+            return Err(SendError::Empty);
+        }
+        if bytes.len() > limit(channel) {
+            return Err(SendError::TooLarge);
+        }
+        let id = self.state.channels.id(channel).ok_or(SendError::NotOpen)?;
+        self.advance(now);
+        self.drive(|rtc| write(rtc, id, channel, bytes)).unwrap_or(Err(SendError::NotOpen))
+    }
+
+    /// Bytes of messages that the other side has not acknowledged yet, on both channels.
+    pub fn buffered(&mut self) -> usize {
+        let ids = Channel::ALL.map(|channel| self.state.channels.id(channel));
+        let asked = self.drive(|rtc| {
+            ids.into_iter().flatten().filter_map(|id| Some(rtc.channel(id)?.buffered_amount())).sum()
+        });
+        asked.unwrap_or(0)
+    }
+
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state.link, Link::Connected { .. })
+    }
+
+    /// Ends the connection. The farewell is left to [`Peer::poll`]; nothing but datagrams comes out after this.
+    pub fn close(&mut self, now: Instant) {
+        self.advance(now);
+        if self.state.link == Link::Over {
+            return;
+        }
+        self.drive(|rtc| {
+            if let Err(error) = rtc.close() {
+                log::debug!("rtc: no orderly farewell: {error}");
+            }
+        });
+        self.end();
+        self.state.outputs.retain(|output| matches!(output, Output::Transmit(_)));
+    }
+
+    /// Tells str0m the time.
+    fn advance(&mut self, now: Instant) {
+        self.state.now = now.max(self.state.now);
+        self.drive(|rtc| {
+            if let Err(error) = rtc.handle_input(Input::Timeout(now)) {
+                log::debug!("rtc: {error}");
+            }
+        });
+    }
+
+    /// Changes str0m, drains it, and sees what became of the connection. `None` when it is over.
+    fn drive<T>(&mut self, change: impl FnOnce(&mut Rtc) -> T) -> Option<T> {
+        let Self { engine, state, .. } = self;
+        if state.link == Link::Over {
+            return None;
+        }
+        let driven = engine.drive(&mut |rtc: &mut Rtc, found| state.take(rtc, found), change);
+        if state.closed {
+            self.fail(Stopped("the other side closed the connection".into()));
+            return None;
+        }
+        match driven {
+            Ok(changed) => Some(changed),
+            Err(stopped) => {
+                self.fail(stopped);
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, stopped: Stopped) {
+        if self.state.link != Link::Over {
+            self.end();
+            self.state.outputs.push_back(Output::Failed(stopped.0));
+        }
+    }
+
+    fn end(&mut self) {
+        self.engine.stop();
+        self.state.link = Link::Over;
+        self.state.channels = Channels::default();
+        self.pending = None;
+        self.early = Vec::new();
+    }
+}
+
+/// How large a message can be at all.
+fn limit(channel: Channel) -> usize {
+    match channel {
+        Channel::Reliable => SEND_BUFFER_SIZE,
+        Channel::Lossy => LOSSY_BUFFER_SIZE,
+    }
+}
+
+fn write(rtc: &mut Rtc, id: ChannelId, channel: Channel, bytes: &[u8]) -> Result<(), SendError> {
+    let mut writer = rtc.channel(id).ok_or(SendError::NotOpen)?;
+    if channel == Channel::Lossy && writer.buffered_amount() + bytes.len() > LOSSY_BUFFER_SIZE {
+        return Err(SendError::Full);
+    }
+    match writer.write(true, bytes) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(SendError::Full),
+        Err(str0m::RtcError::Sctp(SctpError::Proto(ProtoError::ErrOutboundPacketTooLarge))) => {
+            Err(SendError::TooLarge)
+        }
+        Err(error) => {
+            log::debug!("rtc: a message was not taken: {error}");
+            Err(SendError::NotOpen)
+        }
+    }
+}
+
+fn malformed(error: impl std::fmt::Display) -> RtcError {
+    RtcError::Malformed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use str0m::channel::ChannelConfig;
+
+    use super::*;
+    use crate::rtc::simulation::{ALICE, BOB, Network};
+
+    fn open_channel(network: &mut Network, label: &str) {
+        let config = ChannelConfig { label: label.into(), ..Default::default() };
+        network.peers[ALICE].drive(|rtc| rtc.direct_api().create_data_channel(config));
+        let now = network.now;
+        network.peers[ALICE].advance(now);
+        network.pass(Duration::from_millis(500));
+    }
+
+    #[test]
+    fn channels_with_other_labels_are_harmless_and_bounded() {
+        let mut network = Network::connected(30);
+        let said = network.said[BOB].len();
+        for number in 0..40 {
+            open_channel(&mut network, &format!("_data_track{number}"));
+        }
+        network.pass(Duration::from_secs(5));
+        assert_eq!(network.peers[BOB].state.channels.strangers(), 8);
+        assert_eq!(network.said[BOB].len(), said, "{:?}", network.said[BOB]);
+        for peer in [ALICE, BOB] {
+            assert_eq!(network.peers[peer].send(network.now, Channel::Reliable, b"still here"), Ok(()));
+        }
+        network.run(Duration::from_secs(5), |network| {
+            [ALICE, BOB].iter().all(|peer| network.messages(*peer, Channel::Reliable).len() == 1)
+        });
+    }
+
+    #[test]
+    fn messages_on_a_channel_with_another_label_are_not_mistaken_for_ours() {
+        let mut network = Network::connected(31);
+        open_channel(&mut network, "_data_track");
+        let peer = &mut network.peers[ALICE];
+        // The third channel that this side opened: both of ours came first.
+        let stranger = peer.drive(|rtc| {
+            let config = ChannelConfig { label: "x".into(), ..Default::default() };
+            rtc.direct_api().create_data_channel(config)
+        });
+        peer.advance(network.now);
+        network.pass(Duration::from_secs(1));
+        let written = network.peers[ALICE].drive(|rtc| rtc.channel(stranger?)?.write(true, b"?").ok());
+        assert_eq!(written, Some(Some(true)));
+        network.pass(Duration::from_secs(1));
+        for channel in Channel::ALL {
+            assert_eq!(network.messages(BOB, channel).len(), 0);
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_ends_that_peer_alone() {
+        let mut network = Network::connected(32);
+        let outcome: Option<()> = network.peers[ALICE].drive(|_| panic!("on purpose"));
+        assert_eq!(outcome, None);
+        let peer = &mut network.peers[ALICE];
+        assert_eq!(peer.poll(), Some(Output::Failed("a defect in the WebRTC engine".into())));
+        assert_eq!(peer.poll(), None);
+        assert_eq!(peer.poll_timeout(), None);
+        peer.handle_timeout(network.now);
+        peer.close(network.now);
+        assert_eq!(peer.offer(network.now), Err(RtcError::Over));
+        assert_eq!(peer.poll(), None);
+        assert!(network.peers[BOB].is_connected());
+    }
+
+    #[test]
+    fn a_peer_may_move_to_another_thread() {
+        fn assert_send<T: Send>() {}
+        assert_send::<Peer>();
+    }
+}

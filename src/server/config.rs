@@ -1,0 +1,54 @@
+//! What a server is told when it starts, and the limits it keeps.
+
+use std::time::Duration;
+
+use crate::signal::token::Secrets;
+
+/// How often a client is to send a ping.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Silence on an open link after which it counts as cut: two lost pings and some patience.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Silence after which a link gives way to one that claims the same sid with the same token: two missed pings. A client
+/// whose old link died without a word does not have to wait for [`PING_TIMEOUT`].
+pub const STALE_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a participant without a link stays in its room. Clients try to resume for 15 s; these are five more for the
+/// last attempt.
+pub const RESUME_HOLD_REMOTE: Duration = Duration::from_secs(20);
+
+/// The same on the local socket, where a cut link means that the process at its other end died. A process that changes
+/// its mind within the same breath is still served.
+pub const RESUME_HOLD_LOCAL: Duration = Duration::from_secs(2);
+
+/// How many data packets wait for a participant that is away. Beyond it the oldest is dropped: who comes back wants the
+/// newest. As many as a client keeps for its own way out.
+pub const QUEUE_PACKETS_MAX: usize = 1000;
+
+/// How many bytes of them. A thousand of the largest packets would be 64 MB.
+pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+
+/// The largest data packet that is forwarded, as encoded. LiveKit's own limit for the payload is about the same.
+pub const DATA_SIZE_MAX: usize = 64 << 10;
+
+/// The largest metadata, name or set of attributes a participant or a room may have, in bytes.
+pub const METADATA_SIZE_MAX: usize = 64 << 10;
+
+/// How long an empty room stays, so that a conference whose last member reconnects finds its metadata again.
+pub const ROOM_EMPTY_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What signatures are checked with.
+    pub secrets: Secrets,
+    /// The largest number of connections in one room; `None` is no limit.
+    pub connections_max: Option<u32>,
+    pub room_empty_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { secrets: Secrets::new(), connections_max: None, room_empty_timeout: ROOM_EMPTY_TIMEOUT }
+    }
+}

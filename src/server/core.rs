@@ -1,0 +1,203 @@
+//! The server as a value: all rooms, their participants, and the links these sit at.
+//!
+//! Whoever owns the sockets asks [`Server::admit`] before it opens a link, hands every frame and closing to
+//! [`Server::handle`], calls [`Server::handle_timeout`] when [`Server::poll_timeout`] says so, and drains
+//! [`Server::poll`] after each of these. Two servers that are told the same with the same seed answer the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::claims::{self, Admission, Fingerprint, Locality, Refusal};
+use super::config::Config;
+use super::participant::Key;
+use super::room::Room;
+use super::shared::{Counters, Seat, Shared};
+use super::timers::Timer;
+use super::{join, requests};
+use crate::signal::join::JoinQuery;
+use crate::signal::proto::{DisconnectReason, leave_request::Action};
+
+/// A signalling connection. Numbers are the caller's, and are not used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A client was admitted and its link is open.
+    Opened { link: LinkId, admission: Admission },
+    /// A message came over the link.
+    Frame { link: LinkId, bytes: Vec<u8> },
+    /// The link is gone, whoever closed it.
+    Closed { link: LinkId },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    Send {
+        link: LinkId,
+        bytes: Vec<u8>,
+    },
+    /// Close the link once everything before this is on its way. Nothing follows for it.
+    Close {
+        link: LinkId,
+    },
+}
+
+#[derive(Debug)]
+pub struct Server {
+    pub(super) shared: Shared,
+    pub(super) rooms: BTreeMap<Arc<str>, Room>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Serving,
+    ShuttingDown,
+}
+
+impl Server {
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self { shared: Shared::new(config, seed), rooms: BTreeMap::new(), state: State::Serving }
+    }
+
+    /// Whether a client may come in. To be asked before its link is opened, because only then can it be refused with
+    /// an HTTP status.
+    pub fn admit(
+        &self,
+        now: Instant,
+        wall_ms: i64,
+        query: &JoinQuery,
+        token: &str,
+        locality: Locality,
+    ) -> Result<Admission, Refusal> {
+        if self.state == State::ShuttingDown {
+            return Err(Refusal::new(503, "The server is shutting down; try again."));
+        }
+        let parsed = claims::parse(token)?;
+        let name = claims::room(query, &parsed)?;
+        let fingerprint = Fingerprint::of(token);
+        let room = self.rooms.get(name);
+        // A token is looked at when a session begins. One that has expired since still resumes it.
+        let resumes = room.zip(query.resume_sid.as_deref()).is_some_and(|(room, sid)| {
+            let participant = room.key_of_sid(sid).and_then(|key| room.participants.get(&key));
+            participant.is_some_and(|participant| participant.fingerprint == fingerprint)
+        });
+        let claims = if resumes {
+            crate::signal::token::Claims { session_id: name.to_owned(), ..parsed.claims().clone() }
+        } else {
+            claims::check(&parsed, name, query, wall_ms / 1000, &self.shared.config.secrets, locality)?
+        };
+        let admission = Admission { query: query.clone(), claims, fingerprint, locality };
+        if let Some(room) = room
+            && room.is_full(&self.shared)
+            && !join::returns(room, &admission, now)
+        {
+            return Err(Refusal::new(429, "The session has as many connections as it may have."));
+        }
+        if room.is_none() && self.shared.config.connections_max == Some(0) {
+            return Err(Refusal::new(429, "This server takes no connections."));
+        }
+        Ok(admission)
+    }
+
+    pub fn handle(&mut self, now: Instant, wall_ms: i64, input: Input) {
+        match input {
+            Input::Opened { link, admission } => self.open(now, wall_ms, link, admission),
+            Input::Frame { link, bytes } => {
+                if let Some((room, key)) = seat(&mut self.rooms, &self.shared, link) {
+                    requests::handle(room, &mut self.shared, now, wall_ms, link, key, &bytes);
+                }
+            }
+            Input::Closed { link } => {
+                if let Some((room, key)) = seat(&mut self.rooms, &self.shared, link) {
+                    self.shared.seats.remove(&link);
+                    requests::cut(room, &mut self.shared, now, key, DisconnectReason::SignalClose);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant, wall_ms: i64, link: LinkId, admission: Admission) {
+        if self.state == State::ShuttingDown {
+            return self.shared.dismiss(link, DisconnectReason::ServerShutdown, Action::Reconnect);
+        }
+        let name = admission.claims.session_id.as_str();
+        if !self.rooms.contains_key(name) {
+            if admission.query.resume_sid.is_some() {
+                return self.shared.dismiss(link, DisconnectReason::StateMismatch, Action::Reconnect);
+            }
+            let room = Room::new(name, &mut self.shared, wall_ms);
+            self.rooms.insert(room.name.clone(), room);
+        }
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        // Others may have come since this one was admitted.
+        if room.is_full(&self.shared) && !join::returns(room, &admission, now) {
+            return self.shared.dismiss(link, DisconnectReason::JoinFailure, Action::Disconnect);
+        }
+        join::join(room, &mut self.shared, now, wall_ms, link, admission);
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((set, timer)) = self.shared.timers.take_due(now) {
+            match timer {
+                Timer::Participant { room, key } => {
+                    if let Some(room) = self.rooms.get_mut(&room) {
+                        room.wake(&mut self.shared, now, key, set);
+                    }
+                }
+                Timer::Room { name } => {
+                    let expired = |room: &Room| room.vanishes.is_some_and(|when| when <= now);
+                    if self.rooms.get(&name).is_some_and(expired) {
+                        self.rooms.remove(&name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.shared.out.pop_front()
+    }
+
+    /// When [`Server::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.shared.timers.next()
+    }
+
+    /// The end: everybody is told to join anew, elsewhere or here after a restart, and nobody is let in any more.
+    pub fn shutdown(&mut self) {
+        self.state = State::ShuttingDown;
+        for room in std::mem::take(&mut self.rooms).into_values() {
+            for link in room.participants.values().filter_map(super::participant::Participant::link) {
+                self.shared.dismiss(link, DisconnectReason::ServerShutdown, Action::Reconnect);
+            }
+        }
+        self.shared.timers = super::timers::Timers::default();
+    }
+
+    pub fn is_shutting_down(&self) -> bool {
+        self.state == State::ShuttingDown
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.shared.counters
+    }
+
+    /// How many links have a participant.
+    pub fn links(&self) -> usize {
+        self.shared.seats.len()
+    }
+}
+
+/// The room and the participant of a link.
+fn seat<'a>(
+    rooms: &'a mut BTreeMap<Arc<str>, Room>,
+    shared: &Shared,
+    link: LinkId,
+) -> Option<(&'a mut Room, Key)> {
+    let Seat { room, key } = shared.seats.get(&link)?;
+    Some((rooms.get_mut(room)?, *key))
+}

@@ -1,0 +1,92 @@
+//! Data packets: who may send one, who it says it is from, who gets it.
+
+use prost::Message as _;
+
+use super::config::DATA_SIZE_MAX;
+use super::participant::{Key, Participant};
+use super::room::Room;
+use super::shared::Shared;
+use crate::signal::frame::FromServer;
+use crate::signal::proto::{DataPacket, SendDataRequest, UserPacket, data_packet};
+
+/// A participant's packet goes to everybody else, or to those it names.
+pub fn publish(room: &mut Room, shared: &mut Shared, sender: Key, mut packet: DataPacket) {
+    let Some(participant) = room.participants.get(&sender) else { return };
+    if !participant.permission.can_publish_data {
+        shared.counters.data_not_allowed += 1;
+        return;
+    }
+    if packet.encoded_len() > DATA_SIZE_MAX {
+        shared.counters.data_too_large += 1;
+        return;
+    }
+    stamp(&mut packet, participant);
+    deliver(room, shared, Some(sender), packet);
+}
+
+/// The sender is who the link belongs to, whatever the packet says.
+#[allow(deprecated)] // clients of before the outer fields read the inner ones
+fn stamp(packet: &mut DataPacket, sender: &Participant) {
+    packet.participant_sid.clone_from(&sender.sid);
+    packet.participant_identity.clone_from(&sender.identity);
+    if let Some(data_packet::Value::User(user)) = &mut packet.value {
+        user.participant_sid.clone_from(&sender.sid);
+        user.participant_identity.clone_from(&sender.identity);
+    }
+}
+
+/// The packet of a server: it has no participant.
+#[allow(deprecated)] // older clients read the inner fields, older callers fill the sids
+pub fn from_service(request: SendDataRequest) -> DataPacket {
+    let user = UserPacket {
+        payload: request.data,
+        topic: request.topic,
+        destination_sids: request.destination_sids,
+        destination_identities: request.destination_identities.clone(),
+        nonce: request.nonce,
+        ..Default::default()
+    };
+    DataPacket {
+        kind: request.kind,
+        destination_identities: request.destination_identities,
+        value: Some(data_packet::Value::User(user)),
+        ..Default::default()
+    }
+}
+
+pub fn deliver(room: &mut Room, shared: &mut Shared, sender: Option<Key>, packet: DataPacket) {
+    let receivers: Vec<Key> = room
+        .participants
+        .iter()
+        .filter(|(key, participant)| Some(**key) != sender && is_addressed(&packet, participant))
+        .map(|(key, _)| *key)
+        .collect();
+    if receivers.is_empty() {
+        return;
+    }
+    let bytes = FromServer::Data(packet).encode();
+    for key in receivers {
+        let Some(participant) = room.participants.get_mut(&key) else { continue };
+        match participant.link() {
+            Some(link) => shared.send_bytes(link, bytes.clone()),
+            None => shared.counters.data_queue_dropped += participant.queue.push(bytes.clone()),
+        }
+    }
+}
+
+/// Without a destination a packet is for everybody. Destinations stand in up to three places, by the age of the client.
+#[allow(deprecated)]
+fn is_addressed(packet: &DataPacket, participant: &Participant) -> bool {
+    let (sids, identities) = match &packet.value {
+        Some(data_packet::Value::User(user)) => {
+            (user.destination_sids.as_slice(), user.destination_identities.as_slice())
+        }
+        _ => Default::default(),
+    };
+    let outer = &packet.destination_identities;
+    let everybody = outer.is_empty() && sids.is_empty() && identities.is_empty();
+    everybody
+        || outer.contains(&participant.identity)
+        || identities.contains(&participant.identity)
+        || sids.contains(&participant.sid)
+}

@@ -1,0 +1,166 @@
+//! How a link becomes a participant: a new one, one that was away, or one that another server knew.
+
+use std::time::Instant;
+
+use super::claims::Admission;
+use super::config::{PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
+use super::core::LinkId;
+use super::participant::{Key, Participant, Presence};
+use super::room::Room;
+use super::shared::{Seat, Shared};
+use super::sids::is_participant_sid;
+use crate::signal::frame::FromServer;
+use crate::signal::join::PROTOCOL;
+use crate::signal::proto::participant_info::State;
+use crate::signal::proto::signal_response::Message;
+use crate::signal::proto::{
+    DisconnectReason, JoinResponse, ParticipantUpdate, ReconnectResponse, ServerInfo, leave_request::Action,
+};
+
+/// What a client's `keep_sid` comes to.
+enum Kept {
+    /// It may have the sid.
+    Free(String),
+    /// It is the participant of that sid, which lost its link.
+    Replaces(Key),
+    /// Nothing was asked for, or nothing that can be granted.
+    No,
+}
+
+/// Whether this link will come in as somebody who is in the room already, and so takes no new place.
+pub fn returns(room: &Room, admission: &Admission, now: Instant) -> bool {
+    admission.query.resume_sid.is_some() || matches!(kept(room, admission, now), Kept::Replaces(_))
+}
+
+fn kept(room: &Room, admission: &Admission, now: Instant) -> Kept {
+    let Some(sid) = admission.query.keep_sid.as_ref().filter(|sid| is_participant_sid(sid)) else {
+        return Kept::No;
+    };
+    let Some(key) = room.key_of_sid(sid) else { return Kept::Free(sid.clone()) };
+    let Some(participant) = room.participants.get(&key) else { return Kept::No };
+    let lost = match participant.presence {
+        Presence::Away { .. } => true,
+        Presence::Linked { heard, .. } => now.saturating_duration_since(heard) >= STALE_AFTER,
+    };
+    if lost && participant.fingerprint == admission.fingerprint { Kept::Replaces(key) } else { Kept::No }
+}
+
+/// The link of a client comes in.
+pub fn join(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    wall_ms: i64,
+    link: LinkId,
+    admission: Admission,
+) {
+    if let Some(sid) = admission.query.resume_sid.clone() {
+        return resume(room, shared, now, link, &sid, &admission);
+    }
+    let inline = admission.query.inline_data;
+    let (sid, created_ms) = match kept(room, &admission, now) {
+        Kept::Replaces(key) => {
+            relink(room, shared, now, link, key);
+            welcome(room, shared, link, key, inline);
+            return flush(room, shared, key);
+        }
+        Kept::Free(sid) => (sid, admission.query.keep_created_ms),
+        Kept::No => (shared.sids.participant(), None),
+    };
+    let identity = identity(room, shared, now, &sid, &admission);
+    // The creation time of a kept session is its client's word, within reason.
+    let joined_ms = created_ms.filter(|ms| (1..=wall_ms).contains(ms)).unwrap_or(wall_ms);
+    let key = shared.next_key();
+    room.participants.insert(key, Participant::new(sid, identity, joined_ms, admission, link, now));
+    room.vanishes = None;
+    shared.seats.insert(link, Seat { room: room.name.clone(), key });
+    room.watch(shared, key);
+    welcome(room, shared, link, key, inline);
+    room.announce(shared, key, false);
+}
+
+/// This library's clients are new connections however often a token is used, so an identity that is taken gets the sid
+/// at its end. LiveKit's clients rely on their identity; there the newcomer ends who has it.
+fn identity(room: &mut Room, shared: &mut Shared, now: Instant, sid: &str, admission: &Admission) -> String {
+    let wanted = &admission.claims.identity;
+    if wanted.is_empty() {
+        return sid.to_owned();
+    }
+    match room.key_of_identity(wanted) {
+        Some(_) if admission.query.inline_data => format!("{wanted}-{sid}"),
+        Some(key) => {
+            room.expel(shared, now, key, DisconnectReason::DuplicateIdentity);
+            wanted.clone()
+        }
+        None => wanted.clone(),
+    }
+}
+
+fn welcome(room: &Room, shared: &mut Shared, link: LinkId, key: Key, inline: bool) {
+    let Some(participant) = room.participants.get(&key) else { return };
+    let join = JoinResponse {
+        room: Some(room.info()),
+        participant: Some(participant.info(State::Active)),
+        other_participants: room.others(key),
+        server_version: env!("CARGO_PKG_VERSION").into(),
+        subscriber_primary: true,
+        ping_interval: PING_INTERVAL.as_secs() as i32,
+        ping_timeout: PING_TIMEOUT.as_secs() as i32,
+        server_info: Some(server_info()),
+        ..Default::default()
+    };
+    if inline {
+        shared.send_bytes(link, FromServer::Welcome(join).encode());
+    } else {
+        shared.send(link, Message::Join(join));
+    }
+}
+
+fn server_info() -> ServerInfo {
+    ServerInfo { version: env!("CARGO_PKG_VERSION").into(), protocol: PROTOCOL as i32, ..Default::default() }
+}
+
+fn resume(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    link: LinkId,
+    sid: &str,
+    admission: &Admission,
+) {
+    let same = |key: &Key| {
+        room.participants.get(key).is_some_and(|participant| participant.fingerprint == admission.fingerprint)
+    };
+    let Some(key) = room.key_of_sid(sid).filter(same) else {
+        return shared.dismiss(link, DisconnectReason::StateMismatch, Action::Reconnect);
+    };
+    relink(room, shared, now, link, key);
+    let response = ReconnectResponse { server_info: Some(server_info()), ..Default::default() };
+    shared.send(link, Message::Reconnect(response));
+    // Everybody who is there, so that the client finds out who came and who went meanwhile.
+    let mut participants = room.others(key);
+    participants.extend(room.participants.get(&key).map(|participant| participant.info(State::Active)));
+    shared.send(link, Message::Update(ParticipantUpdate { participants }));
+    shared.send(link, room.update());
+    flush(room, shared, key);
+}
+
+/// The participant has a new link; an old one that still seems open is cut.
+fn relink(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key: Key) {
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    if let Some(old) = participant.link() {
+        shared.close(old);
+    }
+    participant.presence = Presence::Linked { link, heard: now };
+    shared.seats.insert(link, Seat { room: room.name.clone(), key });
+    room.watch(shared, key);
+}
+
+/// What waited for the participant, in the order in which it came.
+fn flush(room: &mut Room, shared: &mut Shared, key: Key) {
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    let Some(link) = participant.link() else { return };
+    for packet in participant.queue.take() {
+        shared.send_bytes(link, packet);
+    }
+}

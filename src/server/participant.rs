@@ -1,0 +1,180 @@
+//! One participant of a room: what others see of it, its link, and what waits for it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use super::claims::{Admission, Fingerprint, Locality};
+use super::config::{
+    PING_TIMEOUT, QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX, RESUME_HOLD_LOCAL, RESUME_HOLD_REMOTE,
+};
+use super::core::LinkId;
+use crate::signal::proto::participant_info::State;
+use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission};
+use crate::signal::token::Grants;
+
+/// The number of a participant in this process. Grows with each join, so the order of keys is the order of joining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub u64);
+
+#[derive(Debug)]
+pub enum Presence {
+    Linked {
+        link: LinkId,
+        /// When anything last came over the link.
+        heard: Instant,
+    },
+    /// The link is gone without a farewell; the client may come back.
+    Away { until: Instant, reason: DisconnectReason },
+}
+
+#[derive(Debug)]
+pub struct Participant {
+    pub sid: String,
+    pub identity: String,
+    pub name: String,
+    pub metadata: String,
+    pub attributes: BTreeMap<String, String>,
+    pub permission: ParticipantPermission,
+    pub joined_ms: i64,
+    /// Counts the changes, so that a receiver can tell the newer of two reports.
+    pub version: u32,
+    pub fingerprint: Fingerprint,
+    pub locality: Locality,
+    pub presence: Presence,
+    pub queue: Queue,
+    /// The deadline that is set for it. Others that come are left over from before.
+    pub wake: Option<Instant>,
+}
+
+impl Participant {
+    pub fn new(
+        sid: String,
+        identity: String,
+        joined_ms: i64,
+        admission: Admission,
+        link: LinkId,
+        now: Instant,
+    ) -> Self {
+        let claims = admission.claims;
+        Self {
+            sid,
+            identity,
+            name: claims.name,
+            metadata: claims.data,
+            attributes: claims.attributes,
+            permission: permission(claims.grants),
+            joined_ms,
+            version: 0,
+            fingerprint: admission.fingerprint,
+            locality: admission.locality,
+            presence: Presence::Linked { link, heard: now },
+            queue: Queue::default(),
+            wake: None,
+        }
+    }
+
+    pub fn link(&self) -> Option<LinkId> {
+        match self.presence {
+            Presence::Linked { link, .. } => Some(link),
+            Presence::Away { .. } => None,
+        }
+    }
+
+    /// Whether others are told of it.
+    pub fn is_visible(&self) -> bool {
+        !self.permission.hidden
+    }
+
+    pub fn deadline(&self) -> Instant {
+        match self.presence {
+            Presence::Linked { heard, .. } => heard + PING_TIMEOUT,
+            Presence::Away { until, .. } => until,
+        }
+    }
+
+    /// The link is gone; the participant stays for a while.
+    pub fn part(&mut self, now: Instant, reason: DisconnectReason) {
+        let hold = match self.locality {
+            Locality::Local => RESUME_HOLD_LOCAL,
+            Locality::Remote => RESUME_HOLD_REMOTE,
+        };
+        self.presence = Presence::Away { until: now + hold, reason };
+    }
+
+    pub fn info(&self, state: State) -> ParticipantInfo {
+        ParticipantInfo {
+            sid: self.sid.clone(),
+            identity: self.identity.clone(),
+            name: self.name.clone(),
+            state: state.into(),
+            metadata: self.metadata.clone(),
+            attributes: self.attributes.clone().into_iter().collect(),
+            joined_at: self.joined_ms / 1000,
+            joined_at_ms: self.joined_ms,
+            version: self.version,
+            permission: Some(self.permission.clone()),
+            ..Default::default()
+        }
+    }
+}
+
+fn permission(grants: Grants) -> ParticipantPermission {
+    ParticipantPermission {
+        can_subscribe: grants.can_subscribe,
+        can_publish: grants.can_publish,
+        can_publish_data: grants.can_publish_data,
+        hidden: grants.hidden,
+        ..Default::default()
+    }
+}
+
+/// Data packets that wait for a participant, as they will be sent. When it is full the oldest go.
+#[derive(Debug, Default)]
+pub struct Queue {
+    packets: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Returns how many were dropped to make room.
+    pub fn push(&mut self, packet: Vec<u8>) -> u64 {
+        self.bytes += packet.len();
+        self.packets.push_back(packet);
+        let mut dropped = 0;
+        while self.packets.len() > QUEUE_PACKETS_MAX || self.bytes > QUEUE_BYTES_MAX {
+            let Some(oldest) = self.packets.pop_front() else { break };
+            self.bytes -= oldest.len();
+            dropped += 1;
+        }
+        dropped
+    }
+
+    pub fn take(&mut self) -> VecDeque<Vec<u8>> {
+        self.bytes = 0;
+        std::mem::take(&mut self.packets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_drops_its_oldest_packets() {
+        let mut queue = Queue::default();
+        for number in 0..QUEUE_PACKETS_MAX + 3 {
+            queue.push(number.to_be_bytes().to_vec());
+        }
+        let packets = queue.take();
+        assert_eq!(packets.len(), QUEUE_PACKETS_MAX);
+        assert_eq!(packets.front(), Some(&3_usize.to_be_bytes().to_vec()));
+    }
+
+    #[test]
+    fn a_queue_of_large_packets_is_bounded_in_bytes() {
+        let mut queue = Queue::default();
+        let dropped: u64 = (0..40).map(|_| queue.push(vec![0; 64 << 10])).sum();
+        assert_eq!(dropped, 24);
+        assert_eq!(queue.take().len(), 16);
+    }
+}

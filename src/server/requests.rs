@@ -1,0 +1,129 @@
+//! What a participant asks for over its link.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::config::METADATA_SIZE_MAX;
+use super::core::LinkId;
+use super::data;
+use super::participant::{Key, Participant, Presence};
+use super::room::Room;
+use super::shared::Shared;
+use crate::signal::frame::FromClient;
+use crate::signal::proto::request_response::{Reason, Request};
+use crate::signal::proto::signal_request::Message as Asked;
+use crate::signal::proto::signal_response::Message;
+use crate::signal::proto::{DisconnectReason, Pong, RequestResponse, UpdateParticipantMetadata};
+
+/// A frame of the participant `key`, which sits at `link`.
+pub fn handle(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    wall_ms: i64,
+    link: LinkId,
+    key: Key,
+    bytes: &[u8],
+) {
+    if let Some(participant) = room.participants.get_mut(&key) {
+        participant.presence = Presence::Linked { link, heard: now };
+    }
+    match FromClient::decode(bytes) {
+        Ok(Some(FromClient::Data(packet))) => data::publish(room, shared, key, packet),
+        Ok(Some(FromClient::Message(message))) => {
+            answer(room, shared, now, wall_ms, link, key, message);
+        }
+        // A message of a newer protocol.
+        Ok(None) => {}
+        Err(_) => {
+            // After garbage nothing on this link can be trusted. An honest client may come back with a new one.
+            shared.counters.frames_malformed += 1;
+            shared.close(link);
+            cut(room, shared, now, key, DisconnectReason::SignalClose);
+        }
+    }
+}
+
+fn answer(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    wall_ms: i64,
+    link: LinkId,
+    key: Key,
+    message: Asked,
+) {
+    match message {
+        Asked::Ping(sent_ms) => shared.send(link, Message::Pong(sent_ms)),
+        Asked::PingReq(ping) => {
+            let pong = Pong { last_ping_timestamp: ping.timestamp, timestamp: wall_ms };
+            shared.send(link, Message::PongResp(pong));
+        }
+        Asked::Leave(_) => {
+            shared.close(link);
+            room.remove(shared, now, key, DisconnectReason::ClientInitiated);
+        }
+        Asked::UpdateMetadata(wanted) => {
+            let reason = update_own(room, shared, key, &wanted);
+            let response = RequestResponse {
+                request_id: wanted.request_id,
+                reason: reason.into(),
+                message: reason.as_str_name().into(),
+                request: Some(Request::UpdateMetadata(wanted)),
+            };
+            shared.send(link, Message::RequestResponse(response));
+        }
+        // Media comes later, and a resumed client's state is what this server knows of it anyway.
+        _ => {}
+    }
+}
+
+fn update_own(room: &mut Room, shared: &mut Shared, key: Key, wanted: &UpdateParticipantMetadata) -> Reason {
+    let Some(participant) = room.participants.get_mut(&key) else { return Reason::NotFound };
+    if !participant.permission.can_update_metadata {
+        return Reason::NotAllowed;
+    }
+    if !describe(participant, &wanted.metadata, &wanted.name, &wanted.attributes) {
+        return Reason::LimitExceeded;
+    }
+    room.announce(shared, key, true);
+    Reason::Ok
+}
+
+/// Changes what a participant says of itself. As in LiveKit an empty text leaves things as they are, and an empty
+/// attribute goes. False when it would become too much; nothing is changed then.
+pub fn describe(
+    participant: &mut Participant,
+    metadata: &str,
+    name: &str,
+    attributes: &HashMap<String, String>,
+) -> bool {
+    let mut merged = participant.attributes.clone();
+    for (name, value) in attributes {
+        if value.is_empty() {
+            merged.remove(name);
+        } else {
+            merged.insert(name.clone(), value.clone());
+        }
+    }
+    let size: usize = merged.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if [metadata.len(), name.len(), size].into_iter().any(|size| size > METADATA_SIZE_MAX) {
+        return false;
+    }
+    participant.attributes = merged;
+    for (text, wanted) in [(&mut participant.metadata, metadata), (&mut participant.name, name)] {
+        if !wanted.is_empty() {
+            wanted.clone_into(text);
+        }
+    }
+    participant.version += 1;
+    true
+}
+
+/// The participant's link is gone without a farewell.
+pub fn cut(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
+    if let Some(participant) = room.participants.get_mut(&key) {
+        participant.part(now, reason);
+        room.watch(shared, key);
+    }
+}

@@ -1,0 +1,175 @@
+//! A room: its participants in the order in which they came, and what they are told of each other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::participant::{Key, Participant, Presence};
+use super::shared::Shared;
+use super::timers::Timer;
+use crate::signal::frame::FromServer;
+use crate::signal::proto;
+use crate::signal::proto::participant_info::State;
+use crate::signal::proto::signal_response::Message;
+use crate::signal::proto::{
+    DisconnectReason, ParticipantInfo, ParticipantUpdate, RoomUpdate, leave_request::Action,
+};
+
+#[derive(Debug)]
+pub struct Room {
+    pub name: Arc<str>,
+    pub sid: String,
+    pub metadata: String,
+    pub created_ms: i64,
+    /// The largest number of connections; 0 is no limit of the room's own.
+    pub connections_max: u32,
+    pub empty_timeout: Duration,
+    pub participants: BTreeMap<Key, Participant>,
+    /// When it vanishes unless somebody comes.
+    pub vanishes: Option<Instant>,
+}
+
+impl Room {
+    /// An empty room. It stays until [`Self::expire_if_empty`] has said how long.
+    pub fn new(name: &str, shared: &mut Shared, wall_ms: i64) -> Self {
+        Self {
+            name: name.into(),
+            sid: shared.sids.room(),
+            metadata: String::new(),
+            created_ms: wall_ms,
+            connections_max: 0,
+            empty_timeout: shared.config.room_empty_timeout,
+            participants: BTreeMap::new(),
+            vanishes: None,
+        }
+    }
+
+    pub fn info(&self) -> proto::Room {
+        proto::Room {
+            sid: self.sid.clone(),
+            name: self.name.to_string(),
+            empty_timeout: u32::try_from(self.empty_timeout.as_secs()).unwrap_or(u32::MAX),
+            departure_timeout: u32::try_from(self.empty_timeout.as_secs()).unwrap_or(u32::MAX),
+            max_participants: self.connections_max,
+            creation_time: self.created_ms / 1000,
+            creation_time_ms: self.created_ms,
+            metadata: self.metadata.clone(),
+            num_participants: self.participants.len() as u32,
+            ..Default::default()
+        }
+    }
+
+    pub fn key_of_sid(&self, sid: &str) -> Option<Key> {
+        self.find(|participant| participant.sid == sid)
+    }
+
+    pub fn key_of_identity(&self, identity: &str) -> Option<Key> {
+        self.find(|participant| participant.identity == identity)
+    }
+
+    fn find(&self, wanted: impl Fn(&Participant) -> bool) -> Option<Key> {
+        self.participants.iter().find(|(_, participant)| wanted(participant)).map(|(key, _)| *key)
+    }
+
+    /// Whether one more would be too many.
+    pub fn is_full(&self, shared: &Shared) -> bool {
+        let own = (self.connections_max > 0).then_some(self.connections_max);
+        let limit = own.into_iter().chain(shared.config.connections_max).min();
+        limit.is_some_and(|limit| self.participants.len() >= limit as usize)
+    }
+
+    /// Everybody that one participant may see, itself left out.
+    pub fn others(&self, viewer: Key) -> Vec<ParticipantInfo> {
+        let seen = |(key, participant): &(&Key, &Participant)| **key != viewer && participant.is_visible();
+        self.participants
+            .iter()
+            .filter(seen)
+            .map(|(_, participant)| participant.info(State::Active))
+            .collect()
+    }
+
+    /// Tells everybody how a participant is now, itself included when it changed rather than came or went.
+    pub fn announce(&self, shared: &mut Shared, key: Key, includes_itself: bool) {
+        let Some(participant) = self.participants.get(&key) else { return };
+        let bytes = update(participant.info(State::Active));
+        if participant.is_visible() {
+            self.broadcast(shared, Some(key), &bytes);
+        }
+        if let (true, Some(link)) = (includes_itself, participant.link()) {
+            shared.send_bytes(link, bytes);
+        }
+    }
+
+    pub fn broadcast(&self, shared: &mut Shared, except: Option<Key>, bytes: &[u8]) {
+        for (key, participant) in &self.participants {
+            if let (Some(link), true) = (participant.link(), Some(*key) != except) {
+                shared.send_bytes(link, bytes.to_vec());
+            }
+        }
+    }
+
+    pub fn update(&self) -> Message {
+        Message::RoomUpdate(RoomUpdate { room: Some(self.info()) })
+    }
+
+    /// Takes a participant out and tells the others. What its link is told is the caller's business.
+    pub fn remove(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
+        let Some(participant) = self.participants.remove(&key) else { return };
+        if participant.is_visible() {
+            let mut info = participant.info(State::Disconnected);
+            info.version += 1;
+            info.disconnect_reason = reason.into();
+            self.broadcast(shared, None, &update(info));
+        }
+        self.expire_if_empty(shared, now);
+    }
+
+    /// Takes a participant out and tells it why.
+    pub fn expel(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
+        if let Some(link) = self.participants.get(&key).and_then(Participant::link) {
+            shared.dismiss(link, reason, Action::Disconnect);
+        }
+        self.remove(shared, now, key, reason);
+    }
+
+    pub fn expire_if_empty(&mut self, shared: &mut Shared, now: Instant) {
+        if self.participants.is_empty() {
+            let when = now + self.empty_timeout;
+            self.vanishes = Some(when);
+            shared.timers.set(when, Timer::Room { name: self.name.clone() });
+        }
+    }
+
+    /// Sets the next deadline of a participant, unless an earlier one is set anyway.
+    pub fn watch(&mut self, shared: &mut Shared, key: Key) {
+        let Some(participant) = self.participants.get_mut(&key) else { return };
+        let when = participant.deadline();
+        if participant.wake.is_none_or(|set| when < set) {
+            participant.wake = Some(when);
+            shared.timers.set(when, Timer::Participant { room: self.name.clone(), key });
+        }
+    }
+
+    /// A deadline has come: the link was silent for too long, the absence lasted too long, or neither.
+    pub fn wake(&mut self, shared: &mut Shared, now: Instant, key: Key, set: Instant) {
+        let Some(participant) = self.participants.get_mut(&key) else { return };
+        if participant.wake != Some(set) {
+            return;
+        }
+        participant.wake = None;
+        if now >= participant.deadline() {
+            match participant.presence {
+                Presence::Linked { link, .. } => {
+                    participant.part(now, DisconnectReason::ConnectionTimeout);
+                    shared.close(link);
+                }
+                Presence::Away { reason, .. } => return self.remove(shared, now, key, reason),
+            }
+        }
+        self.watch(shared, key);
+    }
+}
+
+fn update(info: ParticipantInfo) -> Vec<u8> {
+    FromServer::Message(Message::Update(ParticipantUpdate { participants: vec![info] })).encode()
+}

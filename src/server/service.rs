@@ -1,0 +1,170 @@
+//! LiveKit's room service, as values: what may be asked about rooms from outside them.
+//!
+//! Whether the caller may ask is decided before, by its token ([`super::twirp`]).
+
+use std::time::{Duration, Instant};
+
+use prost::Message as _;
+
+use super::config::{DATA_SIZE_MAX, METADATA_SIZE_MAX};
+use super::core::Server;
+use super::data;
+use super::participant::Key;
+use super::requests::describe;
+use super::room::Room;
+use crate::signal::frame::FromServer;
+use crate::signal::proto;
+use crate::signal::proto::participant_info::State;
+use crate::signal::proto::{DisconnectReason, ParticipantInfo};
+use crate::signal::token::SESSION_ID_LENGTH_MAX;
+
+/// The longest time an empty room may be made to stay. A day is long enough to prepare a conference in.
+const EMPTY_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Call {
+    CreateRoom(proto::CreateRoomRequest),
+    ListRooms(proto::ListRoomsRequest),
+    DeleteRoom(proto::DeleteRoomRequest),
+    ListParticipants(proto::ListParticipantsRequest),
+    GetParticipant(proto::RoomParticipantIdentity),
+    RemoveParticipant(proto::RoomParticipantIdentity),
+    UpdateParticipant(proto::UpdateParticipantRequest),
+    UpdateRoomMetadata(proto::UpdateRoomMetadataRequest),
+    SendData(proto::SendDataRequest),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Room(proto::Room),
+    Rooms(Vec<proto::Room>),
+    Participant(ParticipantInfo),
+    Participants(Vec<ParticipantInfo>),
+    Done,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallError {
+    RoomNotFound,
+    ParticipantNotFound,
+    /// The name of the room is missing or too long.
+    InvalidRoomName,
+    TooLarge,
+    ShuttingDown,
+}
+
+impl Server {
+    /// Answers a call at once. Outputs may follow from it; poll them.
+    pub fn call(&mut self, now: Instant, wall_ms: i64, call: Call) -> Result<Answer, CallError> {
+        if self.is_shutting_down() {
+            return Err(CallError::ShuttingDown);
+        }
+        match call {
+            Call::CreateRoom(request) => self.create_room(now, wall_ms, request),
+            Call::ListRooms(request) => {
+                let wanted = |room: &&Room| {
+                    request.names.is_empty() || request.names.iter().any(|name| **name == *room.name)
+                };
+                Ok(Answer::Rooms(self.rooms.values().filter(wanted).map(Room::info).collect()))
+            }
+            Call::DeleteRoom(request) => {
+                let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+                let keys: Vec<Key> = room.participants.keys().copied().collect();
+                for key in keys {
+                    room.expel(&mut self.shared, now, key, DisconnectReason::RoomDeleted);
+                }
+                self.rooms.remove(request.room.as_str());
+                Ok(Answer::Done)
+            }
+            Call::ListParticipants(request) => {
+                let room = self.rooms.get(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+                let infos = room.participants.values().map(|participant| participant.info(State::Active));
+                Ok(Answer::Participants(infos.collect()))
+            }
+            Call::GetParticipant(request) => {
+                let (room, key) = self.find(&request.room, &request.identity)?;
+                let participant = room.participants.get(&key).ok_or(CallError::ParticipantNotFound)?;
+                Ok(Answer::Participant(participant.info(State::Active)))
+            }
+            Call::RemoveParticipant(request) => {
+                let (_, key) = self.find(&request.room, &request.identity)?;
+                if let Some(room) = self.rooms.get_mut(request.room.as_str()) {
+                    room.expel(&mut self.shared, now, key, DisconnectReason::ParticipantRemoved);
+                }
+                Ok(Answer::Done)
+            }
+            Call::UpdateParticipant(request) => self.update_participant(request),
+            Call::UpdateRoomMetadata(request) => {
+                if request.metadata.len() > METADATA_SIZE_MAX {
+                    return Err(CallError::TooLarge);
+                }
+                let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+                room.metadata = request.metadata;
+                let bytes = FromServer::Message(room.update()).encode();
+                room.broadcast(&mut self.shared, None, &bytes);
+                Ok(Answer::Room(room.info()))
+            }
+            Call::SendData(request) => {
+                let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+                let packet = data::from_service(request);
+                if packet.encoded_len() > DATA_SIZE_MAX {
+                    return Err(CallError::TooLarge);
+                }
+                data::deliver(room, &mut self.shared, None, packet);
+                Ok(Answer::Done)
+            }
+        }
+    }
+
+    /// The identity in a call is a participant's; its sid is taken too, because that is the only name OpenTok knows.
+    fn find(&self, room: &str, identity: &str) -> Result<(&Room, Key), CallError> {
+        let room = self.rooms.get(room).ok_or(CallError::RoomNotFound)?;
+        let key = room.key_of_identity(identity).or_else(|| room.key_of_sid(identity));
+        Ok((room, key.ok_or(CallError::ParticipantNotFound)?))
+    }
+
+    /// Creating a room that is there answers with it as it is.
+    fn create_room(
+        &mut self,
+        now: Instant,
+        wall_ms: i64,
+        request: proto::CreateRoomRequest,
+    ) -> Result<Answer, CallError> {
+        let length = request.name.chars().count();
+        if length == 0 || length > SESSION_ID_LENGTH_MAX {
+            return Err(CallError::InvalidRoomName);
+        }
+        if request.metadata.len() > METADATA_SIZE_MAX {
+            return Err(CallError::TooLarge);
+        }
+        if let Some(room) = self.rooms.get(request.name.as_str()) {
+            return Ok(Answer::Room(room.info()));
+        }
+        let mut room = Room::new(&request.name, &mut self.shared, wall_ms);
+        if request.empty_timeout > 0 {
+            let wanted = Duration::from_secs(request.empty_timeout.into());
+            room.empty_timeout = wanted.min(EMPTY_TIMEOUT_MAX);
+        }
+        room.metadata = request.metadata;
+        room.connections_max = request.max_participants;
+        room.expire_if_empty(&mut self.shared, now);
+        let info = room.info();
+        self.rooms.insert(room.name.clone(), room);
+        Ok(Answer::Room(info))
+    }
+
+    fn update_participant(&mut self, request: proto::UpdateParticipantRequest) -> Result<Answer, CallError> {
+        let (_, key) = self.find(&request.room, &request.identity)?;
+        let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+        let participant = room.participants.get_mut(&key).ok_or(CallError::ParticipantNotFound)?;
+        if !describe(participant, &request.metadata, &request.name, &request.attributes) {
+            return Err(CallError::TooLarge);
+        }
+        if let Some(permission) = request.permission {
+            participant.permission = permission;
+        }
+        let info = participant.info(State::Active);
+        room.announce(&mut self.shared, key, true);
+        Ok(Answer::Participant(info))
+    }
+}

@@ -1,0 +1,86 @@
+//! What all rooms of a server share: the way out, the deadlines, the ids.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::config::Config;
+use super::core::{LinkId, Output};
+use super::participant::Key;
+use super::sids::Sids;
+use super::timers::Timers;
+use crate::signal::frame::FromServer;
+use crate::signal::proto::signal_response::Message;
+use crate::signal::proto::{DisconnectReason, LeaveRequest, leave_request::Action};
+
+/// What was dropped, for the log and for tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    pub data_too_large: u64,
+    pub data_not_allowed: u64,
+    /// Packets for participants that stayed away while too many others came.
+    pub data_queue_dropped: u64,
+    pub frames_malformed: u64,
+}
+
+/// Where the participant of a link sits.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    pub room: Arc<str>,
+    pub key: Key,
+}
+
+#[derive(Debug)]
+pub struct Shared {
+    pub config: Config,
+    pub out: VecDeque<Output>,
+    pub timers: Timers,
+    pub sids: Sids,
+    pub counters: Counters,
+    pub seats: HashMap<LinkId, Seat>,
+    keys: u64,
+}
+
+impl Shared {
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            out: VecDeque::new(),
+            timers: Timers::default(),
+            sids: Sids::new(seed),
+            counters: Counters::default(),
+            seats: HashMap::new(),
+            keys: 0,
+        }
+    }
+
+    pub fn next_key(&mut self) -> Key {
+        self.keys += 1;
+        Key(self.keys)
+    }
+
+    pub fn send(&mut self, link: LinkId, message: Message) {
+        self.send_bytes(link, FromServer::Message(message).encode());
+    }
+
+    pub fn send_bytes(&mut self, link: LinkId, bytes: Vec<u8>) {
+        self.out.push_back(Output::Send { link, bytes });
+    }
+
+    /// The link is forgotten: nothing is sent there any more, and what still comes from it is ignored.
+    pub fn close(&mut self, link: LinkId) {
+        self.seats.remove(&link);
+        self.out.push_back(Output::Close { link });
+    }
+
+    /// Says why, and closes the link.
+    pub fn dismiss(&mut self, link: LinkId, reason: DisconnectReason, action: Action) {
+        let leave = LeaveRequest {
+            can_reconnect: action != Action::Disconnect,
+            reason: reason.into(),
+            action: action.into(),
+            regions: None,
+        };
+        self.send(link, Message::Leave(leave));
+        self.close(link);
+    }
+}

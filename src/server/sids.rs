@@ -1,0 +1,78 @@
+//! Ids of rooms and participants, drawn from a seed.
+
+/// LiveKit's ids have this many characters after their prefix.
+const LENGTH: usize = 12;
+
+/// The longest sid that a client may bring along. LiveKit's have 15 characters; nobody needs a book for an id.
+const KEPT_LENGTH_MAX: usize = 64;
+
+const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+
+/// SplitMix64. Sids are names and no secrets: who resumes one has to show its token.
+#[derive(Debug)]
+pub struct Sids {
+    state: u64,
+}
+
+impl Sids {
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    pub fn room(&mut self) -> String {
+        self.draw("RM_")
+    }
+
+    pub fn participant(&mut self) -> String {
+        self.draw("PA_")
+    }
+
+    fn draw(&mut self, prefix: &str) -> String {
+        let mut sid = String::with_capacity(prefix.len() + LENGTH);
+        sid.push_str(prefix);
+        let mut bits = self.next();
+        for _ in 0..LENGTH {
+            sid.push(char::from(ALPHABET[(bits & 31) as usize]));
+            bits >>= 5;
+        }
+        sid
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// Whether a client may ask for this sid: one that looks like a sid of a server.
+pub fn is_participant_sid(sid: &str) -> bool {
+    let Some(rest) = sid.strip_prefix("PA_") else { return false };
+    sid.len() <= KEPT_LENGTH_MAX && !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_always_draws_the_same_sids() {
+        let (mut one, mut other) = (Sids::new(7), Sids::new(7));
+        let first = one.participant();
+        assert_eq!(first, other.participant());
+        assert_ne!(first, one.participant());
+        assert!(is_participant_sid(&first), "{first}");
+        assert_eq!(first.len(), "PA_".len() + LENGTH);
+    }
+
+    #[test]
+    fn only_what_looks_like_a_sid_is_one() {
+        for sid in ["", "PA_", "PA", "RM_abc", "PA_a b", "PA_a\n", "PA_ü", &format!("PA_{}", "a".repeat(64))]
+        {
+            assert!(!is_participant_sid(sid), "{sid}");
+        }
+        assert!(is_participant_sid("PA_abcXYZ019"));
+    }
+}

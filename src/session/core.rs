@@ -1,0 +1,282 @@
+//! One attempt to be in a session, as a value.
+//!
+//! Drive it like this: call [`Core::handle`] or [`Core::handle_timeout`], then [`Core::poll`] until it gives `None`,
+//! then wait for input or for [`Core::poll_timeout`], whichever comes first. After `Output::Event(Ended)` no event
+//! follows; once [`Core::is_over`] the object has nothing more to do.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::event::Ending;
+use super::leave::Farewell;
+use super::live::Live;
+use super::reconnect::Reconnecting;
+use super::{Connection, Event, Fault, Reason};
+use crate::rtc::Datagram;
+use crate::signal::frame::FromServer;
+use crate::signal::join::JoinQuery;
+
+/// What an attempt is made of.
+#[derive(Clone, Default)]
+pub struct Config {
+    /// As the program wrote it.
+    pub session_id: String,
+    /// The room, where it is not in the token; a LiveKit server ignores it.
+    pub room: Option<String>,
+    pub api_key: String,
+    pub token: String,
+    pub connection_events_suppressed: bool,
+    /// Makes the waits between tries differ from client to client.
+    pub seed: u64,
+}
+
+/// Whom a signal is for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    Everyone,
+    Connection(Arc<Connection>),
+}
+
+/// A signal whose type and data have been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    pub kind: String,
+    pub data: String,
+    pub target: Target,
+    /// Kept while reconnecting and sent afterwards; else it is dropped then.
+    pub retry_after_reconnect: bool,
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub enum Input {
+    /// The first input.
+    Connect,
+    /// The program leaves.
+    Leave,
+    Signal(Signal),
+    /// The link that `Output::Dial` asked for is open.
+    LinkOpened,
+    LinkFailed(Fault),
+    /// One message of the server.
+    Frame(Vec<u8>),
+    /// The server closed the link, or it broke. Never said of a link that this side has hung up or cut.
+    LinkClosed(Option<Fault>),
+    /// Answers `Output::OpenSockets`: the addresses at which datagrams are received from now on.
+    SocketsOpened(Vec<SocketAddr>),
+    Datagram(Datagram),
+}
+
+/// What a session wants from the world.
+pub enum Output {
+    /// Open the signalling connection.
+    Dial { query: JoinQuery, token: String },
+    /// Send one message on it.
+    Send(Vec<u8>),
+    /// Send what was said, for a limited time, and close it politely.
+    HangUp,
+    /// Close it at once: the other side does not listen any more.
+    Cut,
+    /// Open sockets for a peer connection.
+    OpenSockets,
+    Transmit(Datagram),
+    Event(Event),
+}
+
+pub(super) enum State {
+    New,
+    Joining(Joining),
+    Connected(Box<Live>),
+    Reconnecting(Reconnecting),
+    /// The end has been said to the program; the server still hears what it must.
+    Farewell(Farewell),
+    Over,
+}
+
+/// How far a join has come.
+pub(super) struct Joining {
+    pub deadline: Instant,
+    pub step: JoinStep,
+}
+
+pub(super) enum JoinStep {
+    Dialling,
+    /// The link is open, the server has to say who we are.
+    Asking,
+    /// We are in the room; the data channel has to open.
+    Wiring(Box<Live>),
+}
+
+/// See the module's text.
+pub struct Core {
+    pub(super) config: Config,
+    pub(super) state: State,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) random: Random,
+}
+
+impl Core {
+    pub fn new(config: Config) -> Self {
+        let random = Random(config.seed);
+        Self { config, state: State::New, outputs: VecDeque::new(), random }
+    }
+
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Connect => self.join(now),
+            Input::Leave => self.end(now, Ending::Left),
+            Input::Signal(signal) => self.send_signal(now, signal),
+            Input::LinkOpened => self.link_opened(now),
+            Input::LinkFailed(fault) => self.link_lost(now, Some(fault)),
+            Input::LinkClosed(fault) => self.link_lost(now, fault),
+            Input::Frame(bytes) => self.frame(now, &bytes),
+            Input::SocketsOpened(addresses) => {
+                if let Some(live) = self.live_mut() {
+                    live.wires.sockets_opened(now, addresses);
+                }
+            }
+            Input::Datagram(datagram) => {
+                if let Some(live) = self.live_mut() {
+                    live.wires.handle_datagram(now, datagram);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(live) = self.live_mut() {
+            live.wires.handle_timeout(now);
+        }
+        match &self.state {
+            State::New | State::Over => {}
+            State::Joining(joining) if now >= joining.deadline => self.join_timed_out(now),
+            State::Joining(_) => {}
+            State::Connected(_) => self.watch_link(now),
+            State::Reconnecting(_) => self.reconnect_timeout(now),
+            // `settle` sees to it.
+            State::Farewell(_) => {}
+        }
+        self.settle(now);
+    }
+
+    /// What the world has to do, in order.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Core::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let own = match &self.state {
+            State::New | State::Over => None,
+            State::Joining(joining) => Some(joining.deadline),
+            State::Connected(live) => live.poll_timeout(),
+            State::Reconnecting(reconnecting) => Some(reconnecting.poll_timeout()),
+            State::Farewell(farewell) => Some(farewell.until),
+        };
+        let wires = self.live().and_then(|live| live.wires.poll_timeout());
+        [own, wires].into_iter().flatten().min()
+    }
+
+    /// Nothing will come out any more, whatever goes in.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    pub(super) fn push(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn say(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.outputs.extend(events.into_iter().map(Output::Event));
+    }
+
+    pub(super) fn live(&self) -> Option<&Live> {
+        match &self.state {
+            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) | State::Connected(live) => Some(live),
+            State::Reconnecting(reconnecting) => Some(&reconnecting.live),
+            State::Farewell(farewell) => farewell.live.as_deref(),
+            State::New | State::Joining(_) | State::Over => None,
+        }
+    }
+
+    pub(super) fn live_mut(&mut self) -> Option<&mut Live> {
+        match &mut self.state {
+            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) | State::Connected(live) => Some(live),
+            State::Reconnecting(reconnecting) => Some(&mut reconnecting.live),
+            State::Farewell(farewell) => farewell.live.as_deref_mut(),
+            State::New | State::Joining(_) | State::Over => None,
+        }
+    }
+
+    fn link_opened(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Joining(joining) => joining.step = JoinStep::Asking,
+            State::Reconnecting(reconnecting) => reconnecting.link_opened(),
+            State::Farewell(_) => self.farewell_link_opened(now),
+            State::New | State::Connected(_) | State::Over => {}
+        }
+    }
+
+    fn link_lost(&mut self, now: Instant, fault: Option<Fault>) {
+        match &self.state {
+            State::Joining(_) => {
+                let closed = || Fault::new(Reason::ConnectionFailed, "the server closed the connection before it answered");
+                let fault = fault.unwrap_or_else(closed);
+                self.end(now, Ending::Failed(fault));
+            }
+            State::Connected(_) => self.begin_reconnect(now, false),
+            State::Reconnecting(_) => self.try_failed(now, fault),
+            State::Farewell(_) => self.state = State::Over,
+            State::New | State::Over => {}
+        }
+    }
+
+    fn frame(&mut self, now: Instant, bytes: &[u8]) {
+        match FromServer::decode(bytes) {
+            Ok(Some(frame)) => self.message(now, frame),
+            Ok(None) => log::debug!("a message of a newer protocol was skipped"),
+            Err(_) => {
+                let fault = Fault::new(Reason::ConnectionFailed, "the server does not speak LiveKit's protocol");
+                if matches!(self.state, State::Connected(_) | State::Reconnecting(_)) {
+                    self.push(Output::Cut);
+                }
+                self.link_lost(now, Some(fault));
+            }
+        }
+    }
+
+    /// What follows from every input: what the peer connections have to say, and whether data gets through by now.
+    fn settle(&mut self, now: Instant) {
+        while let Some(output) = self.live_mut().and_then(|live| live.wires.poll()) {
+            self.wires_output(now, output);
+        }
+        match &self.state {
+            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) if live.wires.is_open() => self.connected(),
+            State::Reconnecting(reconnecting) if reconnecting.is_wired() => self.reconnected(now),
+            State::Farewell(_) => self.farewell_timeout(now),
+            _ => {}
+        }
+    }
+}
+
+/// SplitMix64: numbers without a clock or a system call. Not for secrets.
+pub(super) struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Between half of it and all of it.
+    pub fn jitter(&mut self, wait: Duration) -> Duration {
+        let half = wait / 2;
+        half + half.mul_f64((self.next() >> 11) as f64 / (1u64 << 53) as f64)
+    }
+}

@@ -1,0 +1,163 @@
+//! What a session knows while it is one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::{Config, Core, Output, State};
+use super::roster::Roster;
+use super::wires::Wires;
+use super::{Capabilities, Connection, Event};
+use crate::signal::frame::FromClient;
+use crate::signal::token::Token;
+use crate::signal::proto::{JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, signal_request};
+
+/// How often the link is tried where the server does not say so. LiveKit's own figures.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(super) struct Live {
+    pub own: Arc<Connection>,
+    pub capabilities: Capabilities,
+    pub roster: Roster,
+    pub wires: Wires,
+    /// The room's own sid: it names the running recording, for which LiveKit gives clients no other name.
+    room_sid: String,
+    is_recording: bool,
+    may_moderate: bool,
+    ping_interval: Duration,
+    ping_timeout: Duration,
+    pings: i64,
+    next_ping: Instant,
+    heard: Instant,
+}
+
+impl Live {
+    /// `None` when the server's answer names no participant.
+    pub fn new(now: Instant, join: JoinResponse, inline: bool, config: &Config) -> Option<Self> {
+        let participant = join.participant?;
+        if participant.sid.is_empty() {
+            return None;
+        }
+        let room = join.room.unwrap_or_default();
+        let seconds = |value: i32, default| match u64::try_from(value) {
+            Ok(value) if value > 0 => Duration::from_secs(value),
+            _ => default,
+        };
+        let ping_interval = seconds(join.ping_interval, PING_INTERVAL);
+        let ping_timeout = seconds(join.ping_timeout, PING_TIMEOUT).max(ping_interval);
+        let may_moderate = Token::parse(&config.token).is_ok_and(|token| token.claims().grants.room_admin);
+        let mut roster = Roster::new(config.session_id.clone(), config.connection_events_suppressed);
+        let own = Arc::new(roster.connection(&participant));
+        roster.fill(now, &join.other_participants);
+        let wires = match inline {
+            true => Wires::inline(),
+            false => Wires::peers(join.subscriber_primary, join.fast_publish),
+        };
+        Some(Self {
+            own,
+            capabilities: capabilities(participant.permission.as_ref(), may_moderate),
+            roster,
+            wires,
+            room_sid: room.sid,
+            is_recording: room.active_recording,
+            may_moderate,
+            ping_interval,
+            ping_timeout,
+            pings: 0,
+            next_ping: now + ping_interval,
+            heard: now,
+        })
+    }
+
+    /// What differs from the session that was lost, for the program to hear after `Reconnected`.
+    pub fn succeed(&mut self, now: Instant, old: Live) -> Vec<Event> {
+        let mut events = self.roster.succeed(now, old.roster, self.wires.is_inline());
+        if old.is_recording != self.is_recording {
+            events.push(self.recording_event(&old.room_sid));
+        }
+        events
+    }
+
+    /// Something came from the server.
+    pub fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    pub fn expect_full_roster(&mut self) {
+        self.roster.expect_everyone();
+    }
+
+    /// Participants came, went or changed.
+    pub fn update(&mut self, now: Instant, participants: &[ParticipantInfo]) -> Vec<Event> {
+        let mut events = Vec::new();
+        if let Some(own) = participants.iter().find(|participant| participant.sid == self.own.id) {
+            let capabilities = capabilities(own.permission.as_ref(), self.may_moderate);
+            if capabilities != self.capabilities {
+                self.capabilities = capabilities;
+                events.push(Event::CapabilitiesChanged(capabilities));
+            }
+        }
+        events.extend(self.roster.update(now, participants, &self.own.id));
+        events
+    }
+
+    pub fn room_update(&mut self, room: &Room) -> Option<Event> {
+        if room.active_recording == self.is_recording {
+            return None;
+        }
+        self.is_recording = room.active_recording;
+        Some(self.recording_event(&self.room_sid))
+    }
+
+    /// The recording that runs already when the session begins.
+    pub fn recording(&self) -> Option<Event> {
+        self.is_recording.then(|| self.recording_event(&self.room_sid))
+    }
+
+    fn recording_event(&self, id: &str) -> Event {
+        match self.is_recording {
+            true => Event::ArchiveStarted { id: id.into(), name: String::new() },
+            false => Event::ArchiveStopped { id: id.into() },
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let link = self.next_ping.min(self.heard + self.ping_timeout);
+        Some(self.roster.poll_timeout().map_or(link, |roster| roster.min(link)))
+    }
+}
+
+/// What the server grants; moderation needs the token's word too, since LiveKit does not repeat it.
+/// A server that says nothing forbids nothing.
+fn capabilities(permission: Option<&ParticipantPermission>, may_moderate: bool) -> Capabilities {
+    let granted = |what: fn(&ParticipantPermission) -> bool| permission.is_none_or(what);
+    Capabilities {
+        publish: granted(|permission| permission.can_publish),
+        subscribe: granted(|permission| permission.can_subscribe),
+        signal: granted(|permission| permission.can_publish_data),
+        force_mute: may_moderate,
+        force_disconnect: may_moderate,
+    }
+}
+
+impl Core {
+    /// The timers of a session that is up: the ping, its answer, and the roster's own.
+    pub(super) fn watch_link(&mut self, now: Instant) {
+        let State::Connected(live) = &mut self.state else { return };
+        let events = live.roster.handle_timeout(now);
+        let is_silent = now >= live.heard + live.ping_timeout;
+        let ping = (now >= live.next_ping).then(|| {
+            live.next_ping = now + live.ping_interval;
+            live.pings += 1;
+            Ping { timestamp: live.pings, rtt: 0 }
+        });
+        self.say(events);
+        if is_silent {
+            log::info!("the server has been silent for too long");
+            return self.begin_reconnect(now, false);
+        }
+        if let Some(ping) = ping {
+            self.push(Output::Send(FromClient::Message(signal_request::Message::PingReq(ping)).encode()));
+        }
+    }
+}

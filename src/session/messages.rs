@@ -1,0 +1,99 @@
+//! What the server says, and where it goes.
+
+use std::time::Instant;
+
+use super::core::{Core, JoinStep, Joining, Output, State};
+use super::event::Ending;
+use super::leave::{Dismissal, dismissal};
+use super::{Event, Fault, Reason};
+use crate::signal::frame::{FromClient, FromServer};
+use crate::signal::proto::{DisconnectReason, LeaveRequest, signal_request, signal_response::Message};
+
+impl Core {
+    pub(super) fn message(&mut self, now: Instant, frame: FromServer) {
+        if let Some(live) = self.live_mut() {
+            live.heard(now);
+        }
+        match frame {
+            FromServer::Welcome(join) => self.admitted(now, join, true),
+            FromServer::Message(Message::Join(join)) => self.admitted(now, join, false),
+            FromServer::Data(packet) => self.packet(&packet),
+            FromServer::Message(Message::Reconnect(_)) => self.resumed(now),
+            FromServer::Message(Message::Leave(leave)) => self.dismissed(now, &leave),
+            FromServer::Message(Message::RefreshToken(token)) => self.config.token = token,
+            FromServer::Message(Message::Update(update)) => {
+                let events = self.live_mut().map(|live| live.update(now, &update.participants));
+                self.say_or_hold(events.unwrap_or_default());
+            }
+            FromServer::Message(Message::RoomUpdate(update)) => {
+                let event = update.room.and_then(|room| self.live_mut()?.room_update(&room));
+                self.say_or_hold(event.into_iter().collect());
+            }
+            FromServer::Message(Message::Offer(offer)) => self.with_wires(|wires| wires.offered(now, offer)),
+            FromServer::Message(Message::Answer(answer)) => self.with_wires(|wires| wires.answered(now, &answer)),
+            FromServer::Message(Message::Trickle(trickle)) => self.with_wires(|wires| wires.trickled(now, &trickle)),
+            // Pings and their answers have done their work by arriving; the rest is about media.
+            FromServer::Message(_) => {}
+        }
+    }
+
+    fn admitted(&mut self, now: Instant, join: crate::signal::proto::JoinResponse, inline: bool) {
+        match &self.state {
+            State::Joining(Joining { step: JoinStep::Asking, .. }) => self.joined(now, join, inline),
+            State::Reconnecting(_) => self.rejoined(now, join, inline),
+            _ => {}
+        }
+    }
+
+    fn with_wires(&mut self, act: impl FnOnce(&mut super::wires::Wires)) {
+        if let Some(live) = self.live_mut() {
+            act(&mut live.wires);
+        }
+    }
+
+    /// Tells the program at once while it is connected, and after `Reconnected` while it is not.
+    fn say_or_hold(&mut self, events: Vec<Event>) {
+        match &mut self.state {
+            State::Connected(_) => self.say(events),
+            State::Reconnecting(reconnecting) => reconnecting.hold(events),
+            // A join that is not complete: everything is told when it is.
+            State::New | State::Joining(_) | State::Farewell(_) | State::Over => {}
+        }
+    }
+
+    fn dismissed(&mut self, now: Instant, leave: &LeaveRequest) {
+        match (&self.state, dismissal(leave)) {
+            (State::Joining(_), Dismissal::End(Ending::Lost(fault))) => {
+                self.end(now, Ending::Failed(refusal(leave, fault)));
+            }
+            (State::Joining(_), _) => {
+                let fault = Fault::new(Reason::ConnectionFailed, "the server did not let this client in");
+                self.end(now, Ending::Failed(refusal(leave, fault)));
+            }
+            (State::Connected(_), Dismissal::End(ending)) => self.end(now, ending),
+            (State::Connected(_), Dismissal::Resume) => self.begin_reconnect(now, false),
+            (State::Connected(_), Dismissal::Rejoin) => self.begin_reconnect(now, true),
+            (State::Reconnecting(_), Dismissal::End(Ending::Removed)) => self.end(now, Ending::Removed),
+            (State::Reconnecting(_), Dismissal::Resume) => {
+                self.push(Output::Cut);
+                self.try_failed(now, None);
+            }
+            (State::Reconnecting(_), _) => self.must_rejoin(now),
+            (State::New | State::Farewell(_) | State::Over, _) => {}
+        }
+    }
+
+    pub(super) fn request(&mut self, message: signal_request::Message) {
+        self.push(Output::Send(FromClient::Message(message).encode()));
+    }
+}
+
+/// A farewell in place of a welcome.
+fn refusal(leave: &LeaveRequest, fault: Fault) -> Fault {
+    match leave.reason() {
+        DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed => Fault { reason: Reason::InvalidSession, ..fault },
+        DisconnectReason::ServerShutdown => Fault { reason: Reason::NoMessagingServer, ..fault },
+        DisconnectReason::DuplicateIdentity => Fault { reason: Reason::Dropped, ..fault },
+        _ => Fault { reason: Reason::ConnectionFailed, ..fault },
+    }
+}

@@ -1,0 +1,218 @@
+//! Connected ⇄ Reconnecting: resume while the server may still know us, then join anew, then give up.
+
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Output, State};
+use super::event::Ending;
+use super::live::Live;
+use super::signals::Queue;
+use super::{Event, Fault, Reason};
+use crate::signal::frame::FromClient;
+use crate::signal::proto::{JoinResponse, signal_request};
+
+/// How long a resume is tried. LiveKit keeps a participant without a link for about that long.
+pub const RESUME_PERIOD: Duration = Duration::from_secs(15);
+
+/// When a lost session is given up. A router has restarted by then, and a person has not yet.
+pub const RECONNECT_PERIOD: Duration = Duration::from_secs(60);
+
+/// How long one try may take: a server that accepts and says nothing must not eat the whole period.
+const TRY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The wait after the first failed try; it doubles from there. The first try itself does not wait.
+const WAIT_FIRST: Duration = Duration::from_millis(200);
+
+/// The longest wait between tries: many clients that lost one server must not knock it down again.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+pub(super) struct Reconnecting {
+    pub live: Box<Live>,
+    since: Instant,
+    tries: u32,
+    /// The server does not know this participant any more; only a new join helps.
+    must_rejoin: bool,
+    step: Step,
+    /// What went wrong last, for the error text in case this is the end.
+    last: Option<Fault>,
+    /// What came or went meanwhile; told after `Reconnected`.
+    held: Vec<Event>,
+    /// Signals that wait for the end of it.
+    pub queue: Queue,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    Waiting { until: Instant },
+    Dialling { deadline: Instant },
+    Asking { deadline: Instant },
+    /// The server knows us again; the data channel has to come back.
+    Wiring { deadline: Instant },
+}
+
+impl Reconnecting {
+    pub fn poll_timeout(&self) -> Instant {
+        let step = match self.step {
+            Step::Waiting { until } => until,
+            Step::Dialling { deadline } | Step::Asking { deadline } | Step::Wiring { deadline } => deadline,
+        };
+        step.min(self.since + RECONNECT_PERIOD)
+    }
+
+    pub fn link_opened(&mut self) {
+        if let Step::Dialling { deadline } = self.step {
+            self.step = Step::Asking { deadline };
+        }
+    }
+
+    pub fn is_link_open(&self) -> bool {
+        matches!(self.step, Step::Asking { .. } | Step::Wiring { .. })
+    }
+
+    /// The server knows us and data gets through.
+    pub fn is_wired(&self) -> bool {
+        matches!(self.step, Step::Wiring { .. }) && self.live.wires.is_open()
+    }
+
+    pub fn hold(&mut self, events: Vec<Event>) {
+        self.held.extend(events);
+    }
+}
+
+impl Core {
+    /// The link is gone, or the server asked for a new one. `must_rejoin`: it does not know us any more.
+    pub(super) fn begin_reconnect(&mut self, now: Instant, must_rejoin: bool) {
+        let State::Connected(live) = std::mem::replace(&mut self.state, State::Over) else { return };
+        self.push(Output::Cut);
+        self.say([Event::ReconnectionStarted]);
+        self.state = State::Reconnecting(Reconnecting {
+            live,
+            since: now,
+            tries: 0,
+            must_rejoin,
+            step: Step::Waiting { until: now },
+            last: None,
+            held: Vec::new(),
+            queue: Queue::default(),
+        });
+        self.try_now(now);
+    }
+
+    fn try_now(&mut self, now: Instant) {
+        let mut query = self.query();
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        let own = &reconnecting.live.own;
+        if reconnecting.must_rejoin || now >= reconnecting.since + RESUME_PERIOD {
+            query.keep_sid = Some(own.id.clone());
+            query.keep_created_ms = Some(own.created_ms);
+        } else {
+            query.resume_sid = Some(own.id.clone());
+        }
+        reconnecting.tries += 1;
+        reconnecting.step = Step::Dialling { deadline: now + TRY_TIMEOUT };
+        self.dial(query);
+    }
+
+    /// One try did not succeed; the next one waits a little longer.
+    pub(super) fn try_failed(&mut self, now: Instant, fault: Option<Fault>) {
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        // A refusal that time cannot heal. Before the server has been asked for a new join, it may only mean that
+        // it has forgotten this participant.
+        let rejected = fault.as_ref().is_some_and(|fault| {
+            matches!(fault.reason, Reason::Authorization | Reason::InvalidSession | Reason::BlockedCountry)
+        });
+        if rejected && reconnecting.must_rejoin {
+            return self.give_up(now, fault);
+        }
+        if rejected {
+            reconnecting.must_rejoin = true;
+        }
+        reconnecting.last = fault.or(reconnecting.last.take());
+        if now >= reconnecting.since + RECONNECT_PERIOD {
+            return self.give_up(now, None);
+        }
+        let wait = WAIT_FIRST.saturating_mul(1 << reconnecting.tries.saturating_sub(1).min(8)).min(WAIT_MAX);
+        reconnecting.step = Step::Waiting { until: now + self.random.jitter(wait) };
+    }
+
+    fn give_up(&mut self, now: Instant, fault: Option<Fault>) {
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        let text = match fault.or(reconnecting.last.take()) {
+            Some(fault) => format!("the connection to the server was lost and could not be restored: {}", fault.text),
+            None => "the connection to the server was lost and could not be restored".into(),
+        };
+        self.end(now, Ending::Lost(Fault::new(Reason::Dropped, text)));
+    }
+
+    pub(super) fn reconnect_timeout(&mut self, now: Instant) {
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        if now >= reconnecting.since + RECONNECT_PERIOD {
+            return self.give_up(now, None);
+        }
+        match reconnecting.step {
+            Step::Waiting { until } if now >= until => self.try_now(now),
+            Step::Dialling { deadline } | Step::Asking { deadline } | Step::Wiring { deadline } if now >= deadline => {
+                self.push(Output::Cut);
+                self.try_failed(now, Some(Fault::new(Reason::TimedOut, "the server did not answer in time")));
+            }
+            _ => {}
+        }
+    }
+
+    /// The server forgot this participant, or wants it to begin anew: the next try is a new join, without a wait.
+    pub(super) fn must_rejoin(&mut self, now: Instant) {
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        let first = !reconnecting.must_rejoin;
+        reconnecting.must_rejoin = true;
+        self.push(Output::Cut);
+        if first {
+            self.try_now(now);
+        } else {
+            self.try_failed(now, None);
+        }
+    }
+
+    /// The server still knows us.
+    pub(super) fn resumed(&mut self, now: Instant) {
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        let Step::Asking { deadline } = reconnecting.step else { return };
+        reconnecting.step = Step::Wiring { deadline };
+        reconnecting.live.heard(now);
+        reconnecting.live.expect_full_roster();
+        if let Some(sync) = reconnecting.live.wires.sync_state() {
+            self.push(Output::Send(FromClient::Message(signal_request::Message::SyncState(sync)).encode()));
+        }
+        if let Some(live) = self.live_mut() {
+            live.wires.restart(now);
+        }
+    }
+
+    /// The server does not, and let us in as somebody new.
+    pub(super) fn rejoined(&mut self, now: Instant, join: JoinResponse, inline: bool) {
+        let fresh = Live::new(now, join, inline, &self.config);
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        let Step::Asking { deadline } = reconnecting.step else { return };
+        let Some(fresh) = fresh else {
+            self.push(Output::Cut);
+            return self.try_failed(now, None);
+        };
+        reconnecting.step = Step::Wiring { deadline };
+        let old = std::mem::replace(&mut *reconnecting.live, fresh);
+        let events = reconnecting.live.succeed(now, old);
+        reconnecting.hold(events);
+        if !inline {
+            self.push(Output::OpenSockets);
+        }
+    }
+
+    /// Data gets through again.
+    pub(super) fn reconnected(&mut self, now: Instant) {
+        let State::Reconnecting(reconnecting) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let live = reconnecting.live;
+        self.say([Event::Reconnected { connection: live.own.clone(), capabilities: live.capabilities }]);
+        self.say(reconnecting.held);
+        self.state = State::Connected(live);
+        for signal in reconnecting.queue.drain() {
+            self.transmit_signal(now, signal);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Who and what is in the session: LiveKit's participants and tracks, told as OpenTok's connections and streams.
+//!
+//! A participant becomes a connection when it is ACTIVE: from then on signals reach it. Hidden ones never do.
+//! Tracks become streams when the group they belong to is complete; see `streams.rs`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::streams::Streams;
+use super::{Connection, Event};
+use crate::signal::proto::{ParticipantInfo, participant_info};
+
+/// How long connections are kept after their server died and another took its place. Everybody rejoins within
+/// moments, each at its own time; nobody should be told that all others left and came back.
+const REJOIN_GRACE: Duration = Duration::from_secs(2);
+
+pub(super) struct Roster {
+    session_id: String,
+    suppressed: bool,
+    members: Vec<Member>,
+    /// The next update names everyone: whoever is not in it has left.
+    expects_everyone: bool,
+}
+
+struct Member {
+    connection: Arc<Connection>,
+    version: u32,
+    streams: Streams,
+    /// It has not rejoined yet.
+    missing_until: Option<Instant>,
+}
+
+impl Roster {
+    pub fn new(session_id: String, suppressed: bool) -> Self {
+        Self { session_id, suppressed, members: Vec::new(), expects_everyone: false }
+    }
+
+    pub fn connection(&self, participant: &ParticipantInfo) -> Connection {
+        let created_ms = match participant.joined_at_ms {
+            0 => participant.joined_at.saturating_mul(1000),
+            ms => ms,
+        };
+        Connection {
+            id: participant.sid.clone(),
+            identity: participant.identity.clone(),
+            data: participant.metadata.clone(),
+            created_ms,
+            session_id: self.session_id.clone(),
+        }
+    }
+
+    /// Those who were there first, without a word: [`Roster::everything`] says it when the program may hear it.
+    pub fn fill(&mut self, now: Instant, participants: &[ParticipantInfo]) {
+        for participant in participants {
+            self.apply(now, participant);
+        }
+        self.members.iter_mut().for_each(|member| member.streams.release());
+    }
+
+    /// Every connection, then every stream.
+    pub fn everything(&self) -> Vec<Event> {
+        let connections = self.members.iter().filter(|_| !self.suppressed);
+        let connections = connections.map(|member| Event::ConnectionCreated(member.connection.clone()));
+        let streams = self.members.iter().flat_map(|member| member.streams.announced());
+        connections.chain(streams.map(Event::StreamReceived)).collect()
+    }
+
+    pub fn expect_everyone(&mut self) {
+        self.expects_everyone = true;
+    }
+
+    pub fn update(&mut self, now: Instant, participants: &[ParticipantInfo], own_id: &str) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.expects_everyone && participants.iter().any(|participant| participant.sid == own_id) {
+            self.expects_everyone = false;
+            let present: HashSet<&str> = participants.iter().map(|participant| participant.sid.as_str()).collect();
+            events.extend(self.remove_where(|member| !present.contains(member.connection.id.as_str())));
+        }
+        for participant in participants.iter().filter(|participant| participant.sid != own_id) {
+            events.extend(self.apply(now, participant));
+        }
+        events
+    }
+
+    /// Continues the roster of a session that was lost. With `grace`, those who are missing may still come.
+    pub fn succeed(&mut self, now: Instant, old: Roster, grace: bool) -> Vec<Event> {
+        let fresh = std::mem::replace(&mut self.members, old.members);
+        let mut fresh: HashMap<String, Member> =
+            fresh.into_iter().map(|member| (member.connection.id.clone(), member)).collect();
+        let present: HashSet<String> = fresh.keys().cloned().collect();
+        let mut events = match grace {
+            true => Vec::new(),
+            false => self.remove_where(|member| !present.contains(&member.connection.id)),
+        };
+        for member in &mut self.members {
+            match fresh.remove(&member.connection.id) {
+                Some(again) => {
+                    member.missing_until = None;
+                    member.version = again.version;
+                    events.extend(member.streams.succeed(again.streams));
+                }
+                None => member.missing_until = Some(now + REJOIN_GRACE),
+            }
+        }
+        let mut newcomers: Vec<Member> = fresh.into_values().collect();
+        newcomers.sort_by(|a, b| (a.connection.created_ms, &a.connection.id).cmp(&(b.connection.created_ms, &b.connection.id)));
+        for member in newcomers {
+            events.extend(self.created(&member));
+            self.members.push(member);
+        }
+        events
+    }
+
+    pub fn find(&self, id: &str) -> Option<&Arc<Connection>> {
+        self.members.iter().map(|member| &member.connection).find(|connection| connection.id == id)
+    }
+
+    /// A sender as a data packet names it.
+    pub fn sender(&self, sid: &str, identity: &str) -> Option<&Arc<Connection>> {
+        let by_identity = || {
+            let same = |connection: &&Arc<Connection>| !identity.is_empty() && connection.identity == identity;
+            self.members.iter().map(|member| &member.connection).find(same)
+        };
+        self.find(sid).or_else(by_identity)
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let member = |member: &Member| [member.missing_until, member.streams.poll_timeout()].into_iter().flatten().min();
+        self.members.iter().filter_map(member).min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Event> {
+        let mut events = self.remove_where(|member| member.missing_until.is_some_and(|until| now >= until));
+        for member in &mut self.members {
+            events.extend(member.streams.handle_timeout(now));
+        }
+        events
+    }
+
+    fn apply(&mut self, now: Instant, participant: &ParticipantInfo) -> Vec<Event> {
+        let is_hidden = participant.permission.as_ref().is_some_and(|permission| permission.hidden);
+        if participant.state() == participant_info::State::Disconnected || is_hidden {
+            return self.remove_where(|member| member.connection.id == participant.sid);
+        }
+        if let Some(member) = self.members.iter_mut().find(|member| member.connection.id == participant.sid) {
+            // Updates may overtake each other on their way through a cluster.
+            if participant.version < member.version {
+                return Vec::new();
+            }
+            member.version = participant.version;
+            member.missing_until = None;
+            return member.streams.update(now, &participant.tracks);
+        }
+        if participant.state() != participant_info::State::Active || participant.sid.is_empty() {
+            return Vec::new();
+        }
+        let connection = Arc::new(self.connection(participant));
+        let mut member = Member {
+            streams: Streams::new(connection.clone()),
+            connection,
+            version: participant.version,
+            missing_until: None,
+        };
+        let mut events: Vec<Event> = self.created(&member);
+        events.extend(member.streams.update(now, &participant.tracks));
+        self.members.push(member);
+        events
+    }
+
+    fn created(&self, member: &Member) -> Vec<Event> {
+        let connection = (!self.suppressed).then(|| Event::ConnectionCreated(member.connection.clone()));
+        let streams = member.streams.announced().map(Event::StreamReceived);
+        connection.into_iter().chain(streams).collect()
+    }
+
+    /// All streams of a client are dropped before its connection is.
+    fn remove_where(&mut self, leaves: impl Fn(&Member) -> bool) -> Vec<Event> {
+        let mut events = Vec::new();
+        let suppressed = self.suppressed;
+        self.members.retain(|member| {
+            let leaves = leaves(member);
+            if leaves {
+                events.extend(member.streams.announced().map(Event::StreamDropped));
+                if !suppressed {
+                    events.push(Event::ConnectionDropped(member.connection.clone()));
+                }
+            }
+            !leaves
+        });
+        events
+    }
+}

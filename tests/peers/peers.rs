@@ -1,0 +1,54 @@
+//! Where `install.sh` has put the real peers, and how they are started.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::child::{Program, tied};
+use crate::server::Server;
+use crate::token;
+
+/// The same three places in the same order as `versions.sh`.
+fn cache() -> PathBuf {
+    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("OTC_PEERS_CACHE")
+        .or_else(|| named("XDG_CACHE_HOME").map(|folder| folder.join("openotc-peers")))
+        .or_else(|| named("HOME").map(|folder| folder.join(".cache/openotc-peers")))
+        .expect("HOME is set")
+}
+
+fn installed(path: &str) -> PathBuf {
+    let path = cache().join(path);
+    assert!(path.exists(), "{} is missing: run tests/peers/install.sh, or `make test`", path.display());
+    path
+}
+
+pub fn livekit_server() -> PathBuf {
+    installed("livekit-server/livekit-server")
+}
+
+fn python(script: &str) -> Command {
+    let mut command = tied(&installed("python/bin/python"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script));
+    command
+}
+
+/// LiveKit's Python client in a room. It has not yet said `connected`.
+pub fn client(server: &Server, room: &str, name: &str) -> Program {
+    let token = token::Claims::new(room, name).livekit();
+    Program::start(name, python("client.py").args([server.url(), token]))
+}
+
+/// One call of LiveKit's server API client.
+pub fn admin(server: &Server, words: &[&str]) {
+    let output = python("admin.py")
+        .args([&server.api_url(), token::KEY, token::SECRET])
+        .args(words)
+        .output()
+        .expect("python starts");
+    assert!(
+        output.status.success(),
+        "the server API refuses {words:?}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

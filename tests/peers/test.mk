@@ -1,0 +1,4 @@
+# Included by the Makefile.
+.PHONY: test
+test:
+	tests/peers/run.sh
