@@ -116,7 +116,12 @@ enum Phase {
 
 impl Session {
     /// No validation: nonsense is told by `Notice::Error` after `connect`.
-    pub fn new(api_key: String, session_id: String, settings: Settings, observer: Arc<dyn Observer>) -> Arc<Self> {
+    pub fn new(
+        api_key: String,
+        session_id: String,
+        settings: Settings,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             api_key,
             id: session_id,

@@ -5,7 +5,9 @@ use std::fmt;
 use aws_lc_rs::digest;
 
 use crate::signal::join::JoinQuery;
-use crate::signal::token::{Claims, Expectation, SESSION_ID_LENGTH_MAX, Secrets, Signature, Token, TokenError};
+use crate::signal::token::{
+    Claims, Expectation, SESSION_ID_LENGTH_MAX, Secrets, Signature, Token, TokenError,
+};
 
 /// How a client reached us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,7 +11,9 @@ use crate::signal::join::{JoinQuery, PROTOCOL};
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::signal_request::Message as Ask;
 use crate::signal::proto::signal_response::Message;
-use crate::signal::proto::{self, DataPacket, DisconnectReason, LeaveRequest, ParticipantInfo, leave_request::Action};
+use crate::signal::proto::{
+    self, DataPacket, DisconnectReason, LeaveRequest, ParticipantInfo, leave_request::Action,
+};
 use crate::signal::token::{self, Grants, Order, Role, Secrets};
 use crate::signal::{proto::request_response::Reason, signals};
 
@@ -329,7 +331,8 @@ fn a_packet_is_from_who_sent_it_whatever_it_says() {
     }
     world.say(first, FromClient::Data(packet));
     let frames = world.take(second);
-    let [FromServer::Data(DataPacket { participant_sid, participant_identity, value, .. })] = frames.as_slice()
+    let [FromServer::Data(DataPacket { participant_sid, participant_identity, value, .. })] =
+        frames.as_slice()
     else {
         panic!("one packet, not {frames:?}")
     };
@@ -427,7 +430,8 @@ fn a_session_resumes_after_its_token_has_expired_but_none_begins() {
 fn a_sid_is_resumed_only_with_its_own_token() {
     let mut world = World::new();
     let (first, bob) = world.publisher("bob");
-    for (sid, token) in [(bob.sid.as_str(), classic(Role::Publisher, "eve")), ("PA_unknown", livekit("bob"))] {
+    for (sid, token) in [(bob.sid.as_str(), classic(Role::Publisher, "eve")), ("PA_unknown", livekit("bob"))]
+    {
         let link = world.open(resuming(sid), &token, Locality::Remote).expect("admitted");
         assert_eq!(world.left(link), Some((DisconnectReason::StateMismatch, Action::Reconnect)));
     }
@@ -516,7 +520,8 @@ fn a_full_session_refuses_newcomers_and_takes_back_its_own() {
         World::with(Config { secrets: secrets(), connections_max: Some(2), ..Default::default() });
     let (_, _) = world.publisher("alice");
     let (second, bob) = world.publisher("bob");
-    let refusal = world.open(ours(), &classic(Role::Publisher, "carol"), Locality::Remote).expect_err("refused");
+    let refusal =
+        world.open(ours(), &classic(Role::Publisher, "carol"), Locality::Remote).expect_err("refused");
     assert_eq!(refusal.status, 429);
     world.cut(second);
     assert!(world.open(resuming(&bob.sid), &classic(Role::Publisher, "bob"), Locality::Remote).is_ok());
@@ -528,8 +533,9 @@ fn two_that_were_admitted_to_the_last_place_do_not_both_get_it() {
     let mut world =
         World::with(Config { secrets: secrets(), connections_max: Some(1), ..Default::default() });
     let token = classic(Role::Publisher, "");
-    let admit =
-        |world: &World| world.server.admit(world.now, WALL_MS, &ours(), &token, Locality::Remote).expect("room");
+    let admit = |world: &World| {
+        world.server.admit(world.now, WALL_MS, &ours(), &token, Locality::Remote).expect("room")
+    };
     for (link, admission) in [(1, admit(&world)), (2, admit(&world))] {
         world.server.handle(world.now, WALL_MS, Input::Opened { link: LinkId(link), admission });
     }
@@ -595,8 +601,7 @@ fn pings_of_both_ages_are_answered() {
     world.say(first, FromClient::Message(Ask::Ping(5)));
     world.say(first, FromClient::Message(Ask::PingReq(proto::Ping { timestamp: 6, rtt: 0 })));
     let pong = proto::Pong { last_ping_timestamp: 6, timestamp: WALL_MS };
-    let expected =
-        [FromServer::Message(Message::Pong(5)), FromServer::Message(Message::PongResp(pong))];
+    let expected = [FromServer::Message(Message::Pong(5)), FromServer::Message(Message::PongResp(pong))];
     assert_eq!(world.take(first), expected);
 }
 
@@ -664,7 +669,9 @@ fn the_room_service_removes_lists_and_speaks() {
     assert_eq!(world.call(Call::GetParticipant(who("bob"))), Err(CallError::ParticipantNotFound));
     let metadata = proto::UpdateRoomMetadataRequest { room: ROOM.into(), metadata: "topic".into() };
     world.call(Call::UpdateRoomMetadata(metadata)).expect("updated");
-    let [FromServer::Message(Message::RoomUpdate(update))] = &world.take(first)[..] else { panic!("no update") };
+    let [FromServer::Message(Message::RoomUpdate(update))] = &world.take(first)[..] else {
+        panic!("no update")
+    };
     assert_eq!(update.room.as_ref().map(|room| room.metadata.as_str()), Some("topic"));
     world.call(Call::DeleteRoom(proto::DeleteRoomRequest { room: ROOM.into() })).expect("deleted");
     assert_eq!(world.left(first), Some((DisconnectReason::RoomDeleted, Action::Disconnect)));

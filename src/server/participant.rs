@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::claims::{Admission, Fingerprint, Locality};
-use super::config::{PING_TIMEOUT, QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX, RESUME_HOLD_LOCAL, RESUME_HOLD_REMOTE};
+use super::config::{
+    PING_TIMEOUT, QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX, RESUME_HOLD_LOCAL, RESUME_HOLD_REMOTE,
+};
 use super::core::LinkId;
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission};

@@ -11,7 +11,9 @@ use crate::signal::frame::FromServer;
 use crate::signal::proto;
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::signal_response::Message;
-use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantUpdate, RoomUpdate, leave_request::Action};
+use crate::signal::proto::{
+    DisconnectReason, ParticipantInfo, ParticipantUpdate, RoomUpdate, leave_request::Action,
+};
 
 #[derive(Debug)]
 pub struct Room {
@@ -79,7 +81,11 @@ impl Room {
     /// Everybody that one participant may see, itself left out.
     pub fn others(&self, viewer: Key) -> Vec<ParticipantInfo> {
         let seen = |(key, participant): &(&Key, &Participant)| **key != viewer && participant.is_visible();
-        self.participants.iter().filter(seen).map(|(_, participant)| participant.info(State::Active)).collect()
+        self.participants
+            .iter()
+            .filter(seen)
+            .map(|(_, participant)| participant.info(State::Active))
+            .collect()
     }
 
     /// Tells everybody how a participant is now, itself included when it changed rather than came or went.

@@ -62,8 +62,9 @@ impl Server {
         match call {
             Call::CreateRoom(request) => self.create_room(now, wall_ms, request),
             Call::ListRooms(request) => {
-                let wanted =
-                    |room: &&Room| request.names.is_empty() || request.names.iter().any(|name| **name == *room.name);
+                let wanted = |room: &&Room| {
+                    request.names.is_empty() || request.names.iter().any(|name| **name == *room.name)
+                };
                 Ok(Answer::Rooms(self.rooms.values().filter(wanted).map(Room::info).collect()))
             }
             Call::DeleteRoom(request) => {

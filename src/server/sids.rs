@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn only_what_looks_like_a_sid_is_one() {
-        for sid in ["", "PA_", "PA", "RM_abc", "PA_a b", "PA_a\n", "PA_ü", &format!("PA_{}", "a".repeat(64))] {
+        for sid in ["", "PA_", "PA", "RM_abc", "PA_a b", "PA_a\n", "PA_ü", &format!("PA_{}", "a".repeat(64))]
+        {
             assert!(!is_participant_sid(sid), "{sid}");
         }
         assert!(is_participant_sid("PA_abcXYZ019"));

@@ -26,7 +26,7 @@ on_both_servers![
     leaving_while_the_server_is_frozen_takes_two_seconds_at_most,
     leaving_while_reconnecting_is_not_an_error,
     leaving_while_joining_is_not_an_error,
-    a_server_that_is_stopped_ends_or_resumes_the_session_in_a_lawful_way,
+    a_stopped_server_is_an_error_and_then_the_end,
     a_server_that_is_not_there_is_one_error,
     a_killed_client_is_dropped_for_the_others,
 ];
@@ -117,14 +117,16 @@ fn leaving_while_joining_is_not_an_error(place: Kind) {
     alice.finish();
 }
 
-/// An orderly end of the server: the session is recovered when a server is there again (row E).
-fn a_server_that_is_stopped_ends_or_resumes_the_session_in_a_lawful_way(place: Kind) {
+/// Row D: the server says itself that it is over.
+fn a_stopped_server_is_an_error_and_then_the_end(place: Kind) {
     let mut server = Server::start(place);
-    let alice = connected(&server, "alice");
+    let mut alice = connected(&server, "alice");
     server.stop();
-    alice.expect("on_reconnection_started", LOSS_NOTICED);
+    alice.expect("on_error 1022", SEEN);
+    alice.expect("on_disconnected", SEEN);
     server.restart();
-    alice.expect("on_reconnected", GIVEN_UP);
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.expect("on_connected as alice", JOIN);
     alice.finish();
 }
 

@@ -52,10 +52,6 @@ impl Server {
         panic!("{kind:?} does not start:\n{}", server.log());
     }
 
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// Where LiveKit's own clients find it.
     pub fn url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
