@@ -199,11 +199,173 @@ typedef enum otc_log_level {
  * Codes of sessions are returned by functions and handed to `on_error`; which of them where stands at each function.
  */
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+/**
+ * Codes that belong to no object in particular.
+ */
+typedef enum otc_error_code {
+  /**
+   * An argument is NULL, is not UTF-8, is out of range, or is no live handle of the right kind.
+   */
+  OTC_INVALID_PARAM = 1,
+  /**
+   * The library could not get a thread, a descriptor or memory.
+   */
+  OTC_FATAL = 2,
+  /**
+   * A video format that the function does not take.
+   */
+  OTC_INVALID_VIDEO_FORMAT = 3,
+  /**
+   * The link to the server is gone.
+   */
+  OTC_CONNECTION_DROPPED = 1022,
+  /**
+   * The token does not allow to disconnect others, or there is no such connection.
+   */
+  OTC_UNABLE_TO_FORCE_DISCONNECT = 1520,
+  /**
+   * The token does not allow to mute others, or there is no such stream.
+   */
+  OTC_UNABLE_TO_FORCE_MUTE = 1540,
+  /**
+   * No answer in time.
+   */
+  OTC_CONNECTION_TIMED_OUT = 1542,
+  /**
+   * The publisher is not known.
+   */
+  OTC_UNKNOWN_PUBLISHER_INSTANCE = 2003,
+  /**
+   * The subscriber is not known.
+   */
+  OTC_UNKNOWN_SUBSCRIBER_INSTANCE = 2004,
+  /**
+   * The video capturer failed.
+   */
+  OTC_VIDEO_CAPTURE_FAILED = 3000,
+  /**
+   * The camera failed.
+   */
+  OTC_CAMERA_FAILED = 3010,
+  /**
+   * The renderer failed.
+   */
+  OTC_VIDEO_RENDER_FAILED = 4000,
+  /**
+   * No access to audio or video. The prefix of the name is an old slip that programs rely on.
+   */
+  OT_UNABLE_TO_ACCESS_MEDIA_ENGINE = 5000,
+} otc_error_code;
+
+/**
+ * Kept for programs that name it. No function uses it.
+ */
+typedef enum otc_error {
+  OTC_GENERIC_ERROR = 0,
+} otc_error;
+
+/**
+ * Codes of sessions.
+ */
+typedef enum otc_session_error_code {
+  /**
+   * The token was rejected: empty, malformed, expired, for another API key or session, or wrongly signed.
+   */
+  OTC_SESSION_AUTHORIZATION_FAILURE = 1004,
+  /**
+   * The server refuses clients from this country.
+   */
+  OTC_SESSION_BLOCKED_COUNTRY = 1026,
+  /**
+   * The link was lost and could not be restored, or the server ended the session. `on_disconnected` follows.
+   */
+  OTC_SESSION_CONNECTION_DROPPED = 1022,
+  /**
+   * The server could not be reached, or does not speak the protocol.
+   */
+  OTC_SESSION_CONNECTION_FAILED = 1006,
+  /**
+   * No room for another connection.
+   */
+  OTC_SESSION_CONNECTION_LIMIT_EXCEEDED = 1027,
+  /**
+   * Nothing listens at the server's address.
+   */
+  OTC_SESSION_CONNECTION_REFUSED = 1023,
+  /**
+   * The server did not answer in time.
+   */
+  OTC_SESSION_CONNECTION_TIMED_OUT = 1021,
+  /**
+   * No such stream, or it could not be unpublished.
+   */
+  OTC_SESSION_FORCE_UNPUBLISH_OR_INVALID_STREAM = 1535,
+  /**
+   * Not allowed in the present state: for example to connect while connected.
+   */
+  OTC_SESSION_ILLEGAL_STATE = 1015,
+  /**
+   * A defect of this library, caught. The log has more.
+   */
+  OTC_SESSION_INTERNAL_ERROR = 2000,
+  /**
+   * No session can have this id, or the server knows none with it.
+   */
+  OTC_SESSION_INVALID_SESSION = 1005,
+  /**
+   * The type of a signal has a character other than `A-Z a-z 0-9 - _ ~`.
+   */
+  OTC_SESSION_INVALID_SIGNAL_TYPE = 1461,
+  /**
+   * The action needs a connected session.
+   */
+  OTC_SESSION_NOT_CONNECTED = 1010,
+  /**
+   * The service is there and says that it cannot serve now.
+   */
+  OTC_SESSION_NO_MESSAGING_SERVER = 1503,
+  /**
+   * Not returned: a wrong argument is `OTC_INVALID_PARAM` in every function.
+   */
+  OTC_SESSION_NULL_OR_INVALID_PARAMETER = 1011,
+  /**
+   * The publisher is not in this session.
+   */
+  OTC_SESSION_PUBLISHER_NOT_FOUND = 1113,
+  /**
+   * The data of a signal is longer than 8192 bytes.
+   */
+  OTC_SESSION_SIGNAL_DATA_TOO_LONG = 1413,
+  /**
+   * The type of a signal is longer than 128 bytes.
+   */
+  OTC_SESSION_SIGNAL_TYPE_TOO_LONG = 1414,
+  /**
+   * The token does not allow signals, too many wait for the end of a reconnection, or one that was accepted could
+   * not be sent after all.
+   */
+  OTC_SESSION_UNABLE_TO_SEND_SIGNAL = 1550,
+  /**
+   * The session's state could not be obtained in time.
+   */
+  OTC_SESSION_STATE_FAILED = 1020,
+  /**
+   * The subscriber is not in this session.
+   */
+  OTC_SESSION_SUBSCRIBER_NOT_FOUND = 1112,
+  /**
+   * The server's first answer made no sense. The name is spelled so.
+   */
+  OTC_SESSION_UNEXPECTED_GET_SESSION_INFO_REPONSE = 2001,
+  /**
+   * The session is encrypted and no secret was set.
+   */
+  OTC_SESSION_ENCRYPTION_SECRET_MISSING = 6000,
+  /**
+   * The secret is shorter than 8 or longer than 256 characters.
+   */
+  OTC_SESSION_INVALID_ENCRYPTION_SECRET = 6004,
+} otc_session_error_code;
 
 /* ==== The library as a whole ====
  *
@@ -211,11 +373,37 @@ typedef enum otc_log_level {
  * number of times in one process. Everything here may be called on any thread.
  */
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+/**
+ * Why video of a publisher or subscriber came or went.
+ */
+typedef enum otc_video_reason {
+  /**
+   * The publisher started or stopped to publish video.
+   */
+  OTC_VIDEO_REASON_PUBLISH_VIDEO = 1,
+  /**
+   * The subscriber started or stopped to subscribe to video.
+   */
+  OTC_VIDEO_REASON_SUBSCRIBE_TO_VIDEO = 2,
+  /**
+   * The quality of the link changed.
+   */
+  OTC_VIDEO_REASON_QUALITY = 3,
+  /**
+   * The codec of the stream cannot be used here.
+   */
+  OTC_VIDEO_REASON_CODEC_NOT_SUPPORTED = 4,
+} otc_video_reason;
+
+/**
+ * What `on_mute_forced` tells. Lent to the callback.
+ */
+typedef struct otc_on_mute_forced_info {
+  /**
+   * Whether streams that are published from now on start muted. False when a moderator has ended that.
+   */
+  otc_bool active;
+} otc_on_mute_forced_info;
 
 /**
  * Starts the library. To be called before anything but the log functions.
@@ -252,12 +440,6 @@ otc_status otc_destroy(void);
  * Off until `otc_log_enable`. Lines go to the program's logger, else to the standard error. These functions may be
  * called on any thread, in any order, and before `otc_init`; what they set outlives `otc_destroy`.
  */
-
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 /**
  * A function that takes the lines of the log.
@@ -306,12 +488,6 @@ LIBOPENTOK_LIBRARY_EXPORTED otc_log_level otc_get_log_level(void);
  *
  * The functions may be called on any thread.
  */
-
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 /**
  * A client in a session. Opaque: a handle, never an address.
@@ -392,12 +568,6 @@ otc_status otc_connection_delete(struct otc_connection *connection);
  *
  * The functions may be called on any thread.
  */
-
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 /**
  * Where the video of a stream comes from.
@@ -574,11 +744,126 @@ LIBOPENTOK_LIBRARY_EXPORTED const otc_connection *otc_stream_get_connection(cons
  * variable `OTC_ABI` to `2.24` or `2.19`.
  */
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+/**
+ * A session. Opaque: a handle, never an address.
+ */
+typedef struct otc_session otc_session;
+
+/**
+ * The functions of a program for one session. Copied by `otc_session_new`, so it may lie on the stack.
+ */
+typedef struct otc_session_callbacks {
+  /**
+   * The session is connected: its own connection and its capabilities are known. Once for each successful attempt.
+   */
+  void (*on_connected)(struct otc_session *session, void *user_data);
+  /**
+   * This client is no longer connected: it asked for it, the link was lost for good, the server ended the session,
+   * or a moderator removed it. Nothing follows until the next `otc_session_connect`.
+   */
+  void (*on_disconnected)(struct otc_session *session, void *user_data);
+  /**
+   * Another client is in the session. Not called when connection events are suppressed.
+   */
+  void (*on_connection_created)(struct otc_session *session, void *user_data, const otc_connection *connection);
+  /**
+   * Another client has left; its streams were dropped before. Not called when connection events are suppressed.
+   */
+  void (*on_connection_dropped)(struct otc_session *session, void *user_data, const otc_connection *connection);
+  /**
+   * Another client publishes a stream; it is complete.
+   */
+  void (*on_stream_received)(struct otc_session *session, void *user_data, const otc_stream *stream);
+  /**
+   * Another client's stream has ended.
+   */
+  void (*on_stream_dropped)(struct otc_session *session, void *user_data, const otc_stream *stream);
+  /**
+   * Audio of another client's stream was switched on or off.
+   */
+  void (*on_stream_has_audio_changed)(struct otc_session *session,
+                                      void *user_data,
+                                      const otc_stream *stream,
+                                      otc_bool has_audio);
+  /**
+   * Video of another client's stream was switched on or off.
+   */
+  void (*on_stream_has_video_changed)(struct otc_session *session,
+                                      void *user_data,
+                                      const otc_stream *stream,
+                                      otc_bool has_video);
+  /**
+   * Captions of another client's stream were switched on or off.
+   */
+  void (*on_stream_has_captions_changed)(struct otc_session *session,
+                                         void *user_data,
+                                         const otc_stream *stream,
+                                         otc_bool has_captions);
+  /**
+   * The video of another client's stream has a new size, in pixels.
+   */
+  void (*on_stream_video_dimensions_changed)(struct otc_session *session,
+                                             void *user_data,
+                                             const otc_stream *stream,
+                                             int width,
+                                             int height);
+  /**
+   * The video of another client's stream comes from another kind of source.
+   */
+  void (*on_stream_video_type_changed)(struct otc_session *session,
+                                       void *user_data,
+                                       const otc_stream *stream,
+                                       otc_stream_video_type type);
+  /**
+   * A signal came. `type` and `signal` are empty strings when the sender left them out; `connection` is the sender,
+   * this client included, and NULL when a server sent it.
+   */
+  void (*on_signal_received)(struct otc_session *session,
+                             void *user_data,
+                             const char *type,
+                             const char *signal,
+                             const otc_connection *connection);
+  /**
+   * The link to the server is lost and is being restored. The program does nothing; what it sends meanwhile waits.
+   */
+  void (*on_reconnection_started)(struct otc_session *session, void *user_data);
+  /**
+   * The link is restored. What came and went meanwhile is told next.
+   */
+  void (*on_reconnected)(struct otc_session *session, void *user_data);
+  /**
+   * A recording began, or was running already when this client connected. `name` is empty when it has none.
+   */
+  void (*on_archive_started)(struct otc_session *session,
+                             void *user_data,
+                             const char *archive_id,
+                             const char *name);
+  /**
+   * A recording ended.
+   */
+  void (*on_archive_stopped)(struct otc_session *session, void *user_data, const char *archive_id);
+  /**
+   * Something went wrong. Instead of `on_connected`: the attempt has failed and nothing follows. After it:
+   * `on_disconnected` follows when the session is lost; it does not for
+   * `OTC_SESSION_UNABLE_TO_SEND_SIGNAL`, which leaves the session as it is. `error_string` is a sentence for a person.
+   */
+  void (*on_error)(struct otc_session *session,
+                   void *user_data,
+                   const char *error_string,
+                   otc_session_error_code error);
+  /**
+   * A moderator muted everybody, or ended that.
+   */
+  void (*on_mute_forced)(struct otc_session *session, void *user_data, otc_on_mute_forced_info *mute_info);
+  /**
+   * Handed back unchanged. Never read; free it after `otc_session_delete` has returned.
+   */
+  void *user_data;
+  /**
+   * NULL.
+   */
+  void *reserved;
+} otc_session_callbacks;
 
 /* ==== Settings of a session ====
  *
@@ -586,12 +871,6 @@ LIBOPENTOK_LIBRARY_EXPORTED const otc_connection *otc_stream_get_connection(cons
  * `otc_session_settings_delete`, right after `otc_session_new_with_settings` if it likes: they are copied there. They
  * may be used for any number of sessions. The functions may be called on any thread.
  */
-
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 /**
  * Settings of a session. Opaque: a handle, never an address.
@@ -730,17 +1009,6 @@ LIBOPENTOK_LIBRARY_EXPORTED otc_status otc_session_settings_delete(struct otc_se
  * The functions may be called on any thread and from every callback. None waits for the network.
  */
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-/**
- * A session. Opaque: a handle, never an address.
- */
-typedef struct otc_session otc_session;
-
 /**
  * What the role of the token allows this client. All `OTC_FALSE` before `on_connected`.
  */
@@ -775,9 +1043,9 @@ typedef struct otc_session_capabilities {
  * @return The session, to be ended with `otc_session_delete`. NULL when a pointer is NULL or a text is not UTF-8.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-struct otc_session *otc_session_new(const char *apikey,
-                                    const char *session_id,
-                                    const otc_session_callbacks *callbacks);
+otc_session *otc_session_new(const char *apikey,
+                             const char *session_id,
+                             const otc_session_callbacks *callbacks);
 
 /**
  * As `otc_session_new`, with settings.
@@ -791,10 +1059,10 @@ struct otc_session *otc_session_new(const char *apikey,
  *         is not UTF-8, or `settings` is no live settings.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-struct otc_session *otc_session_new_with_settings(const char *apikey,
-                                                  const char *session_id,
-                                                  const otc_session_callbacks *callbacks,
-                                                  otc_session_settings *settings);
+otc_session *otc_session_new_with_settings(const char *apikey,
+                                           const char *session_id,
+                                           const otc_session_callbacks *callbacks,
+                                           otc_session_settings *settings);
 
 /**
  * Ends a session object.
@@ -811,7 +1079,7 @@ struct otc_session *otc_session_new_with_settings(const char *apikey,
  *         being deleted by another thread): nothing happens then.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-otc_status otc_session_delete(struct otc_session *session);
+otc_status otc_session_delete(otc_session *session);
 
 /**
  * Starts to connect and returns at once. `on_connected` or `on_error` tells what became of it, within some ten seconds.
@@ -826,7 +1094,7 @@ otc_status otc_session_delete(struct otc_session *session);
  *         `OTC_FATAL`: the system refuses a thread or a descriptor; nothing happens.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-otc_status otc_session_connect(struct otc_session *session,
+otc_status otc_session_connect(otc_session *session,
                                const char *token);
 
 /**
@@ -843,7 +1111,7 @@ otc_status otc_session_connect(struct otc_session *session,
  * @return As for `otc_session_connect`; `OTC_INVALID_PARAM` also for an empty host and a port out of range.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-otc_status otc_session_connect_to_host(struct otc_session *session,
+otc_status otc_session_connect_to_host(otc_session *session,
                                        const char *host,
                                        const char *server_path,
                                        int port,
@@ -862,7 +1130,7 @@ otc_status otc_session_connect_to_host(struct otc_session *session,
  *         `OTC_INVALID_PARAM`: `session` is NULL or no live session.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-otc_status otc_session_disconnect(struct otc_session *session);
+otc_status otc_session_disconnect(otc_session *session);
 
 /**
  * Sets the passphrase with which media of an encrypted session is encrypted. To be called before
@@ -876,7 +1144,7 @@ otc_status otc_session_disconnect(struct otc_session *session);
  *         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the secret is not UTF-8.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-otc_status otc_session_set_encryption_secret(struct otc_session *session,
+otc_status otc_session_set_encryption_secret(otc_session *session,
                                              const char *secret);
 
 /**
@@ -890,7 +1158,7 @@ otc_status otc_session_set_encryption_secret(struct otc_session *session,
  *         UTF-8; or `OTC_FATAL` when there is no memory.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-otc_status otc_session_report_issue(struct otc_session *session,
+otc_status otc_session_report_issue(otc_session *session,
                                     const char *issue_description,
                                     char **issue_id);
 
@@ -903,7 +1171,7 @@ otc_status otc_session_report_issue(struct otc_session *session,
  *         `session` is NULL or no live session.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-char *otc_session_get_id(const struct otc_session *session);
+char *otc_session_get_id(const otc_session *session);
 
 /**
  * This client's own connection.
@@ -915,7 +1183,7 @@ char *otc_session_get_id(const struct otc_session *session);
  *         while the session is not connected, and when `session` is NULL or no live session.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-otc_connection *otc_session_get_connection(const struct otc_session *session);
+otc_connection *otc_session_get_connection(const otc_session *session);
 
 /**
  * What the role of the token allows. Known from `on_connected` on.
@@ -925,7 +1193,7 @@ otc_connection *otc_session_get_connection(const struct otc_session *session);
  * @return The capabilities; all `OTC_FALSE` before, and when `session` is NULL or no live session.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
-struct otc_session_capabilities otc_session_get_capabilities(const struct otc_session *session);
+struct otc_session_capabilities otc_session_get_capabilities(const otc_session *session);
 
 /**
  * The `user_data` of the session's callbacks.
@@ -934,7 +1202,7 @@ struct otc_session_capabilities otc_session_get_capabilities(const struct otc_se
  *
  * @return The pointer, unchanged. NULL when `session` is NULL or no live session.
  */
-LIBOPENTOK_LIBRARY_EXPORTED void *otc_session_get_user_data(const struct otc_session *session);
+LIBOPENTOK_LIBRARY_EXPORTED void *otc_session_get_user_data(const otc_session *session);
 
 /* ==== Signals ====
  *
@@ -945,12 +1213,6 @@ LIBOPENTOK_LIBRARY_EXPORTED void *otc_session_get_user_data(const struct otc_ses
  * While the session is reconnecting, signals wait and are sent after `on_reconnected`; at most 1000 do. There is no
  * report of delivery.
  */
-
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 /**
  * How a signal is sent.
@@ -1038,12 +1300,6 @@ otc_status otc_session_send_signal_to_connection_with_options(otc_session *sessi
  * subscribers cannot be made yet, so every pointer is refused; the codes are those that programs will meet later.
  */
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 /**
  * What sends a stream. Opaque: a handle, never an address.
  */
@@ -1111,12 +1367,6 @@ otc_status otc_session_unsubscribe(otc_session *session,
  * What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`.
  */
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
 /**
  * Mutes all publishers, and those that publish later, until `otc_session_disable_force_mute`. Every client is told by
  * `on_mute_forced`.
@@ -1183,12 +1433,6 @@ otc_status otc_session_force_disconnect(otc_session *session,
  *
  * Not in the original. A program that uses them runs with this library only.
  */
-
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 /**
  * How many handles are live: sessions, settings, connections and streams, those that the library keeps for itself

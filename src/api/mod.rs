@@ -5,8 +5,10 @@
 //! Read `session.rs` first.
 
 pub mod error;
+mod hub;
 pub mod library;
 pub mod logger;
 pub mod session;
+mod way;
 
 pub use error::Error;

@@ -3,6 +3,7 @@
 //! The core decides what happens; this decides what the program still hears of it. The program's own word comes first:
 //! once it has disconnected it hears the end and nothing else, once it has deleted it hears nothing.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Error;
 use super::library::{self, Means};
-use super::place;
+use super::way::Way;
 use crate::driver::callbacks::{self, Gate, Poster};
 use crate::driver::session::{Attempt, Listener, attempt};
 use crate::session::{
@@ -61,7 +62,14 @@ pub struct IceServer {
     pub credential: String,
 }
 
-#[derive(Clone, PartialEq, Eq, Default)]
+impl fmt::Debug for IceServer {
+    /// Without the credential.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("IceServer").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IceConfig {
     pub servers: Vec<IceServer>,
     pub force_turn: bool,
@@ -158,16 +166,16 @@ impl Session {
     }
 
     fn begin(&self, means: Means, token: String, listener: Arc<Ear>) -> Attempt {
-        let (room, dialler) = place::dialler(&self.id, &self.settings, means.hub);
+        let (way, room) = Way::find(&self.id, &self.settings, means.hub);
         let config = Config {
             session_id: self.id.clone(),
-            room,
+            room: Some(room),
             api_key: self.api_key.clone(),
             token,
             connection_events_suppressed: self.settings.connection_events_suppressed,
             seed: u64::from_le_bytes(random()),
         };
-        let (attempt, run) = attempt(config, dialler, listener);
+        let (attempt, run) = attempt(config, Arc::new(way), listener);
         let counted = means.attempts.count_in();
         means.runtime.spawn(async move {
             run.await;
@@ -225,8 +233,8 @@ impl Session {
     ) -> Result<(), Error> {
         signals::validate(&kind, &data).map_err(|error| match error {
             SignalError::DataTooLong => Error::SignalDataTooLong,
-            SignalError::TypeTooLong => Error::SignalTypeTooLong,
-            SignalError::InvalidType => Error::InvalidSignalType,
+            SignalError::KindTooLong => Error::SignalTypeTooLong,
+            SignalError::InvalidKind => Error::InvalidSignalType,
         })?;
         if let Target::Connection(connection) = &target
             && connection.session_id != self.id

@@ -57,7 +57,7 @@ pub async fn dial(target: Target, request: &Request) -> Result<Link, Fault> {
             (open(&address, proxy.as_ref()).await?, address.authority(), place)
         }
         Target::Stream(stream) => {
-            (Wire::Plain(Socket::Unix(stream)), "localhost".to_owned(), "the hub on this machine".to_owned())
+            (Wire::Plain(Socket::from(stream)), "localhost".to_owned(), "the hub on this machine".to_owned())
         }
     };
     let head = upgrade(&mut wire, &host, request, &place).await?;
@@ -67,7 +67,7 @@ pub async fn dial(target: Target, request: &Request) -> Result<Link, Fault> {
 async fn open(address: &Address, proxy: Option<&ProxyUrl>) -> Result<Wire, Fault> {
     let wire = match proxy {
         Some(proxy) => proxy::tunnel(proxy, &address.host, address.port).await?,
-        None => Wire::Plain(Socket::Tcp(connect::connect(&address.host, address.port).await?)),
+        None => Wire::Plain(connect::connect(&address.host, address.port).await?.into()),
     };
     if address.secure { tls::secure(wire, &address.host, address.port).await } else { Ok(wire) }
 }

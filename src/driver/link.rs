@@ -103,11 +103,14 @@ impl Link {
         }
         // Outside of tokio's budget, which can make a socket look busy that is not. No waker is lost by this: the
         // next poll of the link sets it again.
+        self.socket.get_mut().set_urgent(true);
         let once = coop::unconstrained(poll_fn(|context| {
             let _ = self.poll_write(context);
             Poll::Ready(())
         }));
         let _ = pin!(once).poll(&mut Context::from_waker(Waker::noop()));
+        let is_broken = self.broken.is_some();
+        self.socket.get_mut().set_urgent(is_broken);
     }
 
     /// Sends what is queued and a WebSocket close, waits until the server has closed too or the limit is over, and
@@ -139,14 +142,10 @@ impl Link {
                 }
                 Poll::Ready(Some(Err(error))) => return self.end(Some(link_fault(&error))),
                 Poll::Ready(None) => return self.end(None),
-                Poll::Pending => {
-                    // The budget of the task may be what makes the socket look empty; then it is polled again soon.
-                    let is_empty = coop::has_budget_remaining();
-                    return match self.broken.take_if(|_| is_empty) {
-                        Some(fault) => self.end(Some(fault)),
-                        None => Poll::Pending,
-                    };
-                }
+                Poll::Pending => match self.broken.take() {
+                    Some(fault) => return self.end(Some(fault)),
+                    None => return Poll::Pending,
+                },
             }
         }
     }
@@ -160,6 +159,7 @@ impl Link {
     fn break_off(&mut self, fault: Fault) {
         self.queue = VecDeque::new();
         self.broken = Some(fault);
+        self.socket.get_mut().set_urgent(true); // the last words are read to the end before the fault is told
     }
 
     /// Writes until all is out (`Ready`) or the kernel takes no more. A failure is noted in `broken`.

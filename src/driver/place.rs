@@ -185,11 +185,11 @@ mod tests {
         let reason = |result: Result<String, Fault>, part: &str| {
             let fault = result.expect_err(part);
             assert!(fault.text.contains(part), "{}", fault.text);
-            assert!(!fault.text.contains("pass"), "{}", fault.text);
+            assert!(!fault.text.contains("hidden"), "{}", fault.text);
             fault.reason
         };
         assert_eq!(reason(at("ws://host", &[], &[]), "session id"), Reason::InvalidSession);
-        let url = [("OTC_URL", "ws://user:pass@host")];
+        let url = [("OTC_URL", "ws://user:hidden@host")];
         assert_eq!(reason(at("r", &url, &[]), "OTC_URL"), Reason::ConnectionFailed);
         assert_eq!(
             reason(at("r", &[("LIVEKIT_URL", "host:1")], &[]), "LIVEKIT_URL"),

@@ -13,7 +13,7 @@ use url::Url;
 use super::connect;
 use super::http::{self, HeadError};
 use super::tls;
-use super::wire::{Socket, Wire};
+use super::wire::Wire;
 use crate::session::{Fault, Reason};
 
 /// `http://user:password@host:port`, or `https://…` for TLS to the proxy itself.
@@ -94,7 +94,7 @@ pub(super) async fn tunnel(proxy: &ProxyUrl, host: &str, port: u16) -> Result<Wi
     let stream = connect::connect(&proxy.host, proxy.port)
         .await
         .map_err(|fault| Fault::new(fault.reason, format!("the proxy cannot be reached: {}", fault.text)))?;
-    let mut wire = Wire::Plain(Socket::Tcp(stream));
+    let mut wire = Wire::Plain(stream.into());
     if proxy.secure {
         wire = tls::secure(wire, &proxy.host, proxy.port).await?;
     }

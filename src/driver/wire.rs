@@ -1,13 +1,13 @@
 //! A byte stream to the other side: a socket, or TLS over one.
 //!
-//! Every write of this library to a stream socket ends in [`Socket::send`]. It never raises SIGPIPE: the host program
+//! Every write of this library to a stream socket ends in `Socket::send`. It never raises SIGPIPE: the host program
 //! may have left that signal at its default, which is death. `write(2)` and `writev(2)` do raise it, and which of the
 //! two the standard library uses differs by version and by kind of socket, so neither is relied upon.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -19,43 +19,76 @@ use tokio_rustls::client::TlsStream;
 /// Vectored writes are deliberately not forwarded: the trait's own methods then say that there are none, and turn
 /// them into plain ones.
 #[derive(Debug)]
-pub enum Socket {
+pub struct Socket {
+    stream: Stream,
+    /// Ask the kernel itself also where tokio believes that it is not ready. The belief comes from the event loop and
+    /// lags behind by up to one turn of it.
+    urgent: bool,
+}
+
+#[derive(Debug)]
+enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
+impl From<TcpStream> for Socket {
+    fn from(stream: TcpStream) -> Self {
+        Self { stream: Stream::Tcp(stream), urgent: false }
+    }
+}
+
+impl From<UnixStream> for Socket {
+    fn from(stream: UnixStream) -> Self {
+        Self { stream: Stream::Unix(stream), urgent: false }
+    }
+}
+
 impl Socket {
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
-            Self::Unix(_) => None,
+        match &self.stream {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Unix(_) => None,
         }
     }
 
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-            Self::Unix(_) => None,
+        match &self.stream {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
+    fn bare(&self) -> SockRef<'_> {
+        match &self.stream {
+            Stream::Tcp(stream) => SockRef::from(stream),
+            Stream::Unix(stream) => SockRef::from(stream),
         }
     }
 
     fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_write_ready(context),
-            Self::Unix(stream) => stream.poll_write_ready(context),
+        match &self.stream {
+            Stream::Tcp(stream) => stream.poll_write_ready(context),
+            Stream::Unix(stream) => stream.poll_write_ready(context),
+        }
+    }
+
+    /// Notes for `poll_write_ready` when the kernel takes no more.
+    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.try_io(Interest::WRITABLE, || self.send(bytes)),
+            Stream::Unix(stream) => stream.try_io(Interest::WRITABLE, || self.send(bytes)),
         }
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, || {
-                SockRef::from(stream).send_with_flags(bytes, libc::MSG_NOSIGNAL)
-            }),
-            Self::Unix(stream) => stream.try_io(Interest::WRITABLE, || {
-                SockRef::from(stream).send_with_flags(bytes, libc::MSG_NOSIGNAL)
-            }),
-        }
+        self.bare().send_with_flags(bytes, libc::MSG_NOSIGNAL)
     }
+}
+
+/// Not a failure: the same call again, now or later.
+fn is_again(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl AsyncRead for Socket {
@@ -64,20 +97,36 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        let this = self.get_mut();
+        let polled = match &mut this.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if polled.is_pending() && this.urgent {
+            match (&*this.bare()).read(buffer.initialize_unfilled()) {
+                Ok(size) => buffer.advance(size),
+                Err(error) if is_again(&error) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            return Poll::Ready(Ok(()));
         }
+        polled
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.poll_write_ready(context))?;
-            match self.send(bytes) {
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            let sent = match self.poll_write_ready(context) {
+                Poll::Ready(result) => result.and_then(|()| self.try_send(bytes)),
+                Poll::Pending if self.urgent => match self.send(bytes) {
+                    Err(error) if is_again(&error) => return Poll::Pending,
+                    result => result,
+                },
+                Poll::Pending => return Poll::Pending,
+            };
+            match sent {
+                Err(error) if is_again(&error) => {}
                 result => return Poll::Ready(result),
             }
         }
@@ -88,9 +137,9 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }
@@ -108,6 +157,14 @@ impl Wire {
         match self {
             Self::Plain(socket) => socket,
             Self::Secure(stream) => stream.get_ref().0.socket(),
+        }
+    }
+
+    /// From now on a `Pending` is what the kernel says, and not what the event loop last heard from it.
+    pub(super) fn set_urgent(&mut self, urgent: bool) {
+        match self {
+            Self::Plain(socket) => socket.urgent = urgent,
+            Self::Secure(stream) => stream.get_mut().0.set_urgent(urgent),
         }
     }
 }

@@ -274,26 +274,31 @@ mod tests {
         unsafe { read_ice_config(config, layout) }
     }
 
+    // Not `expect`: a configuration holds a secret and cannot be printed.
+    fn good(config: &otc_custom_ice_config, layout: Layout) -> IceConfig {
+        read(config, layout).ok().expect("a good configuration")
+    }
+
     #[test]
     fn garbage_in_the_last_member_is_not_true() {
         let config = config(0, &mut []);
-        assert_eq!(read(&config, Layout::V2_32), Ok(IceConfig::default()));
+        assert!(read(&config, Layout::V2_32).is_ok_and(|ice| ice == IceConfig::default()));
     }
 
     #[test]
     fn the_last_member_acts_when_exactly_true_and_without_forced_turn() {
         let mut config = config(0, &mut []);
         config.filter_out_lan_candidates = OTC_TRUE;
-        assert!(read(&config, Layout::V2_32).expect("good").filter_out_lan_candidates);
-        assert!(!read(&config, Layout::V2_24).expect("good").filter_out_lan_candidates);
+        assert!(good(&config, Layout::V2_32).filter_out_lan_candidates);
+        assert!(!good(&config, Layout::V2_24).filter_out_lan_candidates);
         config.force_turn = OTC_TRUE;
-        assert!(!read(&config, Layout::V2_32).expect("good").filter_out_lan_candidates);
+        assert!(!good(&config, Layout::V2_32).filter_out_lan_candidates);
     }
 
     #[test]
     fn a_server_without_an_address_is_passed_over() {
         let mut urls = [std::ptr::null_mut(), c"turn:127.0.0.1".as_ptr().cast_mut()];
-        let servers = read(&config(2, &mut urls), Layout::V2_32).expect("good").servers;
+        let servers = good(&config(2, &mut urls), Layout::V2_32).servers;
         assert_eq!(servers.len(), 1);
         assert_eq!(servers[0].url, "turn:127.0.0.1");
         assert_eq!(servers[0].user, "");

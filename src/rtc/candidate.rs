@@ -65,10 +65,14 @@ pub(super) fn read(line: &str) -> Result<Option<Candidate>, RtcError> {
     }
 }
 
-/// Whether the address can be that of one other machine.
+/// Whether the address can be that of one machine and be written down without naming an interface, which a candidate
+/// line has no place for.
 pub(super) fn reachable(ip: IpAddr) -> bool {
-    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    !(ip.is_unspecified() || ip.is_multicast() || broadcast)
+    let special = match ip {
+        IpAddr::V4(v4) => v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !(special || ip.is_unspecified() || ip.is_multicast())
 }
 
 #[cfg(test)]
@@ -130,6 +134,7 @@ mod tests {
             "candidate:1 1 udp 1 224.0.0.251 50000 typ host",
             "candidate:1 1 udp 1 255.255.255.255 50000 typ host",
             "candidate:1 1 udp 1 ff02::1 50000 typ host",
+            "candidate:1 1 udp 1 fe80::1 50000 typ host",
         ] {
             assert_eq!(read(line), Ok(None), "{line}");
         }

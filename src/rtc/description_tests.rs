@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::simulation::{ALICE, BOB, Network};
-use super::{DESCRIPTION_SIZE_MAX, Output, Peer, RtcError};
+use super::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX, Output, Peer, RtcError};
 
 /// What all sections of one description share.
 const TRANSPORT: &str = "c=IN IP4 0.0.0.0\r
@@ -194,9 +194,13 @@ fn a_broken_answer_leaves_the_offer_standing() {
 #[test]
 fn a_description_of_unreasonable_size_is_not_looked_at() {
     let (now, mut bob) = bob();
-    let huge = pion_offer(&[]) + &"a=x\r\n".repeat(DESCRIPTION_SIZE_MAX / 5);
-    assert_eq!(bob.accept_offer(now, &huge), Err(RtcError::TooLarge));
-    assert_eq!(bob.accept_answer(now, &huge), Err(RtcError::TooLarge));
+    let long_line = pion_offer(&[]) + "a=" + &"x".repeat(DESCRIPTION_SIZE_MAX);
+    let many_lines = pion_offer(&[]) + &"a=x\n".repeat(DESCRIPTION_LINES_MAX);
+    assert!(many_lines.len() < DESCRIPTION_SIZE_MAX);
+    for huge in [long_line, many_lines] {
+        assert_eq!(bob.accept_offer(now, &huge), Err(RtcError::TooLarge));
+        assert_eq!(bob.accept_answer(now, &huge), Err(RtcError::TooLarge));
+    }
 }
 
 /// Offers it to a fresh peer and sees what becomes of it: a refusal, or an answer of a peer that still works.

@@ -12,9 +12,11 @@
 
 mod candidate;
 mod channel;
+mod description;
 mod engine;
 mod link;
 mod peer;
+mod state;
 
 #[cfg(test)]
 mod description_tests;
@@ -27,11 +29,8 @@ use std::net::SocketAddr;
 
 pub use candidate::{candidate_json, candidate_line};
 pub use channel::Channel;
+pub use description::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX};
 pub use peer::Peer;
-
-/// The largest session description that is looked at. A media section takes about 2 kB, so this is a session of
-/// several hundred tracks; the parser never sees more.
-pub const DESCRIPTION_SIZE_MAX: usize = 1 << 20;
 
 /// One UDP datagram, in or out. Either way `local` is the address of our own socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +61,7 @@ pub enum Output {
 pub enum RtcError {
     /// It cannot be understood, or contradicts what was agreed before. The sentence is for a log.
     Malformed(String),
-    /// It is longer than [`DESCRIPTION_SIZE_MAX`].
+    /// It is longer than [`DESCRIPTION_SIZE_MAX`] or [`DESCRIPTION_LINES_MAX`] allow.
     TooLarge,
     /// An answer to an offer that was not made, or that an incoming offer has replaced.
     NotOffered,

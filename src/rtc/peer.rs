@@ -1,19 +1,20 @@
 //! One peer connection: what the WebRTC standard calls an `RTCPeerConnection`, without its sockets and its clock.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
 use str0m::error::{ProtoError, SctpError};
-use str0m::{Candidate, Event, IceCreds, Input, Rtc};
+use str0m::{Candidate, IceCreds, Input, Rtc};
 
 use super::candidate;
-use super::channel::{Channel, Channels, Opening};
-use super::engine::{self, Engine, Found, SEND_BUFFER_SIZE, Stopped};
+use super::channel::{Channel, Channels};
+use super::description::take_candidates;
+use super::engine::{self, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
-use super::{DESCRIPTION_SIZE_MAX, Datagram, Output, RtcError, SendError};
+use super::state::State;
+use super::{Datagram, Output, RtcError, SendError};
 
 /// How much of the send buffer lossy messages may fill, so that a backlog of them never holds up a reliable one.
 const LOSSY_BUFFER_SIZE: usize = SEND_BUFFER_SIZE / 4;
@@ -42,17 +43,6 @@ struct Pending {
     token: SdpPendingOffer,
     offer: String,
     restarts_ice: bool,
-}
-
-/// What a drain writes to while str0m is borrowed.
-struct State {
-    /// The latest moment that a call has named.
-    now: Instant,
-    link: Link,
-    /// The other side has said farewell.
-    closed: bool,
-    channels: Channels,
-    outputs: VecDeque<Output>,
 }
 
 impl Peer {
@@ -347,53 +337,6 @@ impl Peer {
     }
 }
 
-impl State {
-    fn new(now: Instant) -> Self {
-        Self {
-            now,
-            link: Link::Unnegotiated,
-            closed: false,
-            channels: Channels::default(),
-            outputs: VecDeque::new(),
-        }
-    }
-
-    fn take(&mut self, rtc: &mut Rtc, found: Found) {
-        match found {
-            Found::Transmit(datagram) => self.outputs.push_back(Output::Transmit(datagram)),
-            Found::Event(Event::Connected | Event::IceConnectionStateChange(_)) => {
-                if matches!(self.link, Link::Connecting { .. }) && rtc.is_connected() {
-                    self.link.up(self.now);
-                    self.outputs.push_back(Output::Connected);
-                }
-            }
-            Found::Event(Event::ChannelOpen(id, label)) => match self.channels.opened(id, &label) {
-                Opening::Ours(channel) => self.outputs.push_back(Output::Opened(channel)),
-                Opening::Ignored => log::debug!("rtc: a data channel with a label that is not used here"),
-                Opening::Refused => rtc.direct_api().close_data_channel(id),
-            },
-            Found::Event(Event::ChannelData(message)) => {
-                if let Some(channel) = self.channels.channel(message.id) {
-                    self.outputs.push_back(Output::Data(channel, message.data));
-                }
-            }
-            Found::Event(Event::ChannelClose(id)) => self.channels.closed(id),
-            Found::Event(Event::Closed) => self.closed = true,
-            // Media is not listened to yet.
-            Found::Event(_) => {}
-        }
-    }
-
-    /// Something arrived over a path that str0m holds for good. A lost connection is back then.
-    fn heard(&mut self, now: Instant) {
-        self.now = now.max(self.now);
-        self.link.heard(now);
-        if matches!(self.link, Link::Lost { .. }) && self.link.up(now) {
-            self.outputs.push_back(Output::Connected);
-        }
-    }
-}
-
 /// How large a message can be at all.
 fn limit(channel: Channel) -> usize {
     match channel {
@@ -422,26 +365,6 @@ fn write(rtc: &mut Rtc, id: ChannelId, channel: Channel, bytes: &[u8]) -> Result
 
 fn malformed(error: impl std::fmt::Display) -> RtcError {
     RtcError::Malformed(error.to_string())
-}
-
-/// A description without its candidates, and those of them that can be used.
-///
-/// str0m skips a candidate whose extensions come in another order than it expects (browsers write `ufrag` before
-/// `network-id`), so they all go the way of the trickled ones.
-fn take_candidates(sdp: &str) -> Result<(String, Vec<Candidate>), RtcError> {
-    if sdp.len() > DESCRIPTION_SIZE_MAX {
-        return Err(RtcError::TooLarge);
-    }
-    let mut rest = String::with_capacity(sdp.len());
-    let mut candidates = Vec::new();
-    for line in sdp.split_inclusive('\n') {
-        if !line.starts_with("a=candidate:") {
-            rest.push_str(line);
-        } else if let Ok(Some(candidate)) = candidate::read(line) {
-            candidates.push(candidate);
-        }
-    }
-    Ok((rest, candidates))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::link::{CONNECT_TIMEOUT, RECOVERY_TIMEOUT, SILENCE_MAX};
 use super::simulation::{ALICE, BOB, DELAY, Network};
-use super::{Channel, Datagram, Output, Peer, SendError};
+use super::{Channel, Datagram, Output, Peer, RtcError, SendError};
 
 fn numbered(count: u32) -> Vec<Vec<u8>> {
     (0..count).map(|number| number.to_be_bytes().to_vec()).collect()
@@ -330,4 +330,29 @@ fn peers_that_share_a_socket_each_accept_their_own_datagrams() {
         }
     }
     assert!(at_server.iter().all(Peer::is_connected));
+}
+
+#[test]
+fn when_both_sides_offer_at_once_the_accepted_offer_wins() {
+    let mut network = Network::new(21);
+    let withdrawn = network.peers[ALICE].offer(network.now).expect("an offer");
+    let offer = network.peers[BOB].offer(network.now).expect("an offer");
+    network.exchange(&offer, BOB);
+    network.run(Duration::from_secs(5), Network::all_open);
+
+    let _ = network.peers[ALICE].restart_ice(network.now).expect("an offer");
+    let offer = network.peers[BOB].restart_ice(network.now).expect("an offer");
+    network.exchange(&offer, BOB);
+    let late = network.peers[ALICE].accept_answer(network.now, &withdrawn);
+    assert_eq!(late, Err(RtcError::NotOffered));
+    network.run(Duration::from_secs(5), |network| {
+        [ALICE, BOB].into_iter().all(|peer| network.count(peer, &Output::Connected) == 2)
+    });
+}
+
+#[test]
+fn addresses_that_cannot_be_used_are_skipped() {
+    let addresses = ["0.0.0.0:1", "[::]:1", "224.0.0.1:1", "[fe80::1]:1", "127.0.0.1:1", "[::1]:1"];
+    let addresses = addresses.map(|text| text.parse().expect("an address"));
+    assert_eq!(Peer::new(Instant::now(), &addresses).local_candidates().len(), 2);
 }

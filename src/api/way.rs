@@ -1,0 +1,59 @@
+//! The way to a session's server, and how it is gone: the settings of the session, the environment and the hub
+//! together make a dialler.
+
+use std::sync::Arc;
+
+use super::hub::Hub;
+use super::session::Settings;
+use crate::driver::dial::{Request, Target, dial};
+use crate::driver::place::{Place, place};
+use crate::driver::proxy::ProxyUrl;
+use crate::driver::session::{Dialler, Dialling};
+use crate::session::Fault;
+use crate::signal::address::Address;
+use crate::signal::join::JoinQuery;
+
+/// Goes the way anew for each dial: the hub's host may be another process by then.
+pub struct Way(Result<Road, Fault>);
+
+enum Road {
+    Hub(Arc<Hub>),
+    Server { address: Address, proxy: Option<ProxyUrl> },
+}
+
+impl Way {
+    /// The way to `session_id`, and the room it leads to. A way that cannot be gone says why when it is tried.
+    pub fn find(session_id: &str, settings: &Settings, hub: Arc<Hub>) -> (Self, String) {
+        let (road, room) = match place(session_id) {
+            Ok(Place::Hub { session }) => (Ok(Road::Hub(hub)), session),
+            Ok(Place::Server { address, room }) => {
+                let proxy = settings.proxy_url.as_deref().map(ProxyUrl::parse).transpose();
+                let road = proxy.map(|proxy| Road::Server { address, proxy });
+                (road, room.unwrap_or_else(|| session_id.to_owned()))
+            }
+            Err(fault) => (Err(fault), session_id.to_owned()),
+        };
+        (Self(road), room)
+    }
+}
+
+impl Dialler for Way {
+    fn dial(&self, query: JoinQuery, token: String) -> Dialling {
+        match &self.0 {
+            Err(fault) => {
+                let fault = fault.clone();
+                Box::pin(async move { Err(fault) })
+            }
+            Ok(Road::Hub(hub)) => {
+                let hub = hub.clone();
+                let request = Request { path_and_query: format!("/rtc?{}", query.encode()), token };
+                Box::pin(async move { dial(Target::Stream(hub.connect().await?), &request).await })
+            }
+            Ok(Road::Server { address, proxy }) => {
+                let request = Request { path_and_query: address.signal_path(&query), token };
+                let target = Target::Tcp { address: address.clone(), proxy: proxy.clone() };
+                Box::pin(async move { dial(target, &request).await })
+            }
+        }
+    }
+}

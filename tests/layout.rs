@@ -1,0 +1,170 @@
+//! Sizes, offsets and numbers of the interface, from the C side and from the Rust side.
+//!
+//! A program compiled against the original's headers has them burnt in.
+
+mod common;
+
+use std::mem::{offset_of, size_of};
+use std::process::Command;
+
+use common::Workshop;
+use opentok::ffi::base::otc_on_mute_forced_info;
+use opentok::ffi::session::otc_session_capabilities;
+use opentok::ffi::session_callbacks::otc_session_callbacks;
+use opentok::ffi::session_settings::otc_custom_ice_config;
+use opentok::ffi::session_signal::otc_signal_options;
+
+/// One struct: its size, and its members with their offsets. On both sides.
+macro_rules! layouts {
+    ($($name:ident: $size:literal { $($member:ident: $offset:literal),* $(,)? })*) => {
+        /// The same facts as C assertions.
+        const ASSERTIONS: &str = concat!($(
+            "_Static_assert(sizeof(struct ", stringify!($name), ") == ", $size, ", \"", stringify!($name), "\");\n",
+            $(
+                "_Static_assert(offsetof(struct ", stringify!($name), ", ", stringify!($member), ") == ", $offset,
+                ", \"", stringify!($name), ".", stringify!($member), "\");\n",
+            )*
+        )*);
+
+        #[cfg(target_pointer_width = "64")]
+        #[test]
+        fn rust_lays_structs_out_as_the_contract_says() {
+            $(
+                assert_eq!(size_of::<$name>(), $size, stringify!($name));
+                $( assert_eq!(offset_of!($name, $member), $offset, stringify!($member)); )*
+            )*
+        }
+    };
+}
+
+layouts! {
+    otc_session_callbacks: 160 {
+        on_connected: 0,
+        on_disconnected: 8,
+        on_connection_created: 16,
+        on_connection_dropped: 24,
+        on_stream_received: 32,
+        on_stream_dropped: 40,
+        on_stream_has_audio_changed: 48,
+        on_stream_has_video_changed: 56,
+        on_stream_has_captions_changed: 64,
+        on_stream_video_dimensions_changed: 72,
+        on_stream_video_type_changed: 80,
+        on_signal_received: 88,
+        on_reconnection_started: 96,
+        on_reconnected: 104,
+        on_archive_started: 112,
+        on_archive_stopped: 120,
+        on_error: 128,
+        on_mute_forced: 136,
+        user_data: 144,
+        reserved: 152,
+    }
+    otc_custom_ice_config: 48 {
+        num_ice_servers: 0,
+        ice_url: 8,
+        ice_user: 16,
+        ice_credential: 24,
+        force_turn: 32,
+        use_custom_turn_only: 36,
+        filter_out_lan_candidates: 40,
+    }
+    otc_session_capabilities: 16 { publish: 0, subscribe: 4, force_mute: 8, force_disconnect: 12 }
+    otc_signal_options: 4 { retry_after_reconnect: 0 }
+    otc_on_mute_forced_info: 4 { active: 0 }
+}
+
+/// Names and numbers that programs have burnt in.
+const NUMBERS: &[(&str, i32)] = &[
+    ("OTC_SUCCESS", 0),
+    ("OTC_FALSE", 0),
+    ("OTC_TRUE", 1),
+    ("OTC_INVALID_PARAM", 1),
+    ("OTC_FATAL", 2),
+    ("OTC_INVALID_VIDEO_FORMAT", 3),
+    ("OTC_CONNECTION_DROPPED", 1022),
+    ("OTC_UNABLE_TO_FORCE_DISCONNECT", 1520),
+    ("OTC_UNABLE_TO_FORCE_MUTE", 1540),
+    ("OTC_CONNECTION_TIMED_OUT", 1542),
+    ("OTC_UNKNOWN_PUBLISHER_INSTANCE", 2003),
+    ("OTC_UNKNOWN_SUBSCRIBER_INSTANCE", 2004),
+    ("OTC_VIDEO_CAPTURE_FAILED", 3000),
+    ("OTC_CAMERA_FAILED", 3010),
+    ("OTC_VIDEO_RENDER_FAILED", 4000),
+    ("OT_UNABLE_TO_ACCESS_MEDIA_ENGINE", 5000),
+    ("OTC_GENERIC_ERROR", 0),
+    ("OTC_LOG_LEVEL_DISABLED", 0),
+    ("OTC_LOG_LEVEL_ERROR", 1),
+    ("OTC_LOG_LEVEL_WARN", 2),
+    ("OTC_LOG_LEVEL_INFO", 3),
+    ("OTC_LOG_LEVEL_DEBUG", 4),
+    ("OTC_LOG_LEVEL_FATAL", 1),
+    ("OTC_LOG_LEVEL_MSG", 4),
+    ("OTC_LOG_LEVEL_TRACE", 4),
+    ("OTC_LOG_LEVEL_ALL", 4),
+    ("OTC_VIDEO_REASON_PUBLISH_VIDEO", 1),
+    ("OTC_VIDEO_REASON_SUBSCRIBE_TO_VIDEO", 2),
+    ("OTC_VIDEO_REASON_QUALITY", 3),
+    ("OTC_VIDEO_REASON_CODEC_NOT_SUPPORTED", 4),
+    ("OTC_STREAM_VIDEO_TYPE_CAMERA", 1),
+    ("OTC_STREAM_VIDEO_TYPE_SCREEN", 2),
+    ("OTC_STREAM_VIDEO_TYPE_CUSTOM", 3),
+    ("OTC_SESSION_AUTHORIZATION_FAILURE", 1004),
+    ("OTC_SESSION_INVALID_SESSION", 1005),
+    ("OTC_SESSION_CONNECTION_FAILED", 1006),
+    ("OTC_SESSION_NOT_CONNECTED", 1010),
+    ("OTC_SESSION_NULL_OR_INVALID_PARAMETER", 1011),
+    ("OTC_SESSION_ILLEGAL_STATE", 1015),
+    ("OTC_SESSION_STATE_FAILED", 1020),
+    ("OTC_SESSION_CONNECTION_TIMED_OUT", 1021),
+    ("OTC_SESSION_CONNECTION_DROPPED", 1022),
+    ("OTC_SESSION_CONNECTION_REFUSED", 1023),
+    ("OTC_SESSION_BLOCKED_COUNTRY", 1026),
+    ("OTC_SESSION_CONNECTION_LIMIT_EXCEEDED", 1027),
+    ("OTC_SESSION_SUBSCRIBER_NOT_FOUND", 1112),
+    ("OTC_SESSION_PUBLISHER_NOT_FOUND", 1113),
+    ("OTC_SESSION_SIGNAL_DATA_TOO_LONG", 1413),
+    ("OTC_SESSION_SIGNAL_TYPE_TOO_LONG", 1414),
+    ("OTC_SESSION_INVALID_SIGNAL_TYPE", 1461),
+    ("OTC_SESSION_NO_MESSAGING_SERVER", 1503),
+    ("OTC_SESSION_FORCE_UNPUBLISH_OR_INVALID_STREAM", 1535),
+    ("OTC_SESSION_UNABLE_TO_SEND_SIGNAL", 1550),
+    ("OTC_SESSION_INTERNAL_ERROR", 2000),
+    ("OTC_SESSION_UNEXPECTED_GET_SESSION_INFO_REPONSE", 2001),
+    ("OTC_SESSION_ENCRYPTION_SECRET_MISSING", 6000),
+    ("OTC_SESSION_INVALID_ENCRYPTION_SECRET", 6004),
+    ("ENCRYPTION_SECRET_MINIMUM_LENGTH", 8),
+    ("ENCRYPTION_SECRET_MAXIMUM_LENGTH", 256),
+];
+
+/// Every enum is as wide as an `int`.
+const ENUMS: &[&str] = &[
+    "otc_constant",
+    "otc_error_code",
+    "otc_error",
+    "otc_log_level",
+    "otc_video_reason",
+    "otc_stream_video_type",
+    "otc_session_error_code",
+];
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn c_sees_structs_and_numbers_as_the_contract_says() {
+    let mut source = format!("#include <opentok.h>\n#include <stddef.h>\n{ASSERTIONS}");
+    for (name, number) in NUMBERS {
+        source += &format!("_Static_assert((int){name} == {number}, \"{name}\");\n");
+    }
+    for name in ENUMS {
+        source += &format!("_Static_assert(sizeof(enum {name}) == sizeof(int), \"{name}\");\n");
+    }
+    let workshop = Workshop::new("layout");
+    let source = workshop.write("layout.c", &source);
+    let output = Command::new("cc")
+        .args(["-std=c11", "-fsyntax-only", "-I"])
+        .arg(common::project().join("include"))
+        .arg(source)
+        .output()
+        .expect("a C compiler is needed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

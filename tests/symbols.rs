@@ -1,0 +1,115 @@
+//! The shared library exports what the header declares and nothing else, and needs nothing unusual.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use common::{declared_functions, libraries};
+
+/// The functions of the interface up to sessions, written down a second time: neither a function that is lost nor one
+/// that creeps in goes unseen.
+const FUNCTIONS: &[&str] = &[
+    "otc_connection_copy",
+    "otc_connection_delete",
+    "otc_connection_get_creation_time",
+    "otc_connection_get_data",
+    "otc_connection_get_id",
+    "otc_connection_get_session_id",
+    "otc_destroy",
+    "otc_ext_live_objects",
+    "otc_get_log_level",
+    "otc_init",
+    "otc_log_enable",
+    "otc_log_set_logger_callback",
+    "otc_session_connect",
+    "otc_session_connect_to_host",
+    "otc_session_delete",
+    "otc_session_disable_force_mute",
+    "otc_session_disconnect",
+    "otc_session_force_disconnect",
+    "otc_session_force_mute_all",
+    "otc_session_force_mute_stream",
+    "otc_session_get_capabilities",
+    "otc_session_get_connection",
+    "otc_session_get_id",
+    "otc_session_get_user_data",
+    "otc_session_new",
+    "otc_session_new_with_settings",
+    "otc_session_publish",
+    "otc_session_report_issue",
+    "otc_session_send_signal",
+    "otc_session_send_signal_to_connection",
+    "otc_session_send_signal_to_connection_with_options",
+    "otc_session_send_signal_with_options",
+    "otc_session_set_encryption_secret",
+    "otc_session_settings_delete",
+    "otc_session_settings_new",
+    "otc_session_settings_set_connection_events_suppressed",
+    "otc_session_settings_set_custom_ice_config",
+    "otc_session_settings_set_ip_whitelist",
+    "otc_session_settings_set_proxy_url",
+    "otc_session_settings_set_session_migration",
+    "otc_session_subscribe",
+    "otc_session_unpublish",
+    "otc_session_unsubscribe",
+    "otc_stream_copy",
+    "otc_stream_delete",
+    "otc_stream_get_connection",
+    "otc_stream_get_creation_time",
+    "otc_stream_get_id",
+    "otc_stream_get_name",
+    "otc_stream_get_video_height",
+    "otc_stream_get_video_type",
+    "otc_stream_get_video_width",
+    "otc_stream_has_audio",
+    "otc_stream_has_audio_track",
+    "otc_stream_has_captions",
+    "otc_stream_has_video",
+    "otc_stream_has_video_track",
+];
+
+fn symbols(which: &str) -> BTreeSet<String> {
+    let library = libraries().join("libopentok.so");
+    let output = Command::new("nm").args(["-D", which]).arg(&library).output().expect("nm belongs to gcc");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("nm writes UTF-8");
+    text.lines().filter_map(|line| line.split_whitespace().next_back()).map(str::to_owned).collect()
+}
+
+fn expected() -> BTreeSet<String> {
+    FUNCTIONS.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn the_library_exports_the_interface_and_nothing_else() {
+    assert_eq!(symbols("--defined-only"), expected());
+}
+
+#[test]
+fn the_header_declares_the_interface_and_nothing_else() {
+    let declared: BTreeSet<String> = declared_functions().into_iter().collect();
+    assert_eq!(declared, expected());
+}
+
+#[test]
+fn the_library_needs_no_cpp_runtime() {
+    let foreign: Vec<String> =
+        symbols("--undefined-only").into_iter().filter(|name| name.starts_with("_Z")).collect();
+    assert!(foreign.is_empty(), "a C++ runtime is needed for {foreign:?}");
+}
+
+#[test]
+fn the_library_has_its_name_stays_mapped_and_needs_glibc_alone() {
+    let library = libraries().join("libopentok.so");
+    let output = Command::new("readelf").arg("-d").arg(library).output().expect("readelf belongs to gcc");
+    let text = String::from_utf8(output.stdout).expect("readelf writes UTF-8");
+    assert!(text.contains("soname: [libopentok.so]"), "programs are linked against this name:\n{text}");
+    assert!(text.contains("NODELETE"), "a thread of the host may end after dlclose:\n{text}");
+    for line in text.lines().filter(|line| line.contains("(NEEDED)")) {
+        let is_known = ["[libc.so", "[libgcc_s.so", "[ld-linux", "[libm.so", "[libpthread.so", "[libdl.so"]
+            .iter()
+            .any(|known| line.contains(known));
+        assert!(is_known, "a library that a fresh system may lack: {line}");
+    }
+}
