@@ -65,7 +65,11 @@ pub struct IceServer {
 impl fmt::Debug for IceServer {
     /// Without the credential.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("IceServer").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
+        formatter
+            .debug_struct("IceServer")
+            .field("url", &self.url)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 

@@ -348,7 +348,9 @@ impl Peers {
         while let Some(bytes) = self.outbox.front() {
             match side.peer.send(now, Channel::Reliable, bytes) {
                 Ok(()) => {}
-                Err(rtc::SendError::TooLarge | rtc::SendError::Empty) => log::warn!("a signal was dropped: the data channel cannot take it"),
+                Err(rtc::SendError::TooLarge | rtc::SendError::Empty) => {
+                    log::warn!("a signal was dropped: the data channel cannot take it")
+                }
                 Err(rtc::SendError::NotOpen | rtc::SendError::Full) => break,
             }
             self.outbox.pop_front();
