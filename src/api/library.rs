@@ -155,7 +155,8 @@ impl Library {
     fn end(self: Box<Self>) {
         let deadline = Instant::now() + DESTROY_TIMEOUT;
         let Library { runtime, callbacks, hub, sessions, attempts } = *self;
-        let sessions: Vec<_> = sessions.into_inner().into_iter().filter_map(|session| session.upgrade()).collect();
+        let sessions: Vec<_> =
+            sessions.into_inner().into_iter().filter_map(|session| session.upgrade()).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
         for session in &sessions {
             session.leave_for_good();

@@ -65,7 +65,11 @@ pub struct IceServer {
 impl fmt::Debug for IceServer {
     /// Without the credential.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("IceServer").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
+        formatter
+            .debug_struct("IceServer")
+            .field("url", &self.url)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +128,12 @@ enum Phase {
 
 impl Session {
     /// No validation: nonsense is told by `Notice::Error` after `connect`.
-    pub fn new(api_key: String, session_id: String, settings: Settings, observer: Arc<dyn Observer>) -> Arc<Self> {
+    pub fn new(
+        api_key: String,
+        session_id: String,
+        settings: Settings,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             api_key,
             id: session_id,

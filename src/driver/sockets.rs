@@ -24,7 +24,11 @@ impl Sockets {
     pub fn open(towards: Option<SocketAddr>) -> Self {
         let mut addresses: Vec<IpAddr> = towards.map(|address| address.ip()).into_iter().collect();
         if !addresses.iter().any(IpAddr::is_loopback) {
-            addresses.extend(interfaces::addresses().into_iter().filter(|address| Some(*address) != towards.map(|it| it.ip())));
+            addresses.extend(
+                interfaces::addresses()
+                    .into_iter()
+                    .filter(|address| Some(*address) != towards.map(|it| it.ip())),
+            );
         }
         let mut sockets = Vec::new();
         for address in addresses {

@@ -72,7 +72,10 @@ pub enum Input {
 /// What a session wants from the world.
 pub enum Output {
     /// Open the signalling connection.
-    Dial { query: JoinQuery, token: String },
+    Dial {
+        query: JoinQuery,
+        token: String,
+    },
     /// Send one message on it.
     Send(Vec<u8>),
     /// Send what was said, for a limited time, and close it politely.
@@ -195,7 +198,9 @@ impl Core {
 
     pub(super) fn live(&self) -> Option<&Live> {
         match &self.state {
-            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) | State::Connected(live) => Some(live),
+            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) | State::Connected(live) => {
+                Some(live)
+            }
             State::Reconnecting(reconnecting) => Some(&reconnecting.live),
             State::Farewell(farewell) => farewell.live.as_deref(),
             State::New | State::Joining(_) | State::Over => None,
@@ -204,7 +209,9 @@ impl Core {
 
     pub(super) fn live_mut(&mut self) -> Option<&mut Live> {
         match &mut self.state {
-            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) | State::Connected(live) => Some(live),
+            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) | State::Connected(live) => {
+                Some(live)
+            }
             State::Reconnecting(reconnecting) => Some(&mut reconnecting.live),
             State::Farewell(farewell) => farewell.live.as_deref_mut(),
             State::New | State::Joining(_) | State::Over => None,
@@ -223,7 +230,12 @@ impl Core {
     fn link_lost(&mut self, now: Instant, fault: Option<Fault>) {
         match &self.state {
             State::Joining(_) => {
-                let closed = || Fault::new(Reason::ConnectionFailed, "the server closed the connection before it answered");
+                let closed = || {
+                    Fault::new(
+                        Reason::ConnectionFailed,
+                        "the server closed the connection before it answered",
+                    )
+                };
                 let fault = fault.unwrap_or_else(closed);
                 self.end(now, Ending::Failed(fault));
             }
@@ -239,7 +251,8 @@ impl Core {
             Ok(Some(frame)) => self.message(now, frame),
             Ok(None) => log::debug!("a message of a newer protocol was skipped"),
             Err(_) => {
-                let fault = Fault::new(Reason::ConnectionFailed, "the server does not speak LiveKit's protocol");
+                let fault =
+                    Fault::new(Reason::ConnectionFailed, "the server does not speak LiveKit's protocol");
                 if matches!(self.state, State::Connected(_) | State::Reconnecting(_)) {
                     self.push(Output::Cut);
                 }
@@ -254,7 +267,9 @@ impl Core {
             self.wires_output(now, output);
         }
         match &self.state {
-            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) if live.wires.is_open() => self.connected(),
+            State::Joining(Joining { step: JoinStep::Wiring(live), .. }) if live.wires.is_open() => {
+                self.connected()
+            }
             State::Reconnecting(reconnecting) if reconnecting.is_wired() => self.reconnected(now),
             State::Farewell(_) => self.farewell_timeout(now),
             _ => {}

@@ -100,7 +100,10 @@ pub enum Event {
     },
     ReconnectionStarted,
     /// The connection is the same as before, unless the server could not keep its id.
-    Reconnected { connection: Arc<Connection>, capabilities: Capabilities },
+    Reconnected {
+        connection: Arc<Connection>,
+        capabilities: Capabilities,
+    },
     ArchiveStarted {
         id: String,
         name: String,

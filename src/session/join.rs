@@ -36,7 +36,9 @@ impl Core {
             return Err(Fault::new(Reason::InvalidSession, "the session id is empty"));
         }
         if length > SESSION_ID_LENGTH_MAX {
-            let text = format!("the session id has {length} characters, at most {SESSION_ID_LENGTH_MAX} are allowed");
+            let text = format!(
+                "the session id has {length} characters, at most {SESSION_ID_LENGTH_MAX} are allowed"
+            );
             return Err(Fault::new(Reason::InvalidSession, text));
         }
         if self.config.token.is_empty() {
@@ -79,7 +81,8 @@ impl Core {
 
     /// Signals can be sent and heard: the program may know.
     pub(super) fn connected(&mut self) {
-        let State::Joining(Joining { step: JoinStep::Wiring(live), .. }) = std::mem::replace(&mut self.state, State::Over)
+        let State::Joining(Joining { step: JoinStep::Wiring(live), .. }) =
+            std::mem::replace(&mut self.state, State::Over)
         else {
             return;
         };

@@ -21,14 +21,19 @@ pub enum Heard {
     Disconnected,
     ConnectionCreated(String),
     ConnectionDropped(String),
-    StreamReceived { stream: String, connection: String },
+    StreamReceived {
+        stream: String,
+        connection: String,
+    },
     StreamDropped(String),
     /// A stream changed, a signal came, a recording began: anything that needs a session and changes nothing here.
     Something,
     ReconnectionStarted,
     Reconnected,
     /// `fatal`: not a warning such as 1550, which ends nothing.
-    Error { fatal: bool },
+    Error {
+        fatal: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +124,9 @@ impl Model {
                 self.state = Connected;
                 true
             }
-            (Connected, Heard::ConnectionCreated(id)) => !self.suppressed && self.connections.insert(id.clone()),
+            (Connected, Heard::ConnectionCreated(id)) => {
+                !self.suppressed && self.connections.insert(id.clone())
+            }
             (Connected, Heard::ConnectionDropped(id)) => {
                 !self.streams.values().any(|owner| owner == id) && self.connections.remove(id)
             }

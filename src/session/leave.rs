@@ -114,7 +114,9 @@ pub(super) fn dismissal(leave: &LeaveRequest) -> Dismissal {
         DisconnectReason::RoomClosed => lost("the session was closed by the server"),
         DisconnectReason::ServerShutdown => lost("the server was shut down"),
         DisconnectReason::ConnectionTimeout => lost("the server lost the connection to this client"),
-        DisconnectReason::MediaFailure => lost("the server could not keep the media connection to this client"),
+        DisconnectReason::MediaFailure => {
+            lost("the server could not keep the media connection to this client")
+        }
         DisconnectReason::StateMismatch | DisconnectReason::Migration => Dismissal::Rejoin,
         DisconnectReason::JoinFailure => lost("the server could not complete the join"),
         DisconnectReason::UnknownReason

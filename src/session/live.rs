@@ -8,8 +8,10 @@ use super::roster::Roster;
 use super::wires::Wires;
 use super::{Capabilities, Connection, Event};
 use crate::signal::frame::FromClient;
+use crate::signal::proto::{
+    JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, signal_request,
+};
 use crate::signal::token::Token;
-use crate::signal::proto::{JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, signal_request};
 
 /// How often the link is tried where the server does not say so. LiveKit's own figures.
 const PING_INTERVAL: Duration = Duration::from_secs(5);

@@ -30,8 +30,12 @@ impl Core {
                 self.say_or_hold(event.into_iter().collect());
             }
             FromServer::Message(Message::Offer(offer)) => self.with_wires(|wires| wires.offered(now, offer)),
-            FromServer::Message(Message::Answer(answer)) => self.with_wires(|wires| wires.answered(now, &answer)),
-            FromServer::Message(Message::Trickle(trickle)) => self.with_wires(|wires| wires.trickled(now, &trickle)),
+            FromServer::Message(Message::Answer(answer)) => {
+                self.with_wires(|wires| wires.answered(now, &answer))
+            }
+            FromServer::Message(Message::Trickle(trickle)) => {
+                self.with_wires(|wires| wires.trickled(now, &trickle))
+            }
             // Pings and their answers have done their work by arriving; the rest is about media.
             FromServer::Message(_) => {}
         }
@@ -91,7 +95,9 @@ impl Core {
 /// A farewell in place of a welcome.
 fn refusal(leave: &LeaveRequest, fault: Fault) -> Fault {
     match leave.reason() {
-        DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed => Fault { reason: Reason::InvalidSession, ..fault },
+        DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed => {
+            Fault { reason: Reason::InvalidSession, ..fault }
+        }
         DisconnectReason::ServerShutdown => Fault { reason: Reason::NoMessagingServer, ..fault },
         DisconnectReason::DuplicateIdentity => Fault { reason: Reason::Dropped, ..fault },
         _ => Fault { reason: Reason::ConnectionFailed, ..fault },

@@ -42,11 +42,19 @@ pub(super) struct Reconnecting {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Step {
-    Waiting { until: Instant },
-    Dialling { deadline: Instant },
-    Asking { deadline: Instant },
+    Waiting {
+        until: Instant,
+    },
+    Dialling {
+        deadline: Instant,
+    },
+    Asking {
+        deadline: Instant,
+    },
     /// The server knows us again; the data channel has to come back.
-    Wiring { deadline: Instant },
+    Wiring {
+        deadline: Instant,
+    },
 }
 
 impl Reconnecting {
@@ -137,7 +145,9 @@ impl Core {
     fn give_up(&mut self, now: Instant, fault: Option<Fault>) {
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
         let text = match fault.or(reconnecting.last.take()) {
-            Some(fault) => format!("the connection to the server was lost and could not be restored: {}", fault.text),
+            Some(fault) => {
+                format!("the connection to the server was lost and could not be restored: {}", fault.text)
+            }
             None => "the connection to the server was lost and could not be restored".into(),
         };
         self.end(now, Ending::Lost(Fault::new(Reason::Dropped, text)));
@@ -150,7 +160,9 @@ impl Core {
         }
         match reconnecting.step {
             Step::Waiting { until } if now >= until => self.try_now(now),
-            Step::Dialling { deadline } | Step::Asking { deadline } | Step::Wiring { deadline } if now >= deadline => {
+            Step::Dialling { deadline } | Step::Asking { deadline } | Step::Wiring { deadline }
+                if now >= deadline =>
+            {
                 self.push(Output::Cut);
                 self.try_failed(now, Some(Fault::new(Reason::TimedOut, "the server did not answer in time")));
             }
@@ -206,7 +218,9 @@ impl Core {
 
     /// Data gets through again.
     pub(super) fn reconnected(&mut self, now: Instant) {
-        let State::Reconnecting(reconnecting) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let State::Reconnecting(reconnecting) = std::mem::replace(&mut self.state, State::Over) else {
+            return;
+        };
         let live = reconnecting.live;
         self.say([Event::Reconnected { connection: live.own.clone(), capabilities: live.capabilities }]);
         self.say(reconnecting.held);

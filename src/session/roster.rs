@@ -74,7 +74,8 @@ impl Roster {
         let mut events = Vec::new();
         if self.expects_everyone && participants.iter().any(|participant| participant.sid == own_id) {
             self.expects_everyone = false;
-            let present: HashSet<&str> = participants.iter().map(|participant| participant.sid.as_str()).collect();
+            let present: HashSet<&str> =
+                participants.iter().map(|participant| participant.sid.as_str()).collect();
             events.extend(self.remove_where(|member| !present.contains(member.connection.id.as_str())));
         }
         for participant in participants.iter().filter(|participant| participant.sid != own_id) {
@@ -104,7 +105,9 @@ impl Roster {
             }
         }
         let mut newcomers: Vec<Member> = fresh.into_values().collect();
-        newcomers.sort_by(|a, b| (a.connection.created_ms, &a.connection.id).cmp(&(b.connection.created_ms, &b.connection.id)));
+        newcomers.sort_by(|a, b| {
+            (a.connection.created_ms, &a.connection.id).cmp(&(b.connection.created_ms, &b.connection.id))
+        });
         for member in newcomers {
             events.extend(self.created(&member));
             self.members.push(member);
@@ -119,14 +122,17 @@ impl Roster {
     /// A sender as a data packet names it.
     pub fn sender(&self, sid: &str, identity: &str) -> Option<&Arc<Connection>> {
         let by_identity = || {
-            let same = |connection: &&Arc<Connection>| !identity.is_empty() && connection.identity == identity;
+            let same =
+                |connection: &&Arc<Connection>| !identity.is_empty() && connection.identity == identity;
             self.members.iter().map(|member| &member.connection).find(same)
         };
         self.find(sid).or_else(by_identity)
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let member = |member: &Member| [member.missing_until, member.streams.poll_timeout()].into_iter().flatten().min();
+        let member = |member: &Member| {
+            [member.missing_until, member.streams.poll_timeout()].into_iter().flatten().min()
+        };
         self.members.iter().filter_map(member).min()
     }
 

@@ -75,11 +75,13 @@ impl Core {
         let Some(live) = self.live() else { return };
         let from = match (incoming.sender_sid.as_deref(), incoming.sender_identity.as_deref()) {
             (None, None) => None,
-            (sid, identity) => match live.roster.sender(sid.unwrap_or_default(), identity.unwrap_or_default()) {
-                Some(connection) => Some(connection.clone()),
-                // Its connection was not announced, or was dropped already: there is nobody to name.
-                None => return,
-            },
+            (sid, identity) => {
+                match live.roster.sender(sid.unwrap_or_default(), identity.unwrap_or_default()) {
+                    Some(connection) => Some(connection.clone()),
+                    // Its connection was not announced, or was dropped already: there is nobody to name.
+                    None => return,
+                }
+            }
         };
         let event = Event::SignalReceived { kind: incoming.kind, data: incoming.data, from };
         match &mut self.state {

@@ -56,7 +56,9 @@ impl Streams {
     /// The whole list of tracks, as each of LiveKit's updates carries it.
     pub fn update(&mut self, now: Instant, tracks: &[TrackInfo]) -> Vec<Event> {
         let mut grouped: Vec<(String, Vec<&TrackInfo>)> = Vec::new();
-        for track in tracks.iter().filter(|track| matches!(track.r#type(), TrackType::Audio | TrackType::Video)) {
+        for track in
+            tracks.iter().filter(|track| matches!(track.r#type(), TrackType::Audio | TrackType::Video))
+        {
             let key = group_key(track);
             match grouped.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, members)) => members.push(track),
@@ -111,7 +113,9 @@ impl Streams {
                     group.held_until = known.held_until;
                     events.extend(group.become_stream(stream));
                 }
-                None if group.held_until.is_none() => events.push(Event::StreamReceived(group.stream.clone())),
+                None if group.held_until.is_none() => {
+                    events.push(Event::StreamReceived(group.stream.clone()))
+                }
                 None => {}
             }
         }
@@ -120,7 +124,8 @@ impl Streams {
 
     /// LiveKit gives the moment of a track's last change, at its birth that of its birth, in microseconds.
     fn created_ms(&self, _now: Instant, tracks: &[&TrackInfo]) -> i64 {
-        let version = tracks.iter().filter_map(|track| track.version.as_ref()).map(|version| version.unix_micro).min();
+        let version =
+            tracks.iter().filter_map(|track| track.version.as_ref()).map(|version| version.unix_micro).min();
         version.map_or(self.connection.created_ms, |micro| micro / 1000)
     }
 }

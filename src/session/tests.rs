@@ -6,9 +6,9 @@ use super::event::Ending;
 use super::*;
 use crate::signal::frame::{FromClient, FromServer};
 use crate::signal::proto::{
-    DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantUpdate, ReconnectResponse, Room,
-    RoomUpdate, TrackInfo, TrackSource, TrackType, leave_request::Action, participant_info, signal_request,
-    signal_response::Message,
+    DisconnectReason, JoinResponse, LeaveRequest, ParticipantInfo, ParticipantUpdate, ReconnectResponse,
+    Room, RoomUpdate, TrackInfo, TrackSource, TrackType, leave_request::Action, participant_info,
+    signal_request, signal_response::Message,
 };
 use crate::signal::signals;
 
@@ -26,7 +26,8 @@ struct Client {
 impl Client {
     fn new(config: Config) -> Self {
         let (events, dials, sent) = Default::default();
-        let mut client = Self { core: Core::new(config), now: Instant::now(), events, dials, sent, hung_up: 0, cut: 0 };
+        let mut client =
+            Self { core: Core::new(config), now: Instant::now(), events, dials, sent, hung_up: 0, cut: 0 };
         client.input(Input::Connect);
         client
     }
@@ -233,7 +234,8 @@ fn garbage_half_an_answer_and_a_closed_door_are_failed_connections() {
 #[test]
 fn what_cannot_be_right_is_refused_without_a_server() {
     let reason = |session_id: &str, token: &str| {
-        let mut client = Client::new(Config { session_id: session_id.into(), token: token.into(), ..config() });
+        let mut client =
+            Client::new(Config { session_id: session_id.into(), token: token.into(), ..config() });
         assert!(client.dials.is_empty());
         client.reason()
     };
@@ -279,7 +281,9 @@ fn a_removal_by_a_moderator_is_no_error() {
 
 #[test]
 fn a_session_that_the_server_ends_is_lost() {
-    for reason in [DisconnectReason::RoomDeleted, DisconnectReason::DuplicateIdentity, DisconnectReason::UnknownReason] {
+    for reason in
+        [DisconnectReason::RoomDeleted, DisconnectReason::DuplicateIdentity, DisconnectReason::UnknownReason]
+    {
         let mut client = Client::connected();
         client.leave(reason, Action::Disconnect);
         assert_eq!(client.reason(), Reason::Dropped);
@@ -311,7 +315,10 @@ fn a_stream_waits_for_its_second_track_but_not_for_long() {
     ann.tracks[0].muted = true;
     client.update(vec![ann]);
     let events = client.heard();
-    assert!(matches!(events[..], [Event::StreamChanged { change: StreamChange::Audio(false), .. }]), "{events:?}");
+    assert!(
+        matches!(events[..], [Event::StreamChanged { change: StreamChange::Audio(false), .. }]),
+        "{events:?}"
+    );
 }
 
 #[test]

@@ -14,7 +14,8 @@ use super::event::Ending;
 use super::{Fault, Reason};
 use crate::rtc::{self, Channel, Datagram, Peer};
 use crate::signal::proto::{
-    DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest, signal_request::Message,
+    DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest,
+    signal_request::Message,
 };
 
 /// How many packets wait for a data channel that is not open or is full. A program that sends faster than the
@@ -95,7 +96,8 @@ impl Wires {
         match self {
             Self::Inline => false,
             Self::Peers(peers) => {
-                !peers.outbox.is_empty() || peers.publisher.as_mut().is_some_and(|side| side.peer.buffered() > 0)
+                !peers.outbox.is_empty()
+                    || peers.publisher.as_mut().is_some_and(|side| side.peer.buffered() > 0)
             }
         }
     }
@@ -188,7 +190,11 @@ impl Wires {
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Self::Peers(peers) = self else { return None };
-        [&peers.subscriber, &peers.publisher].into_iter().flatten().filter_map(|side| side.peer.poll_timeout()).min()
+        [&peers.subscriber, &peers.publisher]
+            .into_iter()
+            .flatten()
+            .filter_map(|side| side.peer.poll_timeout())
+            .min()
     }
 
     pub fn poll(&mut self) -> Option<WiresOutput> {
@@ -201,8 +207,10 @@ impl Wires {
     /// What a resumed session tells the server: what it believes was agreed.
     pub fn sync_state(&self) -> Option<SyncState> {
         let Self::Peers(peers) = self else { return None };
-        let channels = [(&peers.publisher, SignalTarget::Publisher), (&peers.subscriber, SignalTarget::Subscriber)];
-        let channels = channels.into_iter().filter(|(side, _)| side.as_ref().is_some_and(|side| side.is_open));
+        let channels =
+            [(&peers.publisher, SignalTarget::Publisher), (&peers.subscriber, SignalTarget::Subscriber)];
+        let channels =
+            channels.into_iter().filter(|(side, _)| side.as_ref().is_some_and(|side| side.is_open));
         let channels = channels.flat_map(|(_, target)| {
             [Channel::Reliable, Channel::Lossy].map(|channel| DataChannelInfo {
                 label: channel.label().into(),
@@ -285,7 +293,8 @@ impl Peers {
         let mut peer = Peer::new(now, &self.local);
         match peer.offer(now) {
             Ok(sdp) => {
-                let description = SessionDescription { r#type: "offer".into(), sdp, ..SessionDescription::default() };
+                let description =
+                    SessionDescription { r#type: "offer".into(), sdp, ..SessionDescription::default() };
                 self.outputs.push_back(WiresOutput::Request(Message::Offer(description.clone())));
                 self.publisher = Some(Side { peer, is_open: false, description });
             }
@@ -312,7 +321,9 @@ impl Peers {
         for side in [&mut self.subscriber, &mut self.publisher].into_iter().flatten() {
             while let Some(output) = side.peer.poll() {
                 match output {
-                    rtc::Output::Transmit(datagram) => self.outputs.push_back(WiresOutput::Transmit(datagram)),
+                    rtc::Output::Transmit(datagram) => {
+                        self.outputs.push_back(WiresOutput::Transmit(datagram))
+                    }
                     rtc::Output::Opened(Channel::Reliable) => side.is_open = true,
                     rtc::Output::Data(_, bytes) => match DataPacket::decode(bytes.as_slice()) {
                         Ok(packet) => self.outputs.push_back(WiresOutput::Packet(packet)),
@@ -322,7 +333,9 @@ impl Peers {
                         log::info!("a peer connection failed: {text}");
                         self.outputs.push_back(WiresOutput::Failed("the peer connection failed"));
                     }
-                    rtc::Output::Opened(Channel::Lossy) | rtc::Output::Connected | rtc::Output::Disconnected => {}
+                    rtc::Output::Opened(Channel::Lossy)
+                    | rtc::Output::Connected
+                    | rtc::Output::Disconnected => {}
                 }
             }
         }
@@ -335,7 +348,9 @@ impl Peers {
         while let Some(bytes) = self.outbox.front() {
             match side.peer.send(now, Channel::Reliable, bytes) {
                 Ok(()) => {}
-                Err(rtc::SendError::TooLarge | rtc::SendError::Empty) => log::warn!("a signal was dropped: the data channel cannot take it"),
+                Err(rtc::SendError::TooLarge | rtc::SendError::Empty) => {
+                    log::warn!("a signal was dropped: the data channel cannot take it")
+                }
                 Err(rtc::SendError::NotOpen | rtc::SendError::Full) => break,
             }
             self.outbox.pop_front();

@@ -28,7 +28,9 @@ async def main(url: str, token: str) -> None:
 
     room.on("participant_connected", lambda other: say("participant_connected", other.metadata))
     room.on("participant_disconnected", lambda other: say("participant_disconnected", other.metadata))
-    room.on("disconnected", lambda reason: say("disconnected"))
+    leaving = False
+    # The client reports its own leave too; only an end that it did not ask for is an event here.
+    room.on("disconnected", lambda reason: leaving or say("disconnected"))
 
     @room.on("data_received")
     def data_received(packet: rtc.DataPacket) -> None:
@@ -51,6 +53,7 @@ async def main(url: str, token: str) -> None:
         await room.local_participant.publish_data(
             text.encode(), reliable=True, topic=topic, destination_identities=receivers
         )
+    leaving = True
     await room.disconnect()
 
 

@@ -191,3 +191,22 @@ fn one_classic_token_makes_two_connections_on_the_hub() {
 fn one_classic_token_makes_two_connections_on_otc_serve() {
     one_classic_token_makes_two_connections(Kind::Serve);
 }
+
+/// LiveKit keeps identities unique: row D for the one that was there first.
+#[test]
+#[ignore = "needs the real peers: make test"]
+fn a_second_join_with_one_identity_ends_the_first_on_livekit_server() {
+    let server = Server::start(Kind::LiveKit);
+    let token = Claims::new("room", "twin").livekit();
+    let mut first = trace(&server, "room", "first");
+    first.tell(&format!("connect {token}"));
+    first.expect("on_connected as twin", JOIN);
+    let mut second = trace(&server, "room", "second");
+    second.tell(&format!("connect {token}"));
+    second.expect("on_connected as twin", JOIN);
+    first.expect("on_error 1022", SEEN);
+    first.expect("on_disconnected", SEEN);
+    assert!(first.has_said("identity"), "the sentence says what to do about it");
+    first.finish();
+    second.finish();
+}

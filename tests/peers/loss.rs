@@ -3,7 +3,8 @@
 use std::thread;
 
 use crate::child::Program;
-use crate::program_c::trace;
+use crate::program_c::{trace, trace_at};
+use crate::relay::Relay;
 use crate::server::{Kind, Server};
 use crate::token::Claims;
 use crate::within::{GIVEN_UP, JOIN, LOSS_NOTICED, MISSED, PROMISED_END, SEEN};
@@ -20,13 +21,14 @@ macro_rules! on_both_servers {
 }
 
 on_both_servers![
+    a_cut_link_is_resumed_and_the_others_notice_nothing,
     a_killed_server_that_comes_back_is_a_reconnection,
     a_killed_server_that_stays_away_is_given_up,
     a_frozen_server_is_noticed_and_recovered,
     leaving_while_the_server_is_frozen_takes_two_seconds_at_most,
     leaving_while_reconnecting_is_not_an_error,
     leaving_while_joining_is_not_an_error,
-    a_server_that_is_stopped_ends_or_resumes_the_session_in_a_lawful_way,
+    a_stopped_server_is_an_error_and_then_the_end,
     a_server_that_is_not_there_is_one_error,
     a_killed_client_is_dropped_for_the_others,
 ];
@@ -36,6 +38,34 @@ fn connected(server: &Server, name: &str) -> Program {
     program.tell(&format!("connect {}", Claims::new("room", name).livekit()));
     program.expect(&format!("on_connected as {name}"), JOIN);
     program
+}
+
+/// Row E, by resuming: the server has kept the participant and its peer connections.
+fn a_cut_link_is_resumed_and_the_others_notice_nothing(place: Kind) {
+    let server = Server::start(place);
+    let relay = Relay::to(server.address());
+    let mut bob = connected(&server, "bob");
+    let mut alice = trace_at(&relay.url(), "room", "alice");
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.expect("on_connected as alice", JOIN);
+    alice.expect("on_connection_created bob", SEEN);
+    bob.expect("on_connection_created alice", SEEN);
+    for round in 1..=3 {
+        relay.cut();
+        alice.expect("on_reconnection_started", LOSS_NOTICED);
+        alice.tell(&format!("signal chat in gap {round}"));
+        alice.expect("on_reconnected", GIVEN_UP);
+        alice.expect(&format!("on_signal_received chat in gap {round} from alice"), SEEN);
+        // The next that bob hears of alice is her signal: no drop, no second arrival.
+        bob.expect(&format!("on_signal_received chat in gap {round} from alice"), SEEN);
+        bob.tell(&format!("signal_to alice chat welcome back {round}"));
+        alice.expect(&format!("on_signal_received chat welcome back {round} from bob"), SEEN);
+    }
+    alice.tell("disconnect");
+    alice.expect("on_disconnected", SEEN);
+    bob.expect("on_connection_dropped alice", SEEN);
+    alice.finish();
+    bob.finish();
 }
 
 /// Row E, by a full rejoin: the new server knows nothing of us.
@@ -117,14 +147,16 @@ fn leaving_while_joining_is_not_an_error(place: Kind) {
     alice.finish();
 }
 
-/// An orderly end of the server: the session is recovered when a server is there again (row E).
-fn a_server_that_is_stopped_ends_or_resumes_the_session_in_a_lawful_way(place: Kind) {
+/// Row D: the server says itself that it is over.
+fn a_stopped_server_is_an_error_and_then_the_end(place: Kind) {
     let mut server = Server::start(place);
-    let alice = connected(&server, "alice");
+    let mut alice = connected(&server, "alice");
     server.stop();
-    alice.expect("on_reconnection_started", LOSS_NOTICED);
+    alice.expect("on_error 1022", SEEN);
+    alice.expect("on_disconnected", SEEN);
     server.restart();
-    alice.expect("on_reconnected", GIVEN_UP);
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.expect("on_connected as alice", JOIN);
     alice.finish();
 }
 

@@ -13,6 +13,8 @@ mod harness;
 mod loss;
 mod peers;
 mod program_c;
+mod relay;
 mod server;
+mod strange;
 mod token;
 mod within;

@@ -17,6 +17,20 @@ pub fn trace(server: &Server, room: &str, name: &str) -> Program {
     Program::start(name, command.args([token::KEY, room]))
 }
 
+/// The same at an address that is no [`Server`].
+pub fn trace_at(url: &str, room: &str, name: &str) -> Program {
+    let mut command = tied(&compiled("tests/peers/trace.c"));
+    point_away(&mut command);
+    Program::start(name, command.env("OTC_URL", url).args([token::KEY, room]))
+}
+
+/// Takes from a command what the caller's environment says about where sessions are.
+pub fn point_away(command: &mut Command) {
+    for name in ["OTC_URL", "LIVEKIT_URL", "OTC_ABI", "OTC_API_SECRET"] {
+        command.env_remove(name);
+    }
+}
+
 /// Compiles a source file of the repository, once for all tests of this process.
 pub fn compiled(source: &str) -> PathBuf {
     static DONE: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::child::{self, becomes_true, send_signal, tied};
-use crate::{peers, token};
+use crate::{peers, program_c, token};
 
 /// Both servers answer within 100 ms; a machine busy with compilers may need longer.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -52,8 +52,8 @@ impl Server {
         panic!("{kind:?} does not start:\n{}", server.log());
     }
 
-    pub fn kind(&self) -> Kind {
-        self.kind
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// Where LiveKit's own clients find it.
@@ -68,9 +68,7 @@ impl Server {
 
     /// Points a program that uses the library to this place, and away from whatever the caller's environment says.
     pub fn configure(&self, command: &mut Command) {
-        for name in ["OTC_URL", "LIVEKIT_URL", "OTC_ABI", "OTC_API_SECRET"] {
-            command.env_remove(name);
-        }
+        program_c::point_away(command);
         command.env("XDG_RUNTIME_DIR", &self.folder).env("XDG_CONFIG_HOME", &self.folder);
         match self.kind {
             // With the secret the hub checks signatures, so the same bad tokens are bad everywhere.
