@@ -83,7 +83,11 @@ impl Client {
             }
             Event::ReconnectionStarted => self.model.heard(Heard::ReconnectionStarted),
             Event::ConnectionCreated(connection) => {
-                assert_ne!(Some(connection.id.as_str()), self.own_id(), "one's own connection is not announced");
+                assert_ne!(
+                    Some(connection.id.as_str()),
+                    self.own_id(),
+                    "one's own connection is not announced"
+                );
                 self.model.heard(Heard::ConnectionCreated(connection.id.clone()));
                 self.others.insert(connection.id.clone(), connection);
             }

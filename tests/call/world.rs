@@ -136,7 +136,10 @@ impl World {
             let arrival = self.agenda.next_at();
             let client = self.clients.iter().filter_map(|client| client.core.as_ref()?.poll_timeout()).min();
             let server = self.server.poll_timeout();
-            let Some(at) = [arrival, client, server].into_iter().flatten().min().filter(|at| *at <= end) else { break };
+            let Some(at) = [arrival, client, server].into_iter().flatten().min().filter(|at| *at <= end)
+            else {
+                break;
+            };
             self.now = self.now.max(at);
             self.timeouts();
             if arrival.is_some_and(|arrival| arrival <= self.now)
@@ -158,8 +161,13 @@ impl World {
     /// Whoever is connected knows whoever else is.
     pub fn check_rosters(&mut self) {
         let connected = |client: &&Client| client.model.is_connected();
-        let ids: Vec<String> =
-            self.clients.iter().filter(connected).filter_map(|client| client.own_id()).map(str::to_owned).collect();
+        let ids: Vec<String> = self
+            .clients
+            .iter()
+            .filter(connected)
+            .filter_map(|client| client.own_id())
+            .map(str::to_owned)
+            .collect();
         for client in self.clients.iter().filter(connected).filter(|client| !client.suppressed()) {
             let own = client.own_id().expect("it is connected");
             let mut expected: Vec<&str> = ids.iter().map(String::as_str).filter(|id| *id != own).collect();
@@ -213,7 +221,9 @@ impl World {
 
     fn timeouts(&mut self) {
         for client in &mut self.clients {
-            if let Some(core) = client.core.as_mut().filter(|core| core.poll_timeout().is_some_and(|at| at <= self.now)) {
+            if let Some(core) =
+                client.core.as_mut().filter(|core| core.poll_timeout().is_some_and(|at| at <= self.now))
+            {
                 core.handle_timeout(self.now);
             }
         }
@@ -251,8 +261,10 @@ impl World {
                 self.count += 1;
                 let wire = self.count;
                 let is_frozen = !self.is_calm && self.random.one_in(self.weather.black_hole);
-                self.wires
-                    .insert(wire, Wire { client: number, link: None, is_frozen, down_at: self.now, up_at: self.now });
+                self.wires.insert(
+                    wire,
+                    Wire { client: number, link: None, is_frozen, down_at: self.now, up_at: self.now },
+                );
                 self.using[number] = Some(wire);
                 let delay = self.delay();
                 self.agenda.put(self.now + delay, Arrival::Dialled { wire, query, token });
@@ -402,7 +414,9 @@ impl World {
         if self.is_calm {
             return;
         }
-        if self.clients[number].model.is_at_rest() && self.clients[number].core.as_ref().is_none_or(|core| core.is_over()) {
+        if self.clients[number].model.is_at_rest()
+            && self.clients[number].core.as_ref().is_none_or(|core| core.is_over())
+        {
             let seed = self.random.next();
             self.heard_before = self.signals_heard();
             self.using[number] = None;
@@ -477,7 +491,8 @@ impl World {
     fn remove(&mut self, number: usize) {
         let Some(identity) = self.clients[number].own_id().map(str::to_owned) else { return };
         // The identity of a classic token's client is its sid.
-        let who = RoomParticipantIdentity { room: SESSION.into(), identity, ..RoomParticipantIdentity::default() };
+        let who =
+            RoomParticipantIdentity { room: SESSION.into(), identity, ..RoomParticipantIdentity::default() };
         let call = server::service::Call::RemoveParticipant(who);
         let _ = self.server.call(self.now, self.wall_ms(), call);
     }
@@ -486,7 +501,9 @@ impl World {
         let others: Vec<_> = self.clients[number].others.values().cloned().collect();
         let one = self.random.below(4) == 0 && !others.is_empty();
         let target = match one {
-            true => Target::Connection(others[usize::try_from(self.random.below(others.len() as u64)).expect("small")].clone()),
+            true => Target::Connection(
+                others[usize::try_from(self.random.below(others.len() as u64)).expect("small")].clone(),
+            ),
             false => Target::Everyone,
         };
         let client = &mut self.clients[number];
@@ -495,7 +512,8 @@ impl World {
         }
         client.sent += 1;
         let data = client.sent.to_string();
-        let signal = Signal { kind: "number".into(), data, target, retry_after_reconnect: self.random.below(2) == 0 };
+        let signal =
+            Signal { kind: "number".into(), data, target, retry_after_reconnect: self.random.below(2) == 0 };
         if let Some(core) = &mut client.core {
             core.handle(self.now, Input::Signal(signal));
         }
