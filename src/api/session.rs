@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::hub::Hub;
 use super::library::{self, Means};
 use super::way::Way;
 use crate::driver::callbacks::{self, Gate, Poster};
@@ -65,7 +66,11 @@ pub struct IceServer {
 impl fmt::Debug for IceServer {
     /// Without the credential.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("IceServer").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
+        formatter
+            .debug_struct("IceServer")
+            .field("url", &self.url)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +129,12 @@ enum Phase {
 
 impl Session {
     /// No validation: nonsense is told by `Notice::Error` after `connect`.
-    pub fn new(api_key: String, session_id: String, settings: Settings, observer: Arc<dyn Observer>) -> Arc<Self> {
+    pub fn new(
+        api_key: String,
+        session_id: String,
+        settings: Settings,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             api_key,
             id: session_id,
@@ -141,6 +151,19 @@ impl Session {
     }
 
     pub fn connect(self: &Arc<Self>, token: String) -> Result<(), Error> {
+        self.connect_by(token, |session, hub| Way::find(&session.id, &session.settings, hub))
+    }
+
+    /// As [`Self::connect`], to the server at this URL and not where the id or the environment says.
+    pub fn connect_to(self: &Arc<Self>, url: &str, token: String) -> Result<(), Error> {
+        self.connect_by(token, |session, _| (Way::to(url, &session.settings), session.id.clone()))
+    }
+
+    fn connect_by(
+        self: &Arc<Self>,
+        token: String,
+        find: impl FnOnce(&Self, Arc<Hub>) -> (Way, String),
+    ) -> Result<(), Error> {
         if self.inner.lock().phase != Phase::Idle {
             return Err(Error::IllegalState);
         }
@@ -156,12 +179,12 @@ impl Session {
             poster: means.poster.clone(),
             has_asked: inner.has_asked.clone(),
         });
-        inner.attempt = Some(self.begin(means, token, listener));
+        let (way, room) = find(self, means.hub.clone());
+        inner.attempt = Some(self.begin(means, way, room, token, listener));
         Ok(())
     }
 
-    fn begin(&self, means: Means, token: String, listener: Arc<Ear>) -> Attempt {
-        let (way, room) = Way::find(&self.id, &self.settings, means.hub);
+    fn begin(&self, means: Means, way: Way, room: String, token: String, listener: Arc<Ear>) -> Attempt {
         let config = Config {
             session_id: self.id.clone(),
             room: Some(room),
@@ -177,11 +200,6 @@ impl Session {
             drop(counted);
         });
         attempt
-    }
-
-    /// As [`Self::connect`], to the server at this URL instead of the configured one.
-    pub fn connect_to(&self, _url: String, _token: String) -> Result<(), Error> {
-        Err(Error::Internal)
     }
 
     pub fn disconnect(&self) -> Result<(), Error> {
