@@ -2,13 +2,17 @@
 
 mod link_support;
 
+use std::time::Duration;
+
 use link_support::*;
 use opentok::driver::dial::{Target, dial};
+use opentok::driver::link::Link;
 use opentok::driver::proxy::ProxyUrl;
 use opentok::session::{Fault, Reason};
 use opentok::signal::address::Address;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
+use tokio::time::timeout;
 
 async fn fault_of_answer(bytes: impl AsRef<[u8]> + Send + 'static) -> Fault {
     let (address, _server) = serve(move |stream| answer(stream, bytes)).await;
@@ -39,6 +43,9 @@ async fn both_families_and_localhost_are_reached_without_a_resolver() {
         ("[::1]:0", "localhost"),
         ("127.0.0.1:0", "localhost"),
     ] {
+        if place.starts_with('[') && !has_ipv6() {
+            continue;
+        }
         let (address, server) =
             serve_on(place, |stream| async { tokio_tungstenite::accept_async(stream).await.is_ok() }).await;
         let url = format!("ws://{host}:{}", address.port());
@@ -47,6 +54,42 @@ async fn both_families_and_localhost_are_reached_without_a_resolver() {
         assert!(link.local_addr().is_some());
         assert!(in_time(server).await.expect("the server"));
     }
+}
+
+#[tokio::test]
+async fn a_dead_address_does_not_eat_the_time_of_the_living_one() {
+    if !has_ipv6() {
+        return;
+    }
+    // Nobody accepts, and the kernel's own queue is full: from now on this address swallows what it is sent.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let dead = socket.listen(1).expect("a listener");
+    let dead_address = dead.local_addr().expect("its address");
+    let mut callers = Vec::new();
+    while let Ok(caller) = timeout(Duration::from_millis(300), TcpStream::connect(dead_address)).await {
+        callers.push(caller.expect("a connection"));
+        assert!(callers.len() < 50, "the queue never fills");
+    }
+    let place = format!("[::1]:{}", dead_address.port());
+    let (address, server) =
+        serve_on(&place, |stream| async { tokio_tungstenite::accept_async(stream).await.is_ok() }).await;
+    let url = format!("ws://localhost:{}", address.port());
+    let dialled = timeout(Duration::from_secs(5), dial(target(&url), &request())).await;
+    assert_eq!(dialled.expect("in time").expect("a link").peer_addr(), Some(address));
+    assert!(in_time(server).await.expect("the server"));
+}
+
+#[tokio::test]
+async fn an_attempt_can_live_in_a_task_and_is_small_there() {
+    let request = request();
+    let attempt = dial(target("ws://127.0.0.1:9"), &request);
+    println!("an attempt: {} bytes, a link: {} bytes", size_of_val(&attempt), size_of::<Link>());
+    // A task keeps room for its largest future for as long as it lives.
+    assert!(size_of_val(&attempt) < 4096);
+    let request = link_support::request();
+    let task = tokio::spawn(async move { dial(target("ws://127.0.0.1:9"), &request).await.is_err() });
+    assert!(in_time(task).await.expect("the attempt"));
 }
 
 #[tokio::test]

@@ -284,5 +284,9 @@ fn client_child() {
         let each = resident().saturating_sub(before) / LINKS;
         println!("idle over TLS: {each} bytes per link");
         assert!(each < LINK_MEMORY_MAX, "{each}");
+        let stranger = write_pem(&authority("Stranger"), "stranger.pem");
+        std::fs::copy(stranger, variable("SSL_CERT_FILE")).expect("a copy");
+        let fault = in_time(dial(target(&url), &request())).await.expect_err("trusted no more");
+        assert!(fault.text.contains("unknown issuer"), "{}", fault.text);
     });
 }

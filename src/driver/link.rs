@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_util::{Sink as _, Stream as _};
-use tokio::io::AsyncWrite as _;
-use tokio::task::coop;
+use tokio::io::{AsyncWrite as _, BufReader};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Bytes;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
@@ -34,6 +34,10 @@ const QUEUE_SIZE_MAX: usize = 16 << 20;
 /// hundred bytes; larger ones get room of their own while they arrive.
 const READ_BUFFER_SIZE: usize = 4 << 10;
 
+/// How much the WebSocket takes from that buffer at once. It sizes the room for a message by what it has read of it
+/// already, so this is also what may be left of that room behind the message. See [`Link::large`].
+const READ_STEP: usize = 64;
+
 /// What [`Link::next`] tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
@@ -46,10 +50,16 @@ pub enum LinkEvent {
 
 #[derive(Debug)]
 pub struct Link {
-    socket: WebSocketStream<Wire>,
+    socket: WebSocketStream<BufReader<Wire>>,
     /// Not yet given to the WebSocket, which holds one message that the kernel does not take.
     queue: VecDeque<Vec<u8>>,
     queue_size: usize,
+    /// The last large message. The WebSocket cuts messages out of its own buffer, and takes the whole room back for
+    /// its next reads when nobody holds the message any more: a link would keep the size of its largest message for
+    /// ever. Held until what was left behind the message is used up, it makes the WebSocket take new room.
+    large: Option<Bytes>,
+    /// What has been received since then, at least.
+    large_age: usize,
     /// Writing has failed. What the server said before is still read.
     broken: Option<Fault>,
     ended: Option<Option<Fault>>,
@@ -57,24 +67,34 @@ pub struct Link {
 
 impl Link {
     /// `read` is what came behind the server's agreement.
-    pub(super) async fn new(wire: Wire, read: Vec<u8>) -> Self {
+    pub(super) async fn new(mut wire: Wire, read: Vec<u8>) -> Self {
+        wire.set_lenient();
         let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_SIZE)
+            .read_buffer_size(READ_STEP)
             .write_buffer_size(0) // nobody waits for a fuller buffer
             .max_message_size(Some(FRAME_SIZE_MAX))
             .max_frame_size(Some(FRAME_SIZE_MAX));
+        let wire = BufReader::with_capacity(READ_BUFFER_SIZE, wire);
         let socket = WebSocketStream::from_partially_read(wire, read, Role::Client, Some(config)).await;
-        Self { socket, queue: VecDeque::new(), queue_size: 0, broken: None, ended: None }
+        Self {
+            socket,
+            queue: VecDeque::new(),
+            queue_size: 0,
+            large: None,
+            large_age: 0,
+            broken: None,
+            ended: None,
+        }
     }
 
     /// `None` on a Unix socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.socket.get_ref().socket().local_addr()
+        self.socket.get_ref().get_ref().socket().local_addr()
     }
 
     /// `None` on a Unix socket. Behind a proxy this is the proxy.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.socket.get_ref().socket().peer_addr()
+        self.socket.get_ref().get_ref().socket().peer_addr()
     }
 
     /// Sends the frame with the next [`Link::next`], [`Link::flush_now`] or [`Link::farewell`]. When the server has
@@ -101,16 +121,11 @@ impl Link {
         if self.ended.is_some() {
             return;
         }
-        // Outside of tokio's budget, which can make a socket look busy that is not. No waker is lost by this: the
-        // next poll of the link sets it again.
-        self.socket.get_mut().set_urgent(true);
-        let once = coop::unconstrained(poll_fn(|context| {
-            let _ = self.poll_write(context);
-            Poll::Ready(())
-        }));
-        let _ = pin!(once).poll(&mut Context::from_waker(Waker::noop()));
+        self.socket.get_mut().get_mut().set_urgent(true);
+        // No waker is lost by this: the next poll of the link sets it again.
+        let _ = self.poll_write(&mut Context::from_waker(Waker::noop()));
         let is_broken = self.broken.is_some();
-        self.socket.get_mut().set_urgent(is_broken);
+        self.socket.get_mut().get_mut().set_urgent(is_broken);
     }
 
     /// Sends what is queued and a WebSocket close, waits until the server has closed too or the limit is over, and
@@ -129,13 +144,16 @@ impl Link {
         loop {
             match Pin::new(&mut self.socket).poll_next(context) {
                 Poll::Ready(Some(Ok(Message::Binary(bytes)))) => {
+                    self.note_size(&bytes);
                     return Poll::Ready(LinkEvent::Frame(bytes.into()));
                 }
                 Poll::Ready(Some(Ok(Message::Text(text)))) => {
                     log::debug!("a text message of {} bytes was ignored", text.len());
+                    self.note_size(text.as_ref());
                 }
                 // The reading itself answers pings.
-                Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {}
+                Poll::Ready(Some(Ok(Message::Ping(bytes) | Message::Pong(bytes)))) => self.note_size(&bytes),
+                Poll::Ready(Some(Ok(Message::Frame(_)))) => {} // never read, only written
                 Poll::Ready(Some(Ok(Message::Close(frame)))) => {
                     let _ = Pin::new(&mut self.socket).poll_flush(context); // our half of the closing
                     return self.end(close_fault(frame));
@@ -144,14 +162,26 @@ impl Link {
                 Poll::Ready(None) => return self.end(None),
                 Poll::Pending => match self.broken.take() {
                     Some(fault) => return self.end(Some(fault)),
+                    None if self.has_failed_to_write() => {} // look once more: now for what the kernel says
                     None => return Poll::Pending,
                 },
             }
         }
     }
 
+    fn note_size(&mut self, bytes: &Bytes) {
+        self.large_age = self.large_age.saturating_add(bytes.len());
+        if bytes.len() > READ_BUFFER_SIZE {
+            self.large = Some(bytes.clone());
+            self.large_age = 0;
+        } else if self.large_age > READ_STEP {
+            self.large = None;
+        }
+    }
+
     fn end(&mut self, fault: Option<Fault>) -> Poll<LinkEvent> {
         self.queue = VecDeque::new();
+        self.large = None;
         self.ended = Some(fault.clone());
         Poll::Ready(LinkEvent::Closed(fault))
     }
@@ -159,7 +189,7 @@ impl Link {
     fn break_off(&mut self, fault: Fault) {
         self.queue = VecDeque::new();
         self.broken = Some(fault);
-        self.socket.get_mut().set_urgent(true); // the last words are read to the end before the fault is told
+        self.socket.get_mut().get_mut().set_urgent(true); // the last words are read to the end before the fault is told
     }
 
     /// Writes until all is out (`Ready`) or the kernel takes no more. A failure is noted in `broken`.
@@ -167,11 +197,20 @@ impl Link {
         if self.broken.is_some() {
             return Poll::Ready(());
         }
-        let result = ready!(self.poll_write_all(context));
-        if let Err(error) = result {
-            self.break_off(link_fault(&error));
+        let polled = self.poll_write_all(context);
+        if let Poll::Ready(Err(error)) = &polled {
+            self.break_off(link_fault(error));
         }
-        Poll::Ready(())
+        if self.has_failed_to_write() { Poll::Ready(()) } else { polled.map(|_| ()) }
+    }
+
+    fn has_failed_to_write(&mut self) -> bool {
+        let error = self.socket.get_ref().get_ref().write_error();
+        let fault = error.map(|error| Fault::new(Reason::Dropped, lost(error)));
+        if let Some(fault) = fault.filter(|_| self.broken.is_none()) {
+            self.break_off(fault);
+        }
+        self.broken.is_some()
     }
 
     fn poll_write_all(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -190,11 +229,11 @@ impl Link {
         if self.ended.is_some() {
             return self.poll_shutdown(context);
         }
-        if self.poll_write(context).is_ready() {
-            if let Some(frame) = close.take() {
-                let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(frame)));
-                let _ = self.poll_write(context);
-            }
+        if self.poll_write(context).is_ready()
+            && let Some(frame) = close.take()
+        {
+            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(frame)));
+            let _ = self.poll_write(context);
         }
         loop {
             match ready!(Pin::new(&mut self.socket).poll_next(context)) {

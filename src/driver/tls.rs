@@ -41,10 +41,10 @@ static TRUST: Mutex<Option<(Origin, Arc<ClientConfig>)>> = Mutex::new(None);
 fn config() -> Result<Arc<ClientConfig>, Fault> {
     let origin = Origin::now();
     let mut trust = TRUST.lock();
-    if let Some((known, config)) = &*trust {
-        if *known == origin {
-            return Ok(config.clone());
-        }
+    if let Some((known, config)) = &*trust
+        && *known == origin
+    {
+        return Ok(config.clone());
     }
     let config = Arc::new(load(&origin)?);
     *trust = Some((origin, config.clone()));

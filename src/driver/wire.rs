@@ -22,8 +22,12 @@ use tokio_rustls::client::TlsStream;
 pub struct Socket {
     stream: Stream,
     /// Ask the kernel itself also where tokio believes that it is not ready. The belief comes from the event loop and
-    /// lags behind by up to one turn of it.
+    /// lags behind by up to one turn of it; and a task that has used up its budget is told so without being asked.
     urgent: bool,
+    /// A failed write pretends to succeed and is kept here. The WebSocket gives up when it cannot answer a ping, with
+    /// the server's last words unread behind it.
+    lenient: bool,
+    write_error: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -34,17 +38,21 @@ enum Stream {
 
 impl From<TcpStream> for Socket {
     fn from(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(stream), urgent: false }
+        Self::new(Stream::Tcp(stream))
     }
 }
 
 impl From<UnixStream> for Socket {
     fn from(stream: UnixStream) -> Self {
-        Self { stream: Stream::Unix(stream), urgent: false }
+        Self::new(Stream::Unix(stream))
     }
 }
 
 impl Socket {
+    fn new(stream: Stream) -> Self {
+        Self { stream, urgent: false, lenient: false, write_error: None }
+    }
+
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.stream {
             Stream::Tcp(stream) => stream.local_addr().ok(),
@@ -115,7 +123,14 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.write_error.is_some() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         loop {
             let sent = match self.poll_write_ready(context) {
                 Poll::Ready(result) => result.and_then(|()| self.try_send(bytes)),
@@ -127,6 +142,10 @@ impl AsyncWrite for Socket {
             };
             match sent {
                 Err(error) if is_again(&error) => {}
+                Err(error) if self.lenient => {
+                    self.write_error = Some(error);
+                    return Poll::Ready(Ok(bytes.len()));
+                }
                 result => return Poll::Ready(result),
             }
         }
@@ -158,6 +177,18 @@ impl Wire {
             Self::Plain(socket) => socket,
             Self::Secure(stream) => stream.get_ref().0.socket(),
         }
+    }
+
+    /// From now on a failed write is told by [`Wire::write_error`] alone.
+    pub(super) fn set_lenient(&mut self) {
+        match self {
+            Self::Plain(socket) => socket.lenient = true,
+            Self::Secure(stream) => stream.get_mut().0.set_lenient(),
+        }
+    }
+
+    pub(super) fn write_error(&self) -> Option<&io::Error> {
+        self.socket().write_error.as_ref()
     }
 
     /// From now on a `Pending` is what the kernel says, and not what the event loop last heard from it.

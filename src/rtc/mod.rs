@@ -32,7 +32,8 @@ pub use channel::Channel;
 pub use description::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX};
 pub use peer::Peer;
 
-/// One UDP datagram, in or out. Either way `local` is the address of our own socket.
+/// One UDP datagram, in or out. Either way `local` is the address of our own socket, and one of those that the peer was
+/// made with: on a socket bound to all addresses it is the one that was meant, never `0.0.0.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
     pub local: SocketAddr,

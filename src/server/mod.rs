@@ -1,8 +1,8 @@
 //! The mini SFU: the embedded hub and `otc serve`.
 //!
-//! Two halves. The core ([`core::Server`], with [`room`], [`participant`], [`data`] …) is a value: time, opened links,
+//! Two halves. The core ([`core::Server`], with `room`, `participant`, `data` …) is a value: time, opened links,
 //! bytes and closings come in; bytes and closings go out. It holds no socket, reads no clock and draws its ids from a
-//! seed, so a whole conference runs in a test on made-up time. The other half ([`actor`], [`http`], [`hub`], [`tcp`] …)
+//! seed, so a whole conference runs in a test on made-up time. The other half (`actor`, `link`, `http`, [`hub`] …)
 //! owns the sockets and feeds the core from one task.
 //!
 //! It forwards data packets and tells participants of each other; media is not forwarded yet. It deliberately keeps
@@ -11,22 +11,31 @@
 //!
 //! LiveKit's words are used here: room, participant, identity. Read `core.rs` first, then `room.rs`.
 
+mod actor;
 pub mod claims;
 pub mod config;
 pub mod core;
 mod data;
+mod http;
+pub mod hub;
 mod join;
+mod link;
 mod participant;
 mod requests;
 mod room;
+mod running;
 pub mod service;
 mod shared;
 mod sids;
+mod socket;
+mod socket_sys;
 mod timers;
+mod twirp;
 
 pub use claims::{Admission, Locality, Refusal};
 pub use config::Config;
 pub use core::{Input, LinkId, Output, Server};
+pub use running::{Running, serve_tcp};
 pub use shared::Counters;
 
 #[cfg(test)]

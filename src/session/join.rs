@@ -8,6 +8,7 @@ use super::live::Live;
 use super::{Event, Fault, Reason};
 use crate::signal::join::{JoinQuery, PROTOCOL};
 use crate::signal::proto::JoinResponse;
+use crate::signal::token::Token;
 
 /// How long a join may take. Shorter than the patience of a user, longer than a cold TLS handshake on a slow link.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +44,15 @@ impl Core {
         }
         if self.config.token.is_empty() {
             return Err(Fault::new(Reason::Authorization, "the token is empty"));
+        }
+        // A LiveKit server goes by the token alone and would lead this client into another room. What cannot be read
+        // here is the server's to judge.
+        let room = self.config.room.as_ref().unwrap_or(&self.config.session_id);
+        if let Ok(token) = Token::parse(&self.config.token)
+            && !token.claims().session_id.is_empty()
+            && token.claims().session_id != *room
+        {
+            return Err(Fault::new(Reason::Authorization, "the token is for another session"));
         }
         Ok(())
     }

@@ -17,6 +17,10 @@ use crate::signal::token::Token;
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a session goes on after its peer connection has failed. A server that ends a session closes both ways at
+/// once, and the word that says why takes the slower one.
+const BROKEN_GRACE: Duration = Duration::from_secs(1);
+
 pub(super) struct Live {
     pub own: Arc<Connection>,
     pub capabilities: Capabilities,
@@ -31,6 +35,8 @@ pub(super) struct Live {
     pings: i64,
     next_ping: Instant,
     heard: Instant,
+    /// The peer connection has failed.
+    broken_until: Option<Instant>,
 }
 
 impl Live {
@@ -68,6 +74,7 @@ impl Live {
             pings: 0,
             next_ping: now + ping_interval,
             heard: now,
+            broken_until: None,
         })
     }
 
@@ -83,6 +90,15 @@ impl Live {
     /// Something came from the server.
     pub fn heard(&mut self, now: Instant) {
         self.heard = now;
+    }
+
+    /// The peer connection has failed: unless the server says why in time, the session is begun anew.
+    pub fn broken(&mut self, now: Instant) {
+        self.broken_until.get_or_insert(now + BROKEN_GRACE);
+    }
+
+    pub fn is_broken(&self) -> bool {
+        self.broken_until.is_some()
     }
 
     pub fn expect_full_roster(&mut self) {
@@ -124,8 +140,9 @@ impl Live {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let link = self.next_ping.min(self.heard + self.ping_timeout);
-        Some(self.roster.poll_timeout().map_or(link, |roster| roster.min(link)))
+        let ping = Some(self.next_ping);
+        let silence = Some(self.heard + self.ping_timeout);
+        [ping, silence, self.broken_until, self.roster.poll_timeout()].into_iter().flatten().min()
     }
 }
 
@@ -148,6 +165,7 @@ impl Core {
         let State::Connected(live) = &mut self.state else { return };
         let events = live.roster.handle_timeout(now);
         let is_silent = now >= live.heard + live.ping_timeout;
+        let is_broken = live.broken_until.is_some_and(|until| now >= until);
         let ping = (now >= live.next_ping).then(|| {
             live.next_ping = now + live.ping_interval;
             live.pings += 1;
@@ -156,7 +174,9 @@ impl Core {
         self.say(events);
         if is_silent {
             log::info!("the server has been silent for too long");
-            return self.begin_reconnect(now, false);
+        }
+        if is_silent || is_broken {
+            return self.begin_reconnect(now, is_broken);
         }
         if let Some(ping) = ping {
             self.push(Output::Send(FromClient::Message(signal_request::Message::PingReq(ping)).encode()));

@@ -92,6 +92,7 @@ impl Core {
         let State::Connected(live) = std::mem::replace(&mut self.state, State::Over) else { return };
         self.push(Output::Cut);
         self.say([Event::ReconnectionStarted]);
+        let must_rejoin = must_rejoin || live.is_broken();
         self.state = State::Reconnecting(Reconnecting {
             live,
             since: now,
@@ -180,6 +181,15 @@ impl Core {
             self.try_now(now);
         } else {
             self.try_failed(now, None);
+        }
+    }
+
+    /// The peer connections will not come back: a resume would be of no use.
+    pub(super) fn peers_failed(&mut self, now: Instant) {
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        match reconnecting.step {
+            Step::Wiring { .. } => self.must_rejoin(now),
+            _ => reconnecting.must_rejoin = true,
         }
     }
 

@@ -371,8 +371,12 @@ impl Core {
                 State::Joining(_) => {
                     self.end(now, Ending::Failed(Fault::new(Reason::ConnectionFailed, text)));
                 }
-                State::Connected(_) => self.begin_reconnect(now, false),
-                State::Reconnecting(_) => self.must_rejoin(now),
+                State::Connected(_) => {
+                    if let Some(live) = self.live_mut() {
+                        live.broken(now);
+                    }
+                }
+                State::Reconnecting(_) => self.peers_failed(now),
                 State::New | State::Farewell(_) | State::Over => {}
             },
         }

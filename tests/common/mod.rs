@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The checkout.
 pub fn project() -> &'static Path {
@@ -44,8 +45,11 @@ pub struct Workshop {
 }
 
 impl Workshop {
+    /// The path is short: a socket in it has room for about a hundred characters.
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("openotc-{name}-{}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("otc-{name}-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).expect("the folder for temporary files can be written");
         Self { path }
     }
@@ -55,29 +59,28 @@ impl Workshop {
         std::fs::write(&path, text).expect("the workshop can be written");
         path
     }
+}
 
-    /// Compiles a C program against the header and the shared library of this build.
-    pub fn compile(&self, source: &Path, name: &str) -> PathBuf {
-        let program = self.path.join(name);
-        let libraries = libraries();
-        let output = Command::new("cc")
-            .args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
-            .arg(&program)
-            .arg(source)
-            .arg("-I")
-            .arg(project().join("include"))
-            .arg("-I")
-            .arg(project().join("tests/c"))
-            .arg("-L")
-            .arg(&libraries)
-            .arg(format!("-Wl,-rpath,{}", libraries.display()))
-            .args(["-lopentok", "-lpthread", "-ldl"])
-            .output()
-            .expect("a C compiler is needed");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}:\n{told}", source.display());
-        program
-    }
+/// Compiles a C program against the header and the shared library of this build.
+pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
+    let libraries = libraries();
+    let output = Command::new("cc")
+        .args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
+        .arg(&program)
+        .arg(source)
+        .arg("-I")
+        .arg(project().join("include"))
+        .arg("-I")
+        .arg(project().join("tests/c"))
+        .arg("-L")
+        .arg(&libraries)
+        .arg(format!("-Wl,-rpath,{}", libraries.display()))
+        .args(["-lopentok", "-lpthread", "-ldl"])
+        .output()
+        .expect("a C compiler is needed");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}:\n{told}", source.display());
+    program
 }
 
 impl Drop for Workshop {

@@ -33,6 +33,15 @@ pub async fn dial_to(address: SocketAddr) -> Result<Link, Fault> {
     in_time(dial(target(&format!("ws://{address}")), &request())).await
 }
 
+/// Containers may be without. Then the halves of tests that need it are left out, and say so.
+pub fn has_ipv6() -> bool {
+    let found = std::net::TcpListener::bind("[::1]:0").is_ok();
+    if !found {
+        println!("no IPv6 on this machine: not tested");
+    }
+    found
+}
+
 /// A server for one connection.
 pub async fn serve<F, Fut>(action: F) -> (SocketAddr, JoinHandle<Fut::Output>)
 where

@@ -1,0 +1,255 @@
+//! The one task that owns the core. Everything else talks to it through channels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::claims::{Admission, Locality, Refusal};
+use super::config::Config;
+use super::core::{Input, LinkId, Output, Server};
+use super::running::{Life, Phase};
+use super::service::{Answer, Call, CallError};
+use crate::signal::join::JoinQuery;
+use crate::signal::token::Secrets;
+
+/// How many events may wait for the core. Links stop reading while it is full, and so do their clients.
+const EVENTS_MAX: usize = 256;
+
+/// How many bytes may wait for one client. It holds the largest message; who is further behind does not read at all.
+pub const OUTBOX_SIZE_MAX: usize = 4 << 20;
+
+#[derive(Debug)]
+enum Event {
+    Admit {
+        query: Box<JoinQuery>,
+        token: String,
+        locality: Locality,
+        answer: oneshot::Sender<Result<Ticket, Refusal>>,
+    },
+    Open {
+        ticket: Box<Ticket>,
+        outbox: Outbox,
+    },
+    Frame {
+        link: LinkId,
+        bytes: Vec<u8>,
+    },
+    Closed {
+        link: LinkId,
+    },
+    Call {
+        call: Box<Call>,
+        answer: oneshot::Sender<Result<Answer, CallError>>,
+    },
+    ShutDown {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A client that was admitted, and the number its link will have.
+#[derive(Debug)]
+pub struct Ticket {
+    pub link: LinkId,
+    admission: Admission,
+}
+
+/// The way to one client.
+#[derive(Debug)]
+struct Outbox {
+    frames: mpsc::UnboundedSender<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+    /// Dropped with the outbox; the link wakes up then, also while it waits for its client to read.
+    _open: oneshot::Sender<()>,
+}
+
+/// A link's end of its outbox.
+#[derive(Debug)]
+pub struct Mail {
+    frames: mpsc::UnboundedReceiver<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+    pub closed: oneshot::Receiver<()>,
+}
+
+impl Mail {
+    pub fn poll(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Vec<u8>>> {
+        self.frames.poll_recv(context).map(|frame| {
+            frame.inspect(|frame| {
+                self.waiting.fetch_sub(frame.len(), Ordering::Relaxed);
+            })
+        })
+    }
+}
+
+/// Where the other tasks reach the core.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    events: mpsc::Sender<Event>,
+    secrets: Arc<Secrets>,
+}
+
+impl Desk {
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    pub async fn admit(
+        &self,
+        query: JoinQuery,
+        token: String,
+        locality: Locality,
+    ) -> Result<Ticket, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let event = Event::Admit { query: Box::new(query), token, locality, answer };
+        let gone = || Refusal::new(503, "The server is shutting down; try again.");
+        self.events.send(event).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    /// `None` when the server has ended.
+    pub async fn open(&self, ticket: Ticket) -> Option<Mail> {
+        let (frames, mailed) = mpsc::unbounded_channel();
+        let (open, closed) = oneshot::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let outbox = Outbox { frames, waiting: waiting.clone(), _open: open };
+        self.events.send(Event::Open { ticket: Box::new(ticket), outbox }).await.ok()?;
+        Some(Mail { frames: mailed, waiting, closed })
+    }
+
+    pub async fn frame(&self, link: LinkId, bytes: Vec<u8>) {
+        let _ = self.events.send(Event::Frame { link, bytes }).await;
+    }
+
+    pub async fn closed(&self, link: LinkId) {
+        let _ = self.events.send(Event::Closed { link }).await;
+    }
+
+    pub async fn call(&self, call: Call) -> Result<Answer, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let event = Event::Call { call: Box::new(call), answer };
+        self.events.send(event).await.map_err(|_| CallError::ShuttingDown)?;
+        answered.await.map_err(|_| CallError::ShuttingDown)?
+    }
+
+    /// Returns when every client's farewell waits in its outbox.
+    pub async fn shut_down(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.events.send(Event::ShutDown { done }).await.is_ok() {
+            let _ = is_done.await;
+        }
+    }
+}
+
+struct Actor {
+    server: Server,
+    outboxes: HashMap<LinkId, Outbox>,
+    links: u64,
+}
+
+pub fn start(config: Config, life: Life) -> Desk {
+    let secrets = Arc::new(config.secrets.clone());
+    let (sender, events) = mpsc::channel(EVENTS_MAX);
+    let actor = Actor { server: Server::new(config, seed()), outboxes: HashMap::new(), links: 0 };
+    tokio::spawn(run(actor, events, life));
+    Desk { events: sender, secrets }
+}
+
+async fn run(mut actor: Actor, mut events: mpsc::Receiver<Event>, mut life: Life) {
+    loop {
+        let deadline = actor.server.poll_timeout();
+        let due = async {
+            match deadline {
+                Some(when) => tokio::time::sleep_until(when.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::ShutDown { done }) => {
+                    actor.server.shutdown();
+                    actor.drain();
+                    let _ = done.send(());
+                    return;
+                }
+                Some(event) => actor.handle(event),
+                None => return,
+            },
+            () = due => actor.server.handle_timeout(Instant::now()),
+            () = life.reaches(Phase::Over) => return,
+        }
+        actor.drain();
+    }
+}
+
+impl Actor {
+    fn handle(&mut self, event: Event) {
+        let (now, wall_ms) = (Instant::now(), wall_ms());
+        match event {
+            Event::Admit { query, token, locality, answer } => {
+                let admitted = self.server.admit(now, wall_ms, &query, &token, locality);
+                let _ = answer.send(admitted.map(|admission| {
+                    self.links += 1;
+                    Ticket { link: LinkId(self.links), admission }
+                }));
+            }
+            Event::Open { ticket, outbox } => {
+                self.outboxes.insert(ticket.link, outbox);
+                let input = Input::Opened { link: ticket.link, admission: ticket.admission };
+                self.server.handle(now, wall_ms, input);
+            }
+            Event::Frame { link, bytes } => self.server.handle(now, wall_ms, Input::Frame { link, bytes }),
+            Event::Closed { link } => {
+                self.outboxes.remove(&link);
+                self.server.handle(now, wall_ms, Input::Closed { link });
+            }
+            Event::Call { call, answer } => {
+                let _ = answer.send(self.server.call(now, wall_ms, *call));
+            }
+            Event::ShutDown { .. } => {}
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.server.poll() {
+            match output {
+                Output::Send { link, bytes } => self.post(link, bytes),
+                Output::Close { link } => {
+                    self.outboxes.remove(&link);
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, link: LinkId, bytes: Vec<u8>) {
+        let Some(outbox) = self.outboxes.get(&link) else { return };
+        let size = bytes.len();
+        let waiting = outbox.waiting.fetch_add(size, Ordering::Relaxed) + size;
+        if waiting > OUTBOX_SIZE_MAX || outbox.frames.send(bytes).is_err() {
+            if waiting > OUTBOX_SIZE_MAX {
+                log::warn!("server: a client that does not read was cut off");
+            }
+            // The link tells the core of its end like any other.
+            self.outboxes.remove(&link);
+        }
+    }
+}
+
+pub fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        // Sids only have to differ from those of other servers.
+        return wall_ms() as u64 ^ (u64::from(std::process::id()) << 40);
+    }
+    u64::from_le_bytes(bytes)
+}

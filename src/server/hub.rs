@@ -1,0 +1,219 @@
+//! The embedded hub: programs of one user on one machine find each other without a daemon.
+//!
+//! [`join_or_host`] connects to the user's socket. Where nobody listens, whoever gets the lock of the [`Place`] serves
+//! from inside its own process; the others connect to it. When that process ends, however it ends, the kernel releases
+//! the lock and the next one takes over.
+
+mod place;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep};
+
+pub use place::Place;
+
+use super::config::Config;
+use super::running::{Listener, Running};
+use super::socket_sys;
+
+/// How long to look for a host. One that is just starting needs milliseconds, on a busy machine a second.
+const START_LIMIT: Duration = Duration::from_secs(5);
+
+/// The pauses in between grow from the first to the second. Half a millisecond is about what a host needs to start.
+const PAUSE_FIRST: Duration = Duration::from_micros(500);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub enum HubError {
+    /// The directory cannot be trusted, and why.
+    Directory { path: PathBuf, what: &'static str },
+    /// What could not be done.
+    Io(&'static str, io::Error),
+    /// What listens there belongs to another user.
+    Foreign,
+    /// Somebody holds the lock and does not serve.
+    NoHost,
+}
+
+impl fmt::Display for HubError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory { path, what } => {
+                write!(formatter, "The hub's directory {} {what}.", path.display())
+            }
+            Self::Io(what, error) => write!(formatter, "The hub could not {what}: {error}."),
+            Self::Foreign => write!(formatter, "The hub's socket belongs to another user."),
+            Self::NoHost => write!(formatter, "The hub's lock is held, but nobody serves there."),
+        }
+    }
+}
+
+impl std::error::Error for HubError {}
+
+/// A hub that this process serves.
+struct Host {
+    /// A forked child has a copy of this, but neither the lock nor the threads.
+    process: u32,
+    running: Running,
+    _lock: File,
+}
+
+/// One per place and process. The lock file of a place is opened under it and nowhere else: closing any descriptor of
+/// that file would release the lock.
+type Slot = Arc<tokio::sync::Mutex<Option<Host>>>;
+
+static SLOTS: Mutex<BTreeMap<Place, Slot>> = Mutex::new(BTreeMap::new());
+
+fn slot(place: &Place) -> Slot {
+    SLOTS.lock().entry(place.clone()).or_default().clone()
+}
+
+/// A connection to the hub of this place, which this process serves from now on if nobody else does. The tasks of a new
+/// host run on the current tokio runtime until [`stop`].
+pub async fn join_or_host(place: &Place, config: &Config) -> Result<UnixStream, HubError> {
+    let give_up = Instant::now() + START_LIMIT;
+    let mut pause = PAUSE_FIRST;
+    loop {
+        match connect(place).await {
+            Attempt::Connected(stream) => return Ok(stream),
+            Attempt::Failed(error) => return Err(error),
+            Attempt::Busy => {}
+            Attempt::Nobody => {
+                if host(place, config).await? {
+                    continue;
+                }
+            }
+        }
+        if Instant::now() >= give_up {
+            return Err(HubError::NoHost);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+enum Attempt {
+    Connected(UnixStream),
+    /// Somebody listens and has its hands full.
+    Busy,
+    Nobody,
+    Failed(HubError),
+}
+
+async fn connect(place: &Place) -> Attempt {
+    match UnixStream::connect(place.socket()).await {
+        Ok(stream) => match stream.peer_cred() {
+            Ok(peer) if peer.uid() == socket_sys::user_id() => Attempt::Connected(stream),
+            Ok(_) => Attempt::Failed(HubError::Foreign),
+            // It closed at once.
+            Err(_) => Attempt::Busy,
+        },
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Attempt::Nobody,
+            io::ErrorKind::WouldBlock => Attempt::Busy,
+            _ => Attempt::Failed(HubError::Io("reach its socket", error)),
+        },
+    }
+}
+
+/// Starts to serve, unless somebody else does or is about to. True when it is worth connecting again at once.
+async fn host(place: &Place, config: &Config) -> Result<bool, HubError> {
+    let slot = slot(place);
+    let mut slot = slot.lock().await;
+    // Another thread of ours may have been faster.
+    if !matches!(connect(place).await, Attempt::Nobody) {
+        return Ok(true);
+    }
+    let lock = match slot.take() {
+        Some(host) if host.process == std::process::id() => {
+            // The lock is still ours: the runtime that served is gone, or somebody removed the socket. The old tasks
+            // end with `running`.
+            host._lock
+        }
+        forked => {
+            // Its channels belong to threads that do not exist here, so it is left alone.
+            std::mem::forget(forked);
+            match take_lock(place)? {
+                Some(lock) => lock,
+                None => return Ok(false),
+            }
+        }
+    };
+    let running = listen(place, config)?;
+    log::info!("hub: this process serves");
+    *slot = Some(Host { process: std::process::id(), running, _lock: lock });
+    Ok(true)
+}
+
+/// `None` when another process has it.
+fn take_lock(place: &Place) -> Result<Option<File>, HubError> {
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
+        .open(place.lock())
+        .map_err(|error| HubError::Io("open its lock", error))?;
+    let locked = socket_sys::try_lock(&lock).map_err(|error| HubError::Io("lock its lock", error))?;
+    Ok(locked.then_some(lock))
+}
+
+/// With the lock in hand: what lies at the socket's path is left over from a host that died.
+fn listen(place: &Place, config: &Config) -> Result<Running, HubError> {
+    remove_socket(place).map_err(|error| HubError::Io("remove an old socket", error))?;
+    let listener =
+        UnixListener::bind(place.socket()).map_err(|error| HubError::Io("bind its socket", error))?;
+    Running::start(config.clone(), vec![Listener::Unix(listener)])
+        .map_err(|error| HubError::Io("start to serve", error))
+}
+
+fn remove_socket(place: &Place) -> io::Result<()> {
+    match fs::remove_file(place.socket()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether this process serves the hub of this place.
+pub fn is_host(place: &Place) -> bool {
+    let slot = slot(place);
+    // A slot that is locked is one that is about to change.
+    slot.try_lock().is_ok_and(|slot| {
+        slot.as_ref().is_some_and(|host| host.process == std::process::id() && host.running.is_alive())
+    })
+}
+
+/// Ends every hub that this process serves. The clients are told, and the lock is released before they are waited for,
+/// so that one of them can take over at once. Afterwards no task and no descriptor is left.
+pub async fn stop(limit: Duration) {
+    let slots: Vec<(Place, Slot)> = {
+        let slots = SLOTS.lock();
+        slots.iter().map(|(place, slot)| (place.clone(), slot.clone())).collect()
+    };
+    for (place, slot) in slots {
+        let mut slot = slot.lock().await;
+        let Some(host) = slot.take() else { continue };
+        if host.process != std::process::id() {
+            std::mem::forget(host);
+            continue;
+        }
+        let Host { running, _lock: lock, .. } = host;
+        // First the name, so that nobody new comes; then the farewells; then the lock.
+        if let Err(error) = remove_socket(&place) {
+            log::warn!("hub: its socket could not be removed: {error}");
+        }
+        let _ = tokio::time::timeout(limit, running.retire()).await;
+        drop(lock);
+        running.stop(limit).await;
+    }
+}

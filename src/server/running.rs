@@ -1,0 +1,164 @@
+//! A server that runs: its tasks, and how they all end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::actor::{self, Desk};
+use super::claims::Locality;
+use super::config::Config;
+use super::http;
+use super::socket::Socket;
+use super::socket_sys;
+
+/// How long tasks that were told to end at once may take. They only have to be scheduled.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long to wait before accepting again after it failed, which is when descriptors are used up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Serving,
+    /// No new connections; those that are open are told and end by themselves.
+    Stopping,
+    /// Every task ends where it is.
+    Over,
+}
+
+/// A task's view of the server's life. As long as one of these exists the server has not ended.
+#[derive(Debug, Clone)]
+pub struct Life {
+    phase: watch::Receiver<Phase>,
+    _alive: mpsc::Sender<()>,
+}
+
+impl Life {
+    /// Waits until the server is at least this near to its end.
+    pub async fn reaches(&mut self, phase: Phase) {
+        // An error means that the server's owner is gone, which is the end too.
+        let _ = self.phase.wait_for(|now| *now >= phase).await;
+    }
+}
+
+/// A server that runs. Dropping it ends it at once and unheard; [`Running::stop`] says farewell first.
+#[derive(Debug)]
+pub struct Running {
+    desk: Desk,
+    phase: watch::Sender<Phase>,
+    alive: mpsc::Receiver<()>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// What connections are accepted from.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Running {
+    /// Starts to serve on the current tokio runtime.
+    pub fn start(config: Config, listeners: Vec<Listener>) -> io::Result<Self> {
+        let mut addresses = Vec::new();
+        for listener in &listeners {
+            if let Listener::Tcp(listener) = listener {
+                addresses.push(listener.local_addr()?);
+            }
+        }
+        let (phase, phases) = watch::channel(Phase::Serving);
+        // Nothing is ever sent: the receiver learns that the last sender is gone.
+        let (alive_sender, alive) = mpsc::channel(1);
+        let life = Life { phase: phases, _alive: alive_sender };
+        let desk = actor::start(config, life.clone());
+        for listener in listeners {
+            tokio::spawn(accept(listener, desk.clone(), life.clone()));
+        }
+        Ok(Self { desk, phase, alive, addresses })
+    }
+
+    /// Where TCP connections are accepted, with the ports that the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Whether its tasks still run: they end with the runtime they were started on.
+    pub fn is_alive(&self) -> bool {
+        !self.desk.is_gone()
+    }
+
+    /// Accepts nothing more and tells every client to go elsewhere. The farewells are on their way when this returns.
+    pub async fn retire(&self) {
+        self.phase.send_replace(Phase::Stopping);
+        self.desk.shut_down().await;
+    }
+
+    /// Retires, waits for the clients to go, at most `limit`, and then ends every task. Nothing is left afterwards.
+    pub async fn stop(mut self, limit: Duration) {
+        let _ = timeout(limit, async {
+            self.retire().await;
+            self.alive.recv().await
+        })
+        .await;
+        self.phase.send_replace(Phase::Over);
+        if timeout(END_LIMIT, self.alive.recv()).await.is_err() {
+            log::warn!("server: a task did not end in time");
+        }
+    }
+}
+
+/// Serves on TCP. Port 0 lets the system choose; [`Running::addresses`] tells.
+pub async fn serve_tcp(config: Config, listen: &[SocketAddr]) -> io::Result<Running> {
+    let mut listeners = Vec::new();
+    for address in listen {
+        listeners.push(Listener::Tcp(TcpListener::bind(address).await?));
+    }
+    Running::start(config, listeners)
+}
+
+async fn accept(listener: Listener, desk: Desk, mut life: Life) {
+    let mut ends = life.clone();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = life.reaches(Phase::Stopping) => return,
+            accepted = accept_one(&listener) => accepted,
+        };
+        match accepted {
+            Ok(Some((socket, locality))) => {
+                tokio::spawn(http::serve(socket, locality, desk.clone(), life.clone()));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                log::warn!("server: a connection could not be accepted: {error}");
+                tokio::select! {
+                    () = ends.reaches(Phase::Stopping) => return,
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                }
+            }
+        }
+    }
+}
+
+/// `None` is a client that is turned away.
+async fn accept_one(listener: &Listener) -> io::Result<Option<(Socket, Locality)>> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Signals are small and somebody waits for them.
+            let _ = stream.set_nodelay(true);
+            Ok(Some((Socket::Tcp(stream), Locality::Remote)))
+        }
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let ours = stream.peer_cred().is_ok_and(|peer| peer.uid() == socket_sys::user_id());
+            if !ours {
+                log::warn!("hub: a process of another user was turned away");
+            }
+            Ok(ours.then_some((Socket::Unix(stream), Locality::Local)))
+        }
+    }
+}

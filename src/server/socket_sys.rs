@@ -1,0 +1,46 @@
+//! The three system calls that the standard library does not offer: a lock that dies with its process, a write that
+//! raises no signal, and whose process this is.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// Takes the write lock of a whole file. False when another process holds it.
+///
+/// A POSIX lock: not inherited by `fork`, released by the kernel however the process ends. It also goes when *any*
+/// descriptor of the file is closed in this process, so its owner keeps the only one.
+pub fn try_lock(file: &File) -> io::Result<bool> {
+    // SAFETY: an all-zero flock is a valid value of this plain C structure.
+    let mut wanted: libc::flock = unsafe { std::mem::zeroed() };
+    wanted.l_type = libc::F_WRLCK as libc::c_short;
+    wanted.l_whence = libc::SEEK_SET as libc::c_short;
+    // SAFETY: the descriptor is open as long as `file` is, and the structure outlives the call.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &wanted) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+/// Writes to a socket without `SIGPIPE`: the host program may have left that signal at its default, which kills.
+pub fn send(socket: &impl AsRawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the descriptor is open as long as `socket` is borrowed, and the buffer is as long as said.
+    let sent = unsafe {
+        libc::send(
+            socket.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// The user whose rights this process has.
+pub fn user_id() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
+}

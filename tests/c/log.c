@@ -1,0 +1,96 @@
+/* The log: before otc_init, in either order, on any thread, and from inside itself. */
+#include "otc_test.h"
+
+static flag came, named;
+
+static void on_line(const char *message) {
+  CHECK(message && *message && !strchr(message, '\n'));
+  if (strstr(message, "otc_session_connect") && strstr(message, "token")) flag_set(&named);
+  flag_set(&came);
+}
+
+static void nothing_is_logged_before_it_is_enabled(void) {
+  CHECK_EQUAL(otc_get_log_level(), OTC_LOG_LEVEL_DISABLED);
+  otc_log_set_logger_callback(on_line);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  CHECK_EQUAL(otc_session_connect(NULL, NULL), OTC_INVALID_PARAM);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK(!came.is_set);
+}
+
+static void a_line_comes_without_a_further_call_when_the_logger_is_set_last(void) {
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  otc_log_enable(OTC_LOG_LEVEL_ALL);
+  otc_log_set_logger_callback(on_line);
+  CHECK(flag_wait(&came, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
+static void a_line_comes_without_a_further_call_when_the_level_is_set_last(void) {
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  otc_log_set_logger_callback(on_line);
+  otc_log_enable(OTC_LOG_LEVEL_INFO);
+  CHECK(flag_wait(&came, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
+static void the_logger_may_be_set_before_the_library_starts(void) {
+  otc_log_set_logger_callback(on_line);
+  otc_log_enable(OTC_LOG_LEVEL_ALL);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  CHECK(flag_wait(&came, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
+static void a_mistake_is_told_with_function_and_parameter(void) {
+  static const struct otc_session_callbacks no_callbacks;
+  otc_log_set_logger_callback(on_line);
+  otc_log_enable(OTC_LOG_LEVEL_WARN);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  otc_session *session = otc_session_new("key", "session", &no_callbacks);
+  CHECK_EQUAL(otc_session_connect(session, NULL), OTC_INVALID_PARAM);
+  CHECK(flag_wait(&named, PATIENCE_MS));
+  otc_session_delete(session);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
+static void on_line_that_calls(const char *message) {
+  (void)message;
+  CHECK(otc_get_log_level() != OTC_LOG_LEVEL_DISABLED);
+  otc_session_disconnect(NULL); /* logs in its turn */
+  otc_log_set_logger_callback(on_line);
+  flag_set(&came);
+}
+
+static void the_logger_may_call_the_library(void) {
+  otc_log_set_logger_callback(on_line_that_calls);
+  otc_log_enable(OTC_LOG_LEVEL_ALL);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  otc_session_connect(NULL, NULL);
+  CHECK(flag_wait(&came, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
+static void levels_of_old_headers_are_understood(void) {
+  otc_log_enable((enum otc_log_level)100);
+  CHECK_EQUAL(otc_get_log_level(), OTC_LOG_LEVEL_ALL);
+  otc_log_enable(OTC_LOG_LEVEL_ERROR);
+  CHECK_EQUAL(otc_get_log_level(), OTC_LOG_LEVEL_ERROR);
+  otc_log_enable((enum otc_log_level)-5);
+  CHECK_EQUAL(otc_get_log_level(), OTC_LOG_LEVEL_DISABLED);
+}
+
+int main(int argc, char **argv) {
+  static const test tests[] = {
+      TEST(nothing_is_logged_before_it_is_enabled),
+      TEST(a_line_comes_without_a_further_call_when_the_logger_is_set_last),
+      TEST(a_line_comes_without_a_further_call_when_the_level_is_set_last),
+      TEST(the_logger_may_be_set_before_the_library_starts),
+      TEST(a_mistake_is_told_with_function_and_parameter),
+      TEST(the_logger_may_call_the_library),
+      TEST(levels_of_old_headers_are_understood),
+      {0},
+  };
+  flag_init(&came), flag_init(&named);
+  return run_test(argc, argv, tests);
+}

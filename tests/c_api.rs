@@ -1,0 +1,184 @@
+//! C programs against the shared library: the contract as its users see it.
+//!
+//! Each file of `tests/c` is one program with many tests; the list below names them all, so each is a test of its own
+//! here. A test runs in a process of its own with a hub of its own, and has a limit.
+//!
+//! What is not tested here: other machines' servers and what happens when they fall over (`tests/peers`), and media.
+
+mod common;
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use common::{Workshop, compile, libraries, project, read};
+use opentok::signal::token::{Order, Role, classic};
+
+/// Longer than the patience of a C test, so that its own words come first.
+const LIMIT_S: &str = "120";
+
+const KEY: &str = "100042";
+const SESSION: &str = "1_meeting";
+
+fn token(data: &str, key: &str) -> String {
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64;
+    let order = Order {
+        api_key: key,
+        secret: "the tests' secret",
+        session_id: SESSION,
+        role: Role::Moderator,
+        connection_data: data,
+        created_s: now_s,
+        expires_s: now_s + 3600,
+        nonce: 7,
+    };
+    classic(&order).expect("a token")
+}
+
+/// The program of a file, compiled by whoever needs it first, into cargo's own folder.
+fn program(file: &str) -> PathBuf {
+    type Programs = HashMap<String, Arc<OnceLock<PathBuf>>>;
+    static PROGRAMS: Mutex<Option<Programs>> = Mutex::new(None);
+    let cell = {
+        let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+        programs.get_or_insert_default().entry(file.to_owned()).or_default().clone()
+    };
+    let source = project().join("tests/c").join(format!("{file}.c"));
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-{file}"));
+    cell.get_or_init(|| compile(&source, program)).clone()
+}
+
+/// Runs one test of a file, with a runtime folder (and so a hub) of its own.
+fn run(file: &str, test: &str) {
+    let runtime = Workshop::new("run");
+    std::fs::set_permissions(&runtime.path, std::fs::Permissions::from_mode(0o700)).expect("its own folder");
+    let mut command = command(&program(file), &runtime);
+    if let Some(release) = test.strip_prefix("layout_") {
+        command.env("OTC_ABI", release.replace('_', "."));
+    }
+    let output = command.arg(test).stdin(Stdio::null()).output().expect("timeout belongs to coreutils");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{file} {test}: {}\n{told}", output.status);
+}
+
+/// The program with a limit, and with what the tests find in the environment.
+fn command(program: &Path, runtime: &Workshop) -> Command {
+    let mut command = Command::new("timeout");
+    command
+        .args(["-s", "ABRT", LIMIT_S])
+        .arg(program)
+        .env_remove("OTC_URL")
+        .env_remove("OTC_ABI")
+        .env_remove("OTC_LOG")
+        .env_remove("OTC_API_SECRET")
+        .env_remove("LIVEKIT_URL")
+        .env("XDG_RUNTIME_DIR", &runtime.path)
+        .env("XDG_CONFIG_HOME", &runtime.path)
+        .env("TEST_LIBRARY", libraries().join("libopentok.so"))
+        .env("TEST_KEY", KEY)
+        .env("TEST_SESSION", SESSION)
+        .env("TEST_TOKEN", token("one", KEY))
+        .env("TEST_OTHER_TOKEN", token("two", KEY))
+        .env("TEST_BAD_TOKEN", token("bad", "another key"));
+    command
+}
+
+/// One `#[test]` for each test of a C file.
+macro_rules! c_tests {
+    ($($file:ident { $($test:ident)* })*) => {
+        $(mod $file {
+            $(#[test]
+            fn $test() {
+                super::run(stringify!($file), stringify!($test));
+            })*
+        })*
+
+        const LISTED: &[(&str, &[&str])] = &[$((stringify!($file), &[$(stringify!($test)),*])),*];
+    };
+}
+
+c_tests! {
+    handles {
+        null_is_refused_by_every_function
+        invented_handles_are_refused_by_every_function
+        a_deleted_handle_is_refused_by_every_function
+        a_handle_of_another_kind_is_refused_and_stays
+        a_new_handle_is_never_an_old_one
+        of_two_threads_that_delete_one_succeeds
+        mandatory_arguments_are_refused_when_null
+        publishers_and_subscribers_that_do_not_exist_have_their_codes
+    }
+    texts {
+        a_session_has_the_id_it_was_made_with
+        nonsense_is_no_reason_to_make_no_session
+        text_that_is_not_utf8_is_refused
+        settings_end_before_their_session_and_serve_several
+        absurd_ice_configurations_are_refused
+        secrets_are_8_to_256_long
+        an_issue_has_an_id_that_free_takes
+        user_data_comes_back_unchanged
+        signals_are_checked_before_they_are_sent
+        what_needs_a_connected_session_says_so
+    }
+    log {
+        nothing_is_logged_before_it_is_enabled
+        a_line_comes_without_a_further_call_when_the_logger_is_set_last
+        a_line_comes_without_a_further_call_when_the_level_is_set_last
+        the_logger_may_be_set_before_the_library_starts
+        a_mistake_is_told_with_function_and_parameter
+        the_logger_may_call_the_library
+        levels_of_old_headers_are_understood
+    }
+    session {
+        connected_sessions_know_themselves
+        the_own_connection_is_one_handle_that_the_session_owns
+        what_is_lent_ends_with_the_callback
+        a_signal_to_all_comes_to_its_sender_too
+        a_signal_to_one_comes_to_that_one_only
+        signals_keep_their_order
+        signals_may_be_answered_inside_the_callback
+        suppressed_connection_events_do_not_come
+        one_object_connects_again_and_again
+        a_session_id_that_is_too_long_is_told_by_on_error
+        a_host_where_nothing_listens_is_told_by_on_error
+        tokens_that_are_wrong_are_told_by_on_error
+    }
+    teardown {
+        teardown_01_a_failed_attempt_says_on_error_once_and_nothing_more
+        teardown_01_an_own_disconnect_says_on_disconnected_alone
+        teardown_01_a_removal_by_a_moderator_says_on_disconnected_alone
+        teardown_02_disconnect_is_told_in_time_when_connected
+        teardown_02_disconnect_is_told_in_time_while_a_dead_server_is_joined
+        teardown_02_disconnect_at_any_moment_of_a_join_is_told_once
+        teardown_03_every_function_may_be_called_from_every_callback
+        teardown_03_a_session_may_be_deleted_in_its_own_callback
+        teardown_04_no_callback_starts_after_delete
+        teardown_04_delete_waits_for_a_callback_that_runs
+        teardown_04_delete_waits_two_seconds_at_most
+        teardown_06_destroy_leaves_nothing_and_init_works_again
+        teardown_06_destroy_ends_what_lives_in_time_and_says_nothing
+        teardown_06_destroy_inside_a_callback_returns
+        teardown_06_exit_inside_a_callback_terminates
+        teardown_08_who_leaves_hears_nothing_of_the_others_and_they_hear_it
+        teardown_08_the_others_hear_it_when_delete_follows_at_once
+        teardown_10_no_call_waits_for_a_dead_server
+    }
+    dlopen {
+        rounds_of_dlopen_and_dlclose_leave_nothing
+        a_thread_of_the_program_may_end_after_dlclose
+    }
+    old_layouts { layout_2_19 layout_2_24 layout_2_32 }
+}
+
+#[test]
+fn every_test_of_a_c_file_is_listed() {
+    for (file, listed) in LISTED {
+        let text = read(&format!("tests/c/{file}.c"));
+        let written: Vec<&str> =
+            text.split("TEST(").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        assert_eq!(&written, listed, "tests/c/{file}.c and the list in tests/c_api.rs");
+    }
+}

@@ -1,0 +1,81 @@
+//! Clients and server in one process, on simulated time and a simulated network.
+//!
+//! Each run is made from a seed, which is printed when something goes wrong; `SEED=… cargo test --test call` runs that
+//! one alone. Every callback is held against the model of lawful sequences (`session/lawful.rs`).
+
+mod client;
+mod network;
+mod world;
+
+use std::time::Duration;
+
+use world::{Weather, World};
+
+/// How many calls are simulated. `SEEDS=…` makes it more.
+const SEEDS: u64 = 1200;
+
+fn seeds(count: u64) -> impl Iterator<Item = u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let one: Option<u64> = number("SEED");
+    let count = number("SEEDS").unwrap_or(count);
+    match one {
+        Some(seed) => seed..seed + 1,
+        None => 0..count,
+    }
+}
+
+/// Says which seed it was when a run panics.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the seed of this run: SEED={}", self.0);
+        }
+    }
+}
+
+#[test]
+fn calls_on_a_bad_network_end_lawfully_and_once() {
+    let mut endings = std::collections::BTreeMap::new();
+    for seed in seeds(SEEDS) {
+        let _seed = Seed(seed);
+        let mut world = World::new(seed, Weather::storm());
+        world.run(Duration::from_secs(90));
+        world.everybody_leaves();
+        for (ending, count) in world.endings() {
+            *endings.entry(ending).or_insert(0) += count;
+        }
+    }
+    println!("endings: {endings:?}");
+    for ending in ["left", "failed", "lost", "removed"] {
+        assert!(std::env::var_os("SEED").is_some() || endings.contains_key(ending), "no call was {ending}");
+    }
+}
+
+#[test]
+fn when_the_storm_is_over_everybody_sees_everybody() {
+    for seed in seeds(SEEDS / 4) {
+        let _seed = Seed(seed);
+        let mut world = World::new(seed, Weather::cuts_and_crashes());
+        world.run(Duration::from_secs(60));
+        world.calm(Duration::from_secs(120));
+        world.check_rosters();
+        world.check_signals();
+        world.everybody_leaves();
+    }
+}
+
+#[test]
+fn signals_arrive_once_and_in_order_on_a_good_network() {
+    for seed in seeds(50) {
+        let _seed = Seed(seed);
+        let mut world = World::new(seed, Weather::sunshine());
+        world.run(Duration::from_secs(30));
+        world.calm(Duration::from_secs(1));
+        world.check_rosters();
+        world.check_signals();
+        assert!(world.signals_heard() > 0);
+        world.everybody_leaves();
+    }
+}
