@@ -1,6 +1,7 @@
 //! The library as a whole: started by the first need, ended by `destroy`.
 //!
-//! It owns what all sessions share: the runtime, the callback thread, the embedded hub where this process hosts it.
+//! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, and
+//! the callback thread.
 //! `destroy` ends it all, within a limit and however much lives, and leaves nothing behind but the mapped code.
 
 use std::sync::{Arc, Weak};
@@ -11,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{self, Runtime};
 
 use super::Error;
-use super::hub::Hub;
+use super::hub;
 use super::logger;
 use super::session::Session;
 use crate::driver::callbacks::{self, Callbacks, Poster};
@@ -32,7 +33,6 @@ const WORKERS_MAX: usize = 4;
 pub struct Library {
     runtime: Runtime,
     callbacks: Callbacks,
-    hub: Arc<Hub>,
     sessions: Mutex<Vec<Weak<Session>>>,
     attempts: Arc<Attempts>,
 }
@@ -70,7 +70,6 @@ pub fn init() -> Result<(), Error> {
 pub struct Means {
     pub runtime: runtime::Handle,
     pub poster: Poster,
-    pub hub: Arc<Hub>,
     pub attempts: Arc<Attempts>,
 }
 
@@ -86,7 +85,6 @@ pub fn means(session: &Arc<Session>) -> Result<Means, Error> {
     Ok(Means {
         runtime: library.runtime.handle().clone(),
         poster: library.callbacks.poster(),
-        hub: library.hub.clone(),
         attempts: library.attempts.clone(),
     })
 }
@@ -114,13 +112,7 @@ fn start(global: &mut Global) -> Result<&mut Library, Error> {
             log::error!("the library could not start its callback thread: {error}");
             Error::Fatal
         })?;
-        let library = Library {
-            hub: Arc::new(Hub::new(runtime.handle().clone())),
-            runtime,
-            callbacks,
-            sessions: Mutex::default(),
-            attempts: Arc::default(),
-        };
+        let library = Library { runtime, callbacks, sessions: Mutex::default(), attempts: Arc::default() };
         global.state = State::Running(Box::new(library));
     }
     match &mut global.state {
@@ -154,7 +146,7 @@ pub fn destroy() -> Result<(), Error> {
 impl Library {
     fn end(self: Box<Self>) {
         let deadline = Instant::now() + DESTROY_TIMEOUT;
-        let Library { runtime, callbacks, hub, sessions, attempts } = *self;
+        let Library { runtime, callbacks, sessions, attempts } = *self;
         let sessions: Vec<_> =
             sessions.into_inner().into_iter().filter_map(|session| session.upgrade()).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
@@ -166,7 +158,7 @@ impl Library {
             session.close_gate(wait);
         }
         attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
-        runtime.block_on(hub.stop(HUB_TIMEOUT));
+        runtime.block_on(hub::stop(HUB_TIMEOUT));
         let remaining = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         runtime.shutdown_timeout(remaining());
         let thread = callbacks.stop(remaining());

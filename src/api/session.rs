@@ -170,7 +170,7 @@ impl Session {
     }
 
     fn begin(&self, means: Means, token: String, listener: Arc<Ear>) -> Attempt {
-        let (way, room) = Way::find(&self.id, &self.settings, means.hub);
+        let (way, room) = Way::find(&self.id, &self.settings);
         let config = Config {
             session_id: self.id.clone(),
             room: Some(room),

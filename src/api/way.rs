@@ -1,9 +1,7 @@
 //! The way to a session's server, and how it is gone: the settings of the session, the environment and the hub
 //! together make a dialler.
 
-use std::sync::Arc;
-
-use super::hub::Hub;
+use super::hub;
 use super::session::Settings;
 use crate::driver::dial::{Request, Target, dial};
 use crate::driver::place::{Place, place};
@@ -17,15 +15,15 @@ use crate::signal::join::JoinQuery;
 pub struct Way(Result<Road, Fault>);
 
 enum Road {
-    Hub(Arc<Hub>),
+    Hub,
     Server { address: Address, proxy: Option<ProxyUrl> },
 }
 
 impl Way {
     /// The way to `session_id`, and the room it leads to. A way that cannot be gone says why when it is tried.
-    pub fn find(session_id: &str, settings: &Settings, hub: Arc<Hub>) -> (Self, String) {
+    pub fn find(session_id: &str, settings: &Settings) -> (Self, String) {
         let (road, room) = match place(session_id) {
-            Ok(Place::Hub { session }) => (Ok(Road::Hub(hub)), session),
+            Ok(Place::Hub { session }) => (Ok(Road::Hub), session),
             Ok(Place::Server { address, room }) => {
                 let proxy = settings.proxy_url.as_deref().map(ProxyUrl::parse).transpose();
                 let road = proxy.map(|proxy| Road::Server { address, proxy });
@@ -44,10 +42,9 @@ impl Dialler for Way {
                 let fault = fault.clone();
                 Box::pin(async move { Err(fault) })
             }
-            Ok(Road::Hub(hub)) => {
-                let hub = hub.clone();
+            Ok(Road::Hub) => {
                 let request = Request { path_and_query: format!("/rtc?{}", query.encode()), token };
-                Box::pin(async move { dial(Target::Stream(hub.connect().await?), &request).await })
+                Box::pin(async move { dial(Target::Stream(hub::connect().await?), &request).await })
             }
             Ok(Road::Server { address, proxy }) => {
                 let request = Request { path_and_query: address.signal_path(&query), token };

@@ -230,13 +230,15 @@ impl Core {
     fn link_lost(&mut self, now: Instant, fault: Option<Fault>) {
         match &self.state {
             State::Joining(_) => {
-                let closed = || {
-                    Fault::new(
+                let mut fault =
+                    fault.unwrap_or_else(|| Fault::new(Reason::Dropped, "the server closed the connection"));
+                // What breaks before it is a session was never one that could be dropped.
+                if fault.reason == Reason::Dropped {
+                    fault = Fault::new(
                         Reason::ConnectionFailed,
-                        "the server closed the connection before it answered",
-                    )
-                };
-                let fault = fault.unwrap_or_else(closed);
+                        format!("{} before it let this client in", fault.text),
+                    );
+                }
                 self.end(now, Ending::Failed(fault));
             }
             State::Connected(_) => self.begin_reconnect(now, false),
