@@ -173,7 +173,7 @@ fn listen(place: &Place, config: &Config) -> Result<Running, HubError> {
     remove_socket(place).map_err(|error| HubError::Io("remove an old socket", error))?;
     let listener =
         UnixListener::bind(place.socket()).map_err(|error| HubError::Io("bind its socket", error))?;
-    Running::start(config.clone(), vec![Listener::Unix(listener)])
+    Running::start(config.clone(), vec![Listener::Unix(listener)], Vec::new())
         .map_err(|error| HubError::Io("start to serve", error))
 }
 
