@@ -168,9 +168,11 @@ async fn the_end_says_where_to_go() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut_off() {
     let server = start(Config::default()).await;
-    let (_deaf, join) = Client::join(dial(&server).await, &ours(), &token()).await;
-    let (mut watcher, _) = Client::join(dial(&server).await, &ours(), &token()).await;
-    let (mut loud, _) = Client::join(dial(&server).await, &ours(), &token()).await;
+    // One token throughout: resuming takes the same one.
+    let token = token();
+    let (_deaf, join) = Client::join(dial(&server).await, &ours(), &token).await;
+    let (mut watcher, _) = Client::join(dial(&server).await, &ours(), &token).await;
+    let (mut loud, _) = Client::join(dial(&server).await, &ours(), &token).await;
     let deaf = join.participant.expect("a participant");
     let text = "x".repeat(60_000);
     // More than the outbox and what the kernel takes on both sides.
@@ -181,8 +183,9 @@ async fn a_client_that_does_not_read_is_cut_off() {
     assert_eq!(watcher.wait_for(said).await, "done", "everybody else is served");
     let query = JoinQuery { resume_sid: Some(deaf.sid), ..ours() };
     // Its link is gone, its participant is not: that is what resuming is for.
-    let mut again = Client::open(dial(&server).await, &query, &token()).await.expect("admitted");
-    assert!(matches!(again.next().await, Some(FromServer::Message(Message::Reconnect(_)))));
+    let mut again = Client::open(dial(&server).await, &query, &token).await.expect("admitted");
+    let first = again.next().await;
+    assert!(matches!(first, Some(FromServer::Message(Message::Reconnect(_)))), "{first:?}");
     drop((again, watcher, loud));
     server.stop(STOP).await;
 }

@@ -178,7 +178,7 @@ async fn listen(local: SocketAddr, socket: Arc<UdpSocket>, desk: Desk, mut life:
     loop {
         let received = tokio::select! {
             received = socket.recv_from(&mut buffer) => received,
-            () = life.reaches(Phase::Over) => return,
+            () = life.reaches(Phase::Stopping) => return,
         };
         // An error is some earlier datagram's: that nobody listened where it went.
         let Ok((size, remote)) = received else { continue };

@@ -51,7 +51,7 @@ pub struct Client<S> {
     pub socket: WebSocketStream<S>,
 }
 
-/// The status and text of a refusal.
+/// The status and text of a refusal; status 0 is a connection that ended without an answer.
 pub type Refused = (u16, String);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
@@ -70,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 let text = response.body().clone().unwrap_or_default();
                 Err((response.status().as_u16(), String::from_utf8(text).expect("a text")))
             }
+            Err(Error::Io(error)) => Err((0, error.to_string())),
             Err(error) => panic!("no answer but {error}"),
         }
     }
