@@ -49,7 +49,8 @@ pub fn compiled(source: &str) -> PathBuf {
         .arg(&program)
         .arg(root.join(source))
         .arg(format!("-L{}", library.display()))
-        .arg(format!("-Wl,-rpath,{}", library.display()))
+        // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
+        .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()))
         .arg("-lopentok")
         .output()
         .expect("a C compiler is there");
