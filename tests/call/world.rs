@@ -274,7 +274,7 @@ impl World {
                 self.send_up(number, None);
                 self.using[number] = None;
             }
-            Output::OpenSockets | Output::Transmit(_) | Output::Event(_) => {}
+            Output::OpenSockets | Output::Transmit(_) | Output::Event(_) | Output::Call { .. } => {}
         }
     }
 
