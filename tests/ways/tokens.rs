@@ -1,0 +1,111 @@
+//! Tokens of the three kinds, good ones and all the others, on the hub and on a server.
+
+use opentok::signal::token::Role;
+
+use crate::program::{Told, Way, has_words};
+use crate::server::Server;
+use crate::token::{KINDS, SECRET, Wish, good};
+
+/// The two places, both of which check signatures.
+fn on_both(check: impl Fn(&dyn Fn(&str) -> Way)) {
+    let server = Server::start();
+    check(&|mode| Way::without_hub(mode).env("OTC_URL", server.url()));
+    check(&|mode| Way::new(mode).env("OTC_API_SECRET", SECRET));
+}
+
+#[test]
+fn a_good_token_of_each_kind_connects_with_its_role_and_data() {
+    const ROLES: [(Role, &str); 3] = [
+        (Role::Subscriber, "publish 0, subscribe 1, moderate 0, signal 1550"),
+        (Role::Publisher, "publish 1, subscribe 1, moderate 0, signal 0"),
+        (Role::Moderator, "publish 1, subscribe 1, moderate 1, signal 0"),
+    ];
+    on_both(|way| {
+        let mut each = way("each");
+        let mut expected = Vec::new();
+        for kind in KINDS {
+            for (role, word) in ROLES {
+                each = each.arg(Wish { role, ..Wish::new("its data & more=ü") }.make(kind));
+                expected.push(format!("connected as its data & more=ü, {word}"));
+            }
+        }
+        assert_eq!(each.run().lines, expected);
+    });
+}
+
+#[test]
+fn a_bad_token_is_one_error_with_a_sentence() {
+    let good = Wish::new("one");
+    let bad: [(Wish, &str); 4] = [
+        (Wish { age_s: 2 * 3600, ..good }, "expired"),
+        (Wish { key: "another", ..good }, "another API key"),
+        (Wish { session: "another", ..good }, "another session"),
+        (Wish { secret: "another secret that is just as long as it", ..good }, "signature"),
+    ];
+    on_both(|way| {
+        let mut each = way("each");
+        let mut expected = Vec::new();
+        for kind in KINDS {
+            for (wish, word) in &bad {
+                each = each.arg(wish.make(kind));
+                expected.push(format!("{kind:?} {word}"));
+            }
+        }
+        check_each(&each.run(), &expected);
+    });
+}
+
+#[test]
+fn what_is_no_token_is_one_error_with_a_sentence() {
+    let tokens = [
+        ("", "empty"),
+        ("nonsense", "no known kind"),
+        ("T1==", "damaged"),
+        ("T1==!!!!", "damaged"),
+        ("a.b.c", "damaged"),
+        ("with\nbreak", "malformed"),
+    ];
+    on_both(|way| {
+        let each = tokens.iter().fold(way("each"), |way, (token, _)| way.arg(token));
+        let expected: Vec<String> = tokens.iter().map(|(_, word)| format!("_ {word}")).collect();
+        check_each(&each.run(), &expected);
+    });
+}
+
+/// `expected`: a word for people, then what has to be in the sentence.
+#[track_caller]
+fn check_each(told: &Told, expected: &[String]) {
+    assert_eq!(told.lines.len(), expected.len(), "{:?}", told.lines);
+    for (line, expected) in told.lines.iter().zip(expected) {
+        let (_, word) = expected.split_once(' ').expect("two parts");
+        has_words(line, 1004, &[word]);
+        assert!(!line.contains("cGFydG5lcl9pZD") && !line.contains("eyJ"), "a token in a sentence: {line}");
+    }
+}
+
+#[test]
+fn a_session_id_that_is_too_long_is_told_as_such() {
+    let id = "x".repeat(256);
+    on_both(|way| {
+        way("each").env("TEST_SESSION", &id).arg(good("one")).run().is_error(1005, &["256", "255"])
+    });
+}
+
+#[test]
+fn more_connections_than_allowed_are_refused() {
+    let server = Server::with(Some(1), std::net::Ipv4Addr::LOCALHOST.into());
+    let told = Way::without_hub("meet").env("OTC_URL", server.url()).arg(good("one")).arg(good("two")).run();
+    told.is_error(1027, &["as many connections as it may have"]);
+}
+
+#[test]
+fn connection_data_reaches_the_others() {
+    let long = "ü".repeat(1000);
+    on_both(|way| {
+        for kind in KINDS {
+            let told =
+                way("meet").arg(Wish::new(&long).make(kind)).arg(Wish::new("{\"two\": 2}").make(kind)).run();
+            assert_eq!(told.lines, ["one sees {\"two\": 2}".to_owned(), format!("two sees {long}")]);
+        }
+    });
+}
