@@ -408,7 +408,8 @@ typedef struct otc_on_mute_forced_info {
 /**
  * Starts the library. To be called before anything but the log functions.
  *
- * A second call without `otc_destroy` between is harmless. No thread is started and no socket opened before a session
+ * A second call without `otc_destroy` between is harmless. It starts the library's threads, one for each processor but
+ * at most four, and one for callbacks; more sessions do not make more of them. No socket is opened before a session
  * needs one.
  *
  * @param reserved  NULL. Not read.

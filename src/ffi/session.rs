@@ -386,11 +386,9 @@ pub extern "C" fn otc_session_get_user_data(session: *const otc_session) -> *mut
     })
 }
 
-/// The end of the library: the handles of sessions that the program did not delete end with it.
+/// The end of the library, which has ended the sessions: the handles of those that the program did not delete end too.
 pub(super) fn forget_all() {
-    for object in SESSIONS.drain() {
-        object.session.delete(); // ended already; a session made in the meantime is ended here
-    }
+    drop(SESSIONS.drain()); // outside the table's lock
 }
 
 #[cfg(test)]

@@ -3,13 +3,17 @@
 //! Each run is made from a seed, which is printed when something goes wrong; `SEED=… cargo test --test call` runs that
 //! one alone. Every callback is held against the model of lawful sequences (`session/lawful.rs`).
 
+mod cast;
 mod client;
+mod deeds;
 mod network;
+mod weather;
 mod world;
 
 use std::time::Duration;
 
-use world::{Weather, World};
+use weather::Weather;
+use world::World;
 
 /// How many calls are simulated. `SEEDS=…` makes it more.
 const SEEDS: u64 = 1200;
@@ -78,4 +82,21 @@ fn signals_arrive_once_and_in_order_on_a_good_network() {
         assert!(world.signals_heard() > 0);
         world.everybody_leaves();
     }
+}
+
+#[test]
+fn peer_connections_on_a_lossy_network_carry_every_signal_in_order() {
+    let mut heard = 0;
+    for seed in seeds(SEEDS / 40) {
+        let _seed = Seed(seed);
+        let mut world = World::new(seed, Weather::lossy());
+        world.run(Duration::from_secs(60));
+        world.calm(Duration::from_secs(120));
+        world.check_rosters();
+        world.check_signals();
+        heard += world.signals_heard();
+        world.everybody_leaves();
+    }
+    println!("signals heard: {heard}");
+    assert!(heard > 0, "no signal was heard");
 }
