@@ -63,12 +63,14 @@ static int connects(recorder *self, const char *token) {
   return joined(self);
 }
 
-static void tell(recorder *self) {
+/* Whether a signal is on its way. */
+static int tell(recorder *self) {
   struct otc_session_capabilities may = otc_session_get_capabilities(self->session);
   int signal = otc_session_send_signal(self->session, "type", "data");
   printf("connected as %s, publish %d, subscribe %d, moderate %d, signal %d\n",
          otc_connection_get_data(otc_session_get_connection(self->session)), may.publish, may.subscribe,
          may.force_mute && may.force_disconnect, signal);
+  return signal == OTC_SUCCESS;
 }
 
 static void leave(recorder *self) {
@@ -82,8 +84,7 @@ static void each(char **tokens) {
   for (; *tokens; tokens++) {
     if (connects(self, *tokens)) {
       int before = recorder_count(self, "signal");
-      tell(self);
-      if (otc_session_get_capabilities(self->session).publish) recorder_wait(self, "signal", before + 1);
+      if (tell(self)) recorder_wait(self, "signal", before + 1);
       leave(self);
     } else {
       CHECK_EQUAL(recorder_disconnect(self), OTC_SESSION_NOT_CONNECTED);

@@ -44,3 +44,13 @@ fn without_connection_events_a_moderator_removes_whom_it_heard() {
         assert_eq!(told.lines, ["removed"]);
     });
 }
+
+/// As on a LiveKit server: an admin is one of a room.
+#[test]
+fn a_token_for_every_room_makes_nobody_a_moderator() {
+    let one = Wish { session: "", ..Wish::new("one") }.make(Kind::LiveKit);
+    on_both(|way| {
+        let told = way("moderate").arg(&one).arg(Wish::new("two").make(Kind::LiveKit)).run();
+        assert_eq!(told.lines, ["force disconnect 1520"]);
+    });
+}

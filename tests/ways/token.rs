@@ -37,8 +37,7 @@ impl<'a> Wish<'a> {
     }
 
     pub fn make(&self, kind: Kind) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        let created_s = i64::try_from(now).expect("seconds fit") - self.age_s;
+        let created_s = now_s() - self.age_s;
         let order = Order {
             api_key: self.key,
             secret: self.secret,
@@ -69,6 +68,11 @@ impl<'a> Wish<'a> {
         }
         .expect("a token")
     }
+}
+
+pub fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_secs()).expect("seconds fit")
 }
 
 /// A good one.

@@ -1,10 +1,13 @@
 //! Tokens of the three kinds, good ones and all the others, on the hub and on a server.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use opentok::signal::token::Role;
+use serde_json::json;
 
 use crate::program::{Told, Way, has_words};
 use crate::server::Server;
-use crate::token::{KINDS, SECRET, Wish, good};
+use crate::token::{KEY, KINDS, SECRET, SESSION, Wish, good, now_s};
 
 /// The two places, both of which check signatures.
 fn on_both(check: impl Fn(&dyn Fn(&str) -> Way)) {
@@ -15,9 +18,10 @@ fn on_both(check: impl Fn(&dyn Fn(&str) -> Way)) {
 
 #[test]
 fn a_good_token_of_each_kind_connects_with_its_role_and_data() {
-    const ROLES: [(Role, &str); 3] = [
+    const ROLES: [(Role, &str); 4] = [
         (Role::Subscriber, "publish 0, subscribe 1, moderate 0, signal 1550"),
         (Role::Publisher, "publish 1, subscribe 1, moderate 0, signal 0"),
+        (Role::PublisherOnly, "publish 1, subscribe 0, moderate 0, signal 1550"),
         (Role::Moderator, "publish 1, subscribe 1, moderate 1, signal 0"),
     ];
     on_both(|way| {
@@ -31,6 +35,25 @@ fn a_good_token_of_each_kind_connects_with_its_role_and_data() {
         }
         assert_eq!(each.run().lines, expected);
     });
+}
+
+/// Signed with an application's private key, whose public half nobody here has.
+#[test]
+fn a_token_that_only_its_application_could_check_is_good_enough_on_the_hub() {
+    let part = |value: serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let payload = json!({
+        "application_id": KEY,
+        "scope": "session.connect",
+        "session_id": SESSION,
+        "role": "publisher",
+        "connection_data": "one",
+        "exp": now_s() + 3600,
+    });
+    let header = json!({"alg": "RS256", "typ": "JWT"});
+    let token = format!("{}.{}.{}", part(header), part(payload), BASE64_URL_SAFE_NO_PAD.encode([7; 256]));
+    let server = Server::start();
+    Way::new("each").arg(&token).run().is_connected();
+    Way::without_hub("each").env("OTC_URL", server.url()).arg(&token).run().is_error(1004, &["private key"]);
 }
 
 #[test]
@@ -96,6 +119,24 @@ fn more_connections_than_allowed_are_refused() {
     let server = Server::with(Some(1), std::net::Ipv4Addr::LOCALHOST.into());
     let told = Way::without_hub("meet").env("OTC_URL", server.url()).arg(good("one")).arg(good("two")).run();
     told.is_error(1027, &["as many connections as it may have"]);
+}
+
+/// A log is shown to others and kept.
+#[test]
+fn no_token_and_no_secret_is_in_the_log() {
+    on_both(|way| {
+        for kind in KINDS {
+            for mode in ["each", "moderate"] {
+                let (one, two) = (Wish::new("one").make(kind), Wish::new("two").make(kind));
+                let forged = Wish { secret: "another", ..Wish::new("one") }.make(kind);
+                let told = way(mode).env("OTC_LOG", "debug").arg(&one).arg(&two).arg(&forged).run();
+                assert!(!told.log.is_empty());
+                for secret in [&one[10..], &two[10..], &forged[10..], SECRET] {
+                    assert!(!told.log.contains(secret), "{}", told.log);
+                }
+            }
+        }
+    });
 }
 
 #[test]
