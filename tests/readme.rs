@@ -35,7 +35,8 @@ fn compile(standard: &str) -> PathBuf {
         .arg(format!("-I{}", project().join("include").display()))
         .arg(&source)
         .arg(format!("-L{}", library.display()))
-        .arg(format!("-Wl,-rpath,{}", library.display()))
+        // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
+        .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()))
         .arg("-lopentok")
         .arg("-o")
         .arg(&program)

@@ -5,7 +5,8 @@
 //!
 //! Read `session.rs` first: it drives one core; `callbacks.rs` is the thread on which the program's code runs. The way
 //! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `connect`, `proxy`, `tls` and
-//! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it).
+//! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it). `service` goes the same way to ask the
+//! server's own interface.
 
 pub mod callbacks;
 mod connect;
@@ -15,6 +16,7 @@ mod interfaces;
 pub mod link;
 pub mod place;
 pub mod proxy;
+pub mod service;
 pub mod session;
 mod sockets;
 mod tls;

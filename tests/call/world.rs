@@ -234,7 +234,7 @@ impl World {
                     self.agenda.put(at, Arrival::DatagramUp { client: number, datagram });
                 }
             }
-            Output::Event(_) => {}
+            Output::Event(_) | Output::Call { .. } => {}
         }
     }
 

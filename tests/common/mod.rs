@@ -74,7 +74,8 @@ pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
         .arg(project().join("tests/c"))
         .arg("-L")
         .arg(&libraries)
-        .arg(format!("-Wl,-rpath,{}", libraries.display()))
+        // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
+        .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()))
         .args(["-lopentok", "-lpthread", "-ldl"])
         .output()
         .expect("a C compiler is needed");
