@@ -10,6 +10,7 @@
 pub mod callbacks;
 mod connect;
 pub mod dial;
+pub mod fork_sys;
 mod http;
 mod interfaces;
 pub mod link;
@@ -17,5 +18,6 @@ pub mod place;
 pub mod proxy;
 pub mod session;
 mod sockets;
+pub mod threads;
 mod tls;
 pub mod wire;

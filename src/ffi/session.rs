@@ -384,7 +384,7 @@ pub extern "C" fn otc_session_get_user_data(session: *const otc_session) -> *mut
 /// The end of the library: the handles of sessions that the program did not delete end with it.
 pub(super) fn forget_all() {
     for object in SESSIONS.drain() {
-        object.session.delete(); // ended already; a session made in the meantime is ended here
+        object.session.end(); // ended already; a session made in the meantime is ended here
     }
 }
 
