@@ -1101,7 +1101,7 @@ otc_status otc_session_connect(otc_session *session,
  * As `otc_session_connect`, to a server named here. Some programs use it; it is in no published header of the original.
  * New programs set `OTC_URL` or use a URL as session id.
  *
- * @param session      A session.
+ * @param session      A session; its id is the room on that server.
  * @param host         Name or address of the server; copied.
  * @param server_path  Path on the server, NULL or empty for none; copied.
  * @param port         1 to 65535.

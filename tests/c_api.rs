@@ -182,3 +182,27 @@ fn every_test_of_a_c_file_is_listed() {
         assert_eq!(&written, listed, "tests/c/{file}.c and the list in tests/c_api.rs");
     }
 }
+
+/// The examples are programs that people copy: short, without a warning, and they do what they say.
+#[test]
+fn the_demo_shows_what_it_promises() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples-c");
+    std::fs::create_dir_all(&folder).expect("cargo's own folder");
+    for entry in std::fs::read_dir(project().join("examples-c")).expect("the examples") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "c") {
+            let lines = std::fs::read_to_string(&path).expect("text").lines().count();
+            assert!(lines < 200, "{}: one idea fits in less than 200 lines", path.display());
+            compile(&path, folder.join(path.file_stem().expect("a name")));
+        }
+    }
+    std::fs::copy(env!("CARGO_BIN_EXE_otc"), folder.join("otc")).expect("the tool");
+    let output = Command::new("timeout")
+        .args(["-s", "TERM", LIMIT_S, "sh"])
+        .arg(project().join("examples-c/demo.sh"))
+        .env("BIN", &folder)
+        .output()
+        .expect("a shell");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -4,11 +4,12 @@
 //! the callback thread.
 //! `destroy` ends it all, within a limit and however much lives, and leaves nothing behind but the mapped code.
 
+use std::io;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::runtime::{self, Runtime};
 
 use super::Error;
@@ -52,16 +53,37 @@ struct Global {
 
 static GLOBAL: Mutex<Global> = Mutex::new(Global { state: State::Fresh, before: None });
 
+/// Held while a library ends, so that others who ask for its end, or for the next beginning, come after it.
+static ENDING: Mutex<()> = Mutex::new(());
+
+/// Why the library does not run. Said to the log only when no lock is held: the sink may call anything.
+enum Refusal {
+    Destroyed,
+    NoThreads(io::Error),
+}
+
+impl Refusal {
+    fn tell(self) -> Error {
+        match self {
+            Self::Destroyed => log::warn!("the library has been destroyed; otc_init starts it again"),
+            Self::NoThreads(error) => log::error!("the library could not start its threads: {error}"),
+        }
+        Error::Fatal
+    }
+}
+
 /// Starts the library. Doing so again is harmless.
 pub fn init() -> Result<(), Error> {
     logger::enable_from_environment();
-    {
+    wait_for_end();
+    let started = {
         let mut global = GLOBAL.lock();
         if let State::Destroyed = global.state {
             global.state = State::Fresh;
         }
-        start(&mut global)?;
-    }
+        start(&mut global).map(drop)
+    };
+    started.map_err(Refusal::tell)?;
     logger::greet();
     Ok(())
 }
@@ -75,8 +97,11 @@ pub struct Means {
 
 /// Starts the library if nobody has. After `destroy` it stays ended until `init`. `session` is ended with the library.
 pub fn means(session: &Arc<Session>) -> Result<Means, Error> {
-    let mut global = GLOBAL.lock();
-    let library = start(&mut global)?;
+    means_of(&mut GLOBAL.lock(), session).map_err(Refusal::tell)
+}
+
+fn means_of(global: &mut Global, session: &Arc<Session>) -> Result<Means, Refusal> {
+    let library = start(global)?;
     let mut sessions = library.sessions.lock();
     sessions.retain(|known| known.strong_count() > 0);
     if !sessions.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(session))) {
@@ -96,7 +121,7 @@ pub fn post_if_running(job: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn start(global: &mut Global) -> Result<&mut Library, Error> {
+fn start(global: &mut Global) -> Result<&mut Library, Refusal> {
     if let State::Fresh = global.state {
         let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
         let runtime = runtime::Builder::new_multi_thread()
@@ -104,29 +129,26 @@ fn start(global: &mut Global) -> Result<&mut Library, Error> {
             .thread_name("otc-runtime")
             .enable_all()
             .build();
-        let runtime = runtime.map_err(|error| {
-            log::error!("the library could not start its threads: {error}");
-            Error::Fatal
-        })?;
-        let callbacks = Callbacks::start(global.before.take()).map_err(|error| {
-            log::error!("the library could not start its callback thread: {error}");
-            Error::Fatal
-        })?;
+        let runtime = runtime.map_err(Refusal::NoThreads)?;
+        let callbacks = Callbacks::start(global.before.take()).map_err(Refusal::NoThreads)?;
         let library = Library { runtime, callbacks, sessions: Mutex::default(), attempts: Arc::default() };
         global.state = State::Running(Box::new(library));
     }
     match &mut global.state {
         State::Running(library) => Ok(library),
-        State::Fresh | State::Destroyed => {
-            log::warn!("the library has been destroyed; otc_init starts it again");
-            Err(Error::Fatal)
-        }
+        State::Fresh | State::Destroyed => Err(Refusal::Destroyed),
     }
+}
+
+/// Inside a callback nothing is waited for: it may be the one that the end waits for.
+fn wait_for_end() -> Option<MutexGuard<'static, ()>> {
+    (!callbacks::is_inside_callback()).then(|| ENDING.lock())
 }
 
 /// Ends everything that lives and waits for it, at most [`DESTROY_TIMEOUT`]. Called from inside a callback it does not
 /// wait for that callback's thread; the thread ends when the callback returns.
 pub fn destroy() -> Result<(), Error> {
+    let _ending = wait_for_end();
     let library = {
         let mut global = GLOBAL.lock();
         match std::mem::replace(&mut global.state, State::Destroyed) {
@@ -184,11 +206,11 @@ impl Attempts {
 
     fn wait(&self, deadline: Instant) {
         let mut count = self.count.lock();
-        while *count > 0 {
-            if self.changed.wait_until(&mut count, deadline).timed_out() {
-                log::info!("{} farewells were not heard in time", *count);
-                return;
-            }
+        while *count > 0 && !self.changed.wait_until(&mut count, deadline).timed_out() {}
+        let missing = *count;
+        drop(count);
+        if missing > 0 {
+            log::info!("{missing} farewells were not heard in time");
         }
     }
 }

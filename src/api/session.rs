@@ -150,6 +150,16 @@ impl Session {
     }
 
     pub fn connect(self: &Arc<Self>, token: String) -> Result<(), Error> {
+        let (way, room) = Way::find(&self.id, &self.settings);
+        self.connect_by(way, room, token)
+    }
+
+    /// As [`Self::connect`], to the server at this URL and not where the id or the environment says.
+    pub fn connect_to(self: &Arc<Self>, url: &str, token: String) -> Result<(), Error> {
+        self.connect_by(Way::to(url, &self.settings), self.id.clone(), token)
+    }
+
+    fn connect_by(self: &Arc<Self>, way: Way, room: String, token: String) -> Result<(), Error> {
         if self.inner.lock().phase != Phase::Idle {
             return Err(Error::IllegalState);
         }
@@ -165,12 +175,11 @@ impl Session {
             poster: means.poster.clone(),
             has_asked: inner.has_asked.clone(),
         });
-        inner.attempt = Some(self.begin(means, token, listener));
+        inner.attempt = Some(self.begin(means, way, room, token, listener));
         Ok(())
     }
 
-    fn begin(&self, means: Means, token: String, listener: Arc<Ear>) -> Attempt {
-        let (way, room) = Way::find(&self.id, &self.settings);
+    fn begin(&self, means: Means, way: Way, room: String, token: String, listener: Arc<Ear>) -> Attempt {
         let config = Config {
             session_id: self.id.clone(),
             room: Some(room),
@@ -186,11 +195,6 @@ impl Session {
             drop(counted);
         });
         attempt
-    }
-
-    /// As [`Self::connect`], to the server at this URL instead of the configured one.
-    pub fn connect_to(&self, _url: String, _token: String) -> Result<(), Error> {
-        Err(Error::Internal)
     }
 
     pub fn disconnect(&self) -> Result<(), Error> {

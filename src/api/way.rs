@@ -7,7 +7,7 @@ use crate::driver::dial::{Request, Target, dial};
 use crate::driver::place::{Place, place};
 use crate::driver::proxy::ProxyUrl;
 use crate::driver::session::{Dialler, Dialling};
-use crate::session::Fault;
+use crate::session::{Fault, Reason};
 use crate::signal::address::Address;
 use crate::signal::join::JoinQuery;
 
@@ -25,13 +25,25 @@ impl Way {
         let (road, room) = match place(session_id) {
             Ok(Place::Hub { session }) => (Ok(Road::Hub), session),
             Ok(Place::Server { address, room }) => {
-                let proxy = settings.proxy_url.as_deref().map(ProxyUrl::parse).transpose();
-                let road = proxy.map(|proxy| Road::Server { address, proxy });
-                (road, room.unwrap_or_else(|| session_id.to_owned()))
+                (Road::to(address, settings), room.unwrap_or_else(|| session_id.to_owned()))
             }
             Err(fault) => (Err(fault), session_id.to_owned()),
         };
         (Self(road), room)
+    }
+
+    /// The way to the server at this URL.
+    pub fn to(url: &str, settings: &Settings) -> Self {
+        let address = Address::parse(url)
+            .map_err(|error| Fault::new(Reason::ConnectionFailed, format!("{error} The program named it.")));
+        Self(address.and_then(|address| Road::to(address, settings)))
+    }
+}
+
+impl Road {
+    fn to(address: Address, settings: &Settings) -> Result<Self, Fault> {
+        let proxy = settings.proxy_url.as_deref().map(ProxyUrl::parse).transpose()?;
+        Ok(Self::Server { address, proxy })
     }
 }
 

@@ -171,11 +171,11 @@ impl Gate {
         if is_inside_callback() {
             return;
         }
-        while state.inside > 0 {
-            if self.left.wait_until(&mut state, deadline).timed_out() {
-                log::warn!("a callback still runs after its object was deleted");
-                return;
-            }
+        while state.inside > 0 && !self.left.wait_until(&mut state, deadline).timed_out() {}
+        let still_runs = state.inside > 0;
+        drop(state);
+        if still_runs {
+            log::warn!("a callback still runs after its object was deleted");
         }
     }
 }

@@ -213,7 +213,7 @@ pub unsafe extern "C" fn otc_session_connect(session: *mut otc_session, token: *
 /// As `otc_session_connect`, to a server named here. Some programs use it; it is in no published header of the original.
 /// New programs set `OTC_URL` or use a URL as session id.
 ///
-/// @param session      A session.
+/// @param session      A session; its id is the room on that server.
 /// @param host         Name or address of the server; copied.
 /// @param server_path  Path on the server, NULL or empty for none; copied.
 /// @param port         1 to 65535.
@@ -241,7 +241,7 @@ pub unsafe extern "C" fn otc_session_connect_to_host(
             )
         };
         let url = server_url(host, path, port, secure != OTC_FALSE)?;
-        Ok(object.session.connect_to(url, token.to_owned())?)
+        Ok(object.session.connect_to(&url, token.to_owned())?)
     })
 }
 

@@ -1,10 +1,12 @@
 //! The one task that owns the core. Everything else talks to it through channels.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use super::claims::{Admission, Locality, Refusal};
@@ -12,11 +14,15 @@ use super::config::Config;
 use super::core::{Input, LinkId, Output, Server};
 use super::running::{Life, Phase};
 use super::service::{Answer, Call, CallError};
+use crate::rtc::Datagram;
 use crate::signal::join::JoinQuery;
 use crate::signal::token::Secrets;
 
 /// How many events may wait for the core. Links stop reading while it is full, and so do their clients.
 const EVENTS_MAX: usize = 256;
+
+/// No path between two machines takes larger ones in one piece.
+const DATAGRAM_SIZE_MAX: usize = 2048;
 
 /// How many bytes may wait for one client. It holds the largest message; who is further behind does not read at all.
 pub const OUTBOX_SIZE_MAX: usize = 4 << 20;
@@ -44,6 +50,7 @@ enum Event {
         call: Box<Call>,
         answer: oneshot::Sender<Result<Answer, CallError>>,
     },
+    Datagram(Datagram),
     ShutDown {
         done: oneshot::Sender<()>,
     },
@@ -150,14 +157,36 @@ struct Actor {
     server: Server,
     outboxes: HashMap<LinkId, Outbox>,
     links: u64,
+    sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
 }
 
-pub fn start(config: Config, life: Life) -> Desk {
+pub fn start(config: Config, sockets: Vec<(SocketAddr, Arc<UdpSocket>)>, life: Life) -> Desk {
     let secrets = Arc::new(config.secrets.clone());
     let (sender, events) = mpsc::channel(EVENTS_MAX);
-    let actor = Actor { server: Server::new(config, seed()), outboxes: HashMap::new(), links: 0 };
+    let desk = Desk { events: sender, secrets };
+    for (address, socket) in &sockets {
+        tokio::spawn(listen(*address, socket.clone(), desk.clone(), life.clone()));
+    }
+    let server = Server::new(config, seed());
+    let actor = Actor { server, outboxes: HashMap::new(), links: 0, sockets };
     tokio::spawn(run(actor, events, life));
-    Desk { events: sender, secrets }
+    desk
+}
+
+async fn listen(local: SocketAddr, socket: Arc<UdpSocket>, desk: Desk, mut life: Life) {
+    let mut buffer = vec![0; DATAGRAM_SIZE_MAX];
+    loop {
+        let received = tokio::select! {
+            received = socket.recv_from(&mut buffer) => received,
+            () = life.reaches(Phase::Stopping) => return,
+        };
+        // An error is some earlier datagram's: that nobody listened where it went.
+        let Ok((size, remote)) = received else { continue };
+        let bytes = buffer.get(..size).unwrap_or_default().to_vec();
+        if desk.events.send(Event::Datagram(Datagram { local, remote, bytes })).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn run(mut actor: Actor, mut events: mpsc::Receiver<Event>, mut life: Life) {
@@ -172,7 +201,7 @@ async fn run(mut actor: Actor, mut events: mpsc::Receiver<Event>, mut life: Life
         tokio::select! {
             event = events.recv() => match event {
                 Some(Event::ShutDown { done }) => {
-                    actor.server.shutdown();
+                    actor.server.shutdown(Instant::now());
                     actor.drain();
                     let _ = done.send(());
                     return;
@@ -211,6 +240,7 @@ impl Actor {
             Event::Call { call, answer } => {
                 let _ = answer.send(self.server.call(now, wall_ms, *call));
             }
+            Event::Datagram(datagram) => self.server.handle(now, wall_ms, Input::Datagram(datagram)),
             Event::ShutDown { .. } => {}
         }
     }
@@ -222,7 +252,15 @@ impl Actor {
                 Output::Close { link } => {
                     self.outboxes.remove(&link);
                 }
+                Output::Transmit(datagram) => self.transmit(&datagram),
             }
+        }
+    }
+
+    /// A datagram that the socket does not take now is lost, as others are on the way.
+    fn transmit(&self, datagram: &Datagram) {
+        if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == datagram.local) {
+            let _ = socket.try_send_to(&datagram.bytes, datagram.remote);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a server is told when it starts, and the limits it keeps.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::signal::token::Secrets;
@@ -45,10 +46,17 @@ pub struct Config {
     /// The largest number of connections in one room; `None` is no limit.
     pub connections_max: Option<u32>,
     pub room_empty_timeout: Duration,
+    /// Where LiveKit clients reach our UDP sockets. Without any they can join, but neither send nor receive.
+    pub udp_addresses: Vec<SocketAddr>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { secrets: Secrets::new(), connections_max: None, room_empty_timeout: ROOM_EMPTY_TIMEOUT }
+        Self {
+            secrets: Secrets::new(),
+            connections_max: None,
+            room_empty_timeout: ROOM_EMPTY_TIMEOUT,
+            udp_addresses: Vec::new(),
+        }
     }
 }

@@ -14,7 +14,8 @@ use super::participant::Key;
 use super::room::Room;
 use super::shared::{Counters, Seat, Shared};
 use super::timers::Timer;
-use super::{join, requests};
+use super::{join, peers, requests};
+use crate::rtc::Datagram;
 use crate::signal::join::JoinQuery;
 use crate::signal::proto::{DisconnectReason, leave_request::Action};
 
@@ -30,6 +31,8 @@ pub enum Input {
     Frame { link: LinkId, bytes: Vec<u8> },
     /// The link is gone, whoever closed it.
     Closed { link: LinkId },
+    /// A UDP datagram came to one of `Config::udp_addresses`.
+    Datagram(Datagram),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,7 @@ pub enum Output {
     Close {
         link: LinkId,
     },
+    Transmit(Datagram),
 }
 
 #[derive(Debug)]
@@ -116,6 +120,43 @@ impl Server {
                     requests::cut(room, &mut self.shared, now, key, DisconnectReason::SignalClose);
                 }
             }
+            Input::Datagram(datagram) => self.receive(now, datagram),
+        }
+        self.settle(now);
+    }
+
+    /// A datagram goes to the peer connection that knows its sender, or its credentials.
+    fn receive(&mut self, now: Instant, datagram: Datagram) {
+        let known = self.shared.routes.get(&datagram.remote).filter(|seat| {
+            let room = self.rooms.get(&seat.room);
+            room.is_some_and(|room| room.accepts(seat.key, &datagram))
+        });
+        let seat = match known {
+            Some(seat) => seat.clone(),
+            None => {
+                let find = |room: &Room| {
+                    let key = room.participants.keys().find(|key| room.accepts(**key, &datagram))?;
+                    Some(Seat { room: room.name.clone(), key: *key })
+                };
+                let Some(seat) = self.rooms.values().find_map(find) else { return };
+                self.shared.routes.insert(datagram.remote, seat.clone());
+                seat
+            }
+        };
+        let participant =
+            self.rooms.get_mut(&seat.room).and_then(|room| room.participants.get_mut(&seat.key));
+        if let Some(peers) = participant.and_then(|participant| participant.peers.as_mut()) {
+            peers.handle_datagram(now, datagram);
+            self.shared.restless.push_back(seat);
+        }
+    }
+
+    /// Lets peer connections have their say until none has anything left. They are not echoed to, so this ends.
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Some(Seat { room, key }) = self.shared.restless.pop_front() {
+            if let Some(room) = self.rooms.get_mut(&room) {
+                peers::settle(room, &mut self.shared, now, key);
+            }
         }
     }
 
@@ -147,6 +188,11 @@ impl Server {
                         room.wake(&mut self.shared, now, key, set);
                     }
                 }
+                Timer::Peers { room, key } => {
+                    if let Some(room) = self.rooms.get_mut(&room) {
+                        peers::wake(room, &mut self.shared, now, key, set);
+                    }
+                }
                 Timer::Room { name } => {
                     let expired = |room: &Room| room.vanishes.is_some_and(|when| when <= now);
                     if self.rooms.get(&name).is_some_and(expired) {
@@ -155,6 +201,7 @@ impl Server {
                 }
             }
         }
+        self.settle(now);
     }
 
     /// The next thing to do.
@@ -168,9 +215,12 @@ impl Server {
     }
 
     /// The end: everybody is told to join anew, elsewhere or here after a restart, and nobody is let in any more.
-    pub fn shutdown(&mut self) {
+    pub fn shutdown(&mut self, now: Instant) {
         self.state = State::ShuttingDown;
-        for room in std::mem::take(&mut self.rooms).into_values() {
+        for mut room in std::mem::take(&mut self.rooms).into_values() {
+            for peers in room.participants.values_mut().filter_map(|participant| participant.peers.as_mut()) {
+                peers.close(now, &mut self.shared);
+            }
             for link in room.participants.values().filter_map(super::participant::Participant::link) {
                 self.shared.dismiss(link, DisconnectReason::ServerShutdown, Action::Reconnect);
             }

@@ -118,6 +118,7 @@ impl World {
                     self.inbox.entry(link).or_default().push(frame);
                 }
                 Output::Close { link } => assert!(self.closed.insert(link), "a link is closed once"),
+                Output::Transmit(_) => panic!("nobody has a peer connection here"),
             }
         }
     }
@@ -707,7 +708,7 @@ fn a_shutdown_sends_everybody_elsewhere_and_lets_nobody_in() {
     let (first, _) = world.publisher("alice");
     let (second, _) = world.join(theirs(), &livekit("robot"));
     world.take(first);
-    world.server.shutdown();
+    world.server.shutdown(world.now);
     world.drain();
     for link in [first, second] {
         assert_eq!(world.left(link), Some((DisconnectReason::ServerShutdown, Action::Reconnect)));

@@ -1,16 +1,21 @@
 //! Data packets: who may send one, who it says it is from, who gets it.
 
+use std::time::Instant;
+
 use prost::Message as _;
 
 use super::config::DATA_SIZE_MAX;
-use super::participant::{Key, Participant};
+use super::participant::{Key, Participant, Presence};
 use super::room::Room;
-use super::shared::Shared;
+use super::shared::{Seat, Shared};
 use crate::signal::frame::FromServer;
-use crate::signal::proto::{DataPacket, SendDataRequest, UserPacket, data_packet};
+use crate::signal::proto::{
+    DataPacket, SendDataRequest, UserPacket,
+    data_packet::{self, Kind},
+};
 
 /// A participant's packet goes to everybody else, or to those it names.
-pub fn publish(room: &mut Room, shared: &mut Shared, sender: Key, mut packet: DataPacket) {
+pub fn publish(room: &mut Room, shared: &mut Shared, now: Instant, sender: Key, mut packet: DataPacket) {
     let Some(participant) = room.participants.get(&sender) else { return };
     if !participant.permission.can_publish_data {
         shared.counters.data_not_allowed += 1;
@@ -21,7 +26,7 @@ pub fn publish(room: &mut Room, shared: &mut Shared, sender: Key, mut packet: Da
         return;
     }
     stamp(&mut packet, participant);
-    deliver(room, shared, Some(sender), packet);
+    deliver(room, shared, now, Some(sender), packet);
 }
 
 /// The sender is who the link belongs to, whatever the packet says.
@@ -54,7 +59,8 @@ pub fn from_service(request: SendDataRequest) -> DataPacket {
     }
 }
 
-pub fn deliver(room: &mut Room, shared: &mut Shared, sender: Option<Key>, packet: DataPacket) {
+#[allow(deprecated)] // the kind also decides the channel
+pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Option<Key>, packet: DataPacket) {
     let receivers: Vec<Key> = room
         .participants
         .iter()
@@ -64,12 +70,28 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, sender: Option<Key>, packet
     if receivers.is_empty() {
         return;
     }
-    let bytes = FromServer::Data(packet).encode();
+    let kind = packet.kind();
+    // As it travels on a data channel, and as it travels inside a signalling connection.
+    let plain = packet.encode_to_vec();
+    let framed = FromServer::Data(packet).encode();
     for key in receivers {
         let Some(participant) = room.participants.get_mut(&key) else { continue };
-        match participant.link() {
-            Some(link) => shared.send_bytes(link, bytes.clone()),
-            None => shared.counters.data_queue_dropped += participant.queue.push(bytes.clone()),
+        let Participant { queue, peers, presence, .. } = participant;
+        let waits = match (peers, presence) {
+            (Some(peers), _) => {
+                // What waits already goes first.
+                let is_sent = (queue.is_empty() || kind == Kind::Lossy) && peers.send(now, kind, &plain);
+                shared.restless.push_back(Seat { room: room.name.clone(), key });
+                (!is_sent).then_some(&plain)
+            }
+            (None, Presence::Linked { link, .. }) => {
+                shared.send_bytes(*link, framed.clone());
+                None
+            }
+            (None, Presence::Away { .. }) => Some(&framed),
+        };
+        if let Some(bytes) = waits {
+            shared.counters.data_queue_dropped += queue.push(bytes.clone());
         }
     }
 }

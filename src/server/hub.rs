@@ -103,7 +103,7 @@ pub async fn join_or_host(place: &Place, config: &Config) -> Result<UnixStream, 
 
 enum Attempt {
     Connected(UnixStream),
-    /// Somebody listens and has its hands full.
+    /// Somebody listens and has its hands full, or listened until just now.
     Busy,
     Nobody,
     Failed(HubError),
@@ -119,7 +119,8 @@ async fn connect(place: &Place) -> Attempt {
         },
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Attempt::Nobody,
-            io::ErrorKind::WouldBlock => Attempt::Busy,
+            // Its queue is full, or it died while we were in it.
+            io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionReset => Attempt::Busy,
             _ => Attempt::Failed(HubError::Io("reach its socket", error)),
         },
     }
@@ -173,7 +174,7 @@ fn listen(place: &Place, config: &Config) -> Result<Running, HubError> {
     remove_socket(place).map_err(|error| HubError::Io("remove an old socket", error))?;
     let listener =
         UnixListener::bind(place.socket()).map_err(|error| HubError::Io("bind its socket", error))?;
-    Running::start(config.clone(), vec![Listener::Unix(listener)])
+    Running::start(config.clone(), vec![Listener::Unix(listener)], Vec::new())
         .map_err(|error| HubError::Io("start to serve", error))
 }
 

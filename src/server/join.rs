@@ -6,12 +6,12 @@ use super::claims::Admission;
 use super::config::{PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
 use super::core::LinkId;
 use super::participant::{Key, Participant, Presence};
+use super::peers::{self, Peers};
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use super::sids::is_participant_sid;
 use crate::signal::frame::FromServer;
 use crate::signal::join::PROTOCOL;
-use crate::signal::proto::participant_info::State;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{
     DisconnectReason, JoinResponse, ParticipantUpdate, ReconnectResponse, ServerInfo, leave_request::Action,
@@ -71,12 +71,32 @@ pub fn join(
     // The creation time of a kept session is its client's word, within reason.
     let joined_ms = created_ms.filter(|ms| (1..=wall_ms).contains(ms)).unwrap_or(wall_ms);
     let key = shared.next_key();
-    room.participants.insert(key, Participant::new(sid, identity, joined_ms, admission, link, now));
+    let mut participant = Participant::new(sid, identity, joined_ms, admission, link, now);
+    let has_peers = !inline && !shared.config.udp_addresses.is_empty();
+    if has_peers {
+        participant.peers = Some(Box::new(Peers::new(now, &shared.config.udp_addresses)));
+        participant.is_active = false;
+    }
+    room.participants.insert(key, participant);
     room.vanishes = None;
     shared.seats.insert(link, Seat { room: room.name.clone(), key });
     room.watch(shared, key);
     welcome(room, shared, link, key, inline);
-    room.announce(shared, key, false);
+    if has_peers {
+        offer(room, shared, now, key);
+    } else {
+        room.announce(shared, key, false);
+    }
+}
+
+/// Offers the subscriber's connection, again after the client may have moved.
+fn offer(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    let (Some(link), Some(peers)) = (participant.link(), participant.peers.as_mut()) else { return };
+    if let Some(message) = peers.offer(now) {
+        shared.send(link, message);
+    }
+    peers::settle(room, shared, now, key);
 }
 
 /// This library's clients are new connections however often a token is used, so an identity that is taken gets the sid
@@ -89,7 +109,7 @@ fn identity(room: &mut Room, shared: &mut Shared, now: Instant, sid: &str, admis
     match room.key_of_identity(wanted) {
         Some(_) if admission.query.inline_data => format!("{wanted}-{sid}"),
         Some(key) => {
-            room.expel(shared, now, key, DisconnectReason::DuplicateIdentity);
+            room.expel(shared, now, key, DisconnectReason::DuplicateIdentity, Action::Disconnect);
             wanted.clone()
         }
         None => wanted.clone(),
@@ -100,7 +120,7 @@ fn welcome(room: &Room, shared: &mut Shared, link: LinkId, key: Key, inline: boo
     let Some(participant) = room.participants.get(&key) else { return };
     let join = JoinResponse {
         room: Some(room.info()),
-        participant: Some(participant.info(State::Active)),
+        participant: Some(participant.present()),
         other_participants: room.others(key),
         server_version: env!("CARGO_PKG_VERSION").into(),
         subscriber_primary: true,
@@ -139,10 +159,11 @@ fn resume(
     shared.send(link, Message::Reconnect(response));
     // Everybody who is there, so that the client finds out who came and who went meanwhile.
     let mut participants = room.others(key);
-    participants.extend(room.participants.get(&key).map(|participant| participant.info(State::Active)));
+    participants.extend(room.participants.get(&key).map(|participant| participant.present()));
     shared.send(link, Message::Update(ParticipantUpdate { participants }));
     shared.send(link, room.update());
     flush(room, shared, key);
+    offer(room, shared, now, key);
 }
 
 /// The participant has a new link; an old one that still seems open is cut.
@@ -159,7 +180,8 @@ fn relink(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key:
 /// What waited for the participant, in the order in which it came.
 fn flush(room: &mut Room, shared: &mut Shared, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
-    let Some(link) = participant.link() else { return };
+    // A LiveKit client's packets wait for its data channel.
+    let (Some(link), None) = (participant.link(), &participant.peers) else { return };
     for packet in participant.queue.take() {
         shared.send_bytes(link, packet);
     }

@@ -21,6 +21,7 @@ pub mod hub;
 mod join;
 mod link;
 mod participant;
+mod peers;
 mod requests;
 mod room;
 mod running;

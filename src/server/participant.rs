@@ -8,6 +8,7 @@ use super::config::{
     PING_TIMEOUT, QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX, RESUME_HOLD_LOCAL, RESUME_HOLD_REMOTE,
 };
 use super::core::LinkId;
+use super::peers::Peers;
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission};
 use crate::signal::token::Grants;
@@ -42,6 +43,10 @@ pub struct Participant {
     pub locality: Locality,
     pub presence: Presence,
     pub queue: Queue,
+    /// Data packets go this way for a LiveKit client, and inside the signalling connection for one of ours.
+    pub peers: Option<Box<Peers>>,
+    /// Whether it can take part. A LiveKit client whose connections are not up yet is not announced.
+    pub is_active: bool,
     /// The deadline that is set for it. Others that come are left over from before.
     pub wake: Option<Instant>,
 }
@@ -69,6 +74,8 @@ impl Participant {
             locality: admission.locality,
             presence: Presence::Linked { link, heard: now },
             queue: Queue::default(),
+            peers: None,
+            is_active: true,
             wake: None,
         }
     }
@@ -82,7 +89,7 @@ impl Participant {
 
     /// Whether others are told of it.
     pub fn is_visible(&self) -> bool {
-        !self.permission.hidden
+        self.is_active && !self.permission.hidden
     }
 
     pub fn deadline(&self) -> Instant {
@@ -99,6 +106,11 @@ impl Participant {
             Locality::Remote => RESUME_HOLD_REMOTE,
         };
         self.presence = Presence::Away { until: now + hold, reason };
+    }
+
+    /// As it is described to others and to itself while it is here.
+    pub fn present(&self) -> ParticipantInfo {
+        self.info(if self.is_active { State::Active } else { State::Joined })
     }
 
     pub fn info(&self, state: State) -> ParticipantInfo {
@@ -147,6 +159,18 @@ impl Queue {
             dropped += 1;
         }
         dropped
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    pub fn front(&self) -> Option<&[u8]> {
+        self.packets.front().map(Vec::as_slice)
+    }
+
+    pub fn pop(&mut self) {
+        self.bytes -= self.packets.pop_front().map_or(0, |packet| packet.len());
     }
 
     pub fn take(&mut self) -> VecDeque<Vec<u8>> {

@@ -8,7 +8,7 @@ use super::core::LinkId;
 use super::data;
 use super::participant::{Key, Participant, Presence};
 use super::room::Room;
-use super::shared::Shared;
+use super::shared::{Seat, Shared};
 use crate::signal::frame::FromClient;
 use crate::signal::proto::request_response::{Reason, Request};
 use crate::signal::proto::signal_request::Message as Asked;
@@ -29,7 +29,7 @@ pub fn handle(
         participant.presence = Presence::Linked { link, heard: now };
     }
     match FromClient::decode(bytes) {
-        Ok(Some(FromClient::Data(packet))) => data::publish(room, shared, key, packet),
+        Ok(Some(FromClient::Data(packet))) => data::publish(room, shared, now, key, packet),
         Ok(Some(FromClient::Message(message))) => {
             answer(room, shared, now, wall_ms, link, key, message);
         }
@@ -73,9 +73,32 @@ fn answer(
             };
             shared.send(link, Message::RequestResponse(response));
         }
+        Asked::Offer(_) | Asked::Answer(_) | Asked::Trickle(_) => {
+            negotiate(room, shared, now, link, key, &message)
+        }
         // Media comes later, and a resumed client's state is what this server knows of it anyway.
         _ => {}
     }
+}
+
+fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key: Key, message: &Asked) {
+    let Some(peers) = room.participants.get_mut(&key).and_then(|one| one.peers.as_mut()) else { return };
+    let answer = match message {
+        Asked::Offer(offer) => peers.handle_offer(now, offer),
+        Asked::Answer(answer) => {
+            peers.handle_answer(now, answer);
+            None
+        }
+        Asked::Trickle(trickle) => {
+            peers.handle_trickle(now, trickle);
+            None
+        }
+        _ => None,
+    };
+    if let Some(answer) = answer {
+        shared.send(link, answer);
+    }
+    shared.restless.push_back(Seat { room: room.name.clone(), key });
 }
 
 fn update_own(room: &mut Room, shared: &mut Shared, key: Key, wanted: &UpdateParticipantMetadata) -> Reason {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::participant::{Key, Participant, Presence};
 use super::shared::Shared;
 use super::timers::Timer;
+use crate::rtc::Datagram;
 use crate::signal::frame::FromServer;
 use crate::signal::proto;
 use crate::signal::proto::participant_info::State;
@@ -71,6 +72,11 @@ impl Room {
         self.participants.iter().find(|(_, participant)| wanted(participant)).map(|(key, _)| *key)
     }
 
+    pub fn accepts(&self, key: Key, datagram: &Datagram) -> bool {
+        let peers = self.participants.get(&key).and_then(|participant| participant.peers.as_ref());
+        peers.is_some_and(|peers| peers.accepts(datagram))
+    }
+
     /// Whether one more would be too many.
     pub fn is_full(&self, shared: &Shared) -> bool {
         let own = (self.connections_max > 0).then_some(self.connections_max);
@@ -81,17 +87,13 @@ impl Room {
     /// Everybody that one participant may see, itself left out.
     pub fn others(&self, viewer: Key) -> Vec<ParticipantInfo> {
         let seen = |(key, participant): &(&Key, &Participant)| **key != viewer && participant.is_visible();
-        self.participants
-            .iter()
-            .filter(seen)
-            .map(|(_, participant)| participant.info(State::Active))
-            .collect()
+        self.participants.iter().filter(seen).map(|(_, participant)| participant.present()).collect()
     }
 
     /// Tells everybody how a participant is now, itself included when it changed rather than came or went.
     pub fn announce(&self, shared: &mut Shared, key: Key, includes_itself: bool) {
         let Some(participant) = self.participants.get(&key) else { return };
-        let bytes = update(participant.info(State::Active));
+        let bytes = update(participant.present());
         if participant.is_visible() {
             self.broadcast(shared, Some(key), &bytes);
         }
@@ -114,7 +116,11 @@ impl Room {
 
     /// Takes a participant out and tells the others. What its link is told is the caller's business.
     pub fn remove(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
-        let Some(participant) = self.participants.remove(&key) else { return };
+        let Some(mut participant) = self.participants.remove(&key) else { return };
+        if let Some(peers) = &mut participant.peers {
+            peers.close(now, shared);
+            shared.routes.retain(|_, seat| seat.key != key);
+        }
         if participant.is_visible() {
             let mut info = participant.info(State::Disconnected);
             info.version += 1;
@@ -125,9 +131,16 @@ impl Room {
     }
 
     /// Takes a participant out and tells it why.
-    pub fn expel(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
+    pub fn expel(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        key: Key,
+        reason: DisconnectReason,
+        action: Action,
+    ) {
         if let Some(link) = self.participants.get(&key).and_then(Participant::link) {
-            shared.dismiss(link, reason, Action::Disconnect);
+            shared.dismiss(link, reason, action);
         }
         self.remove(shared, now, key, reason);
     }

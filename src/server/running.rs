@@ -1,10 +1,12 @@
 //! A server that runs: its tasks, and how they all end.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -17,6 +19,10 @@ use super::socket_sys;
 
 /// How long tasks that were told to end at once may take. They only have to be scheduled.
 const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// Addresses that belong to nobody (RFC 5737 and 3849); the way to them is the way to everywhere.
+const DOCUMENTATION_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const DOCUMENTATION_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 /// How long to wait before accepting again after it failed, which is when descriptors are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -62,7 +68,12 @@ pub enum Listener {
 
 impl Running {
     /// Starts to serve on the current tokio runtime.
-    pub fn start(config: Config, listeners: Vec<Listener>) -> io::Result<Self> {
+    pub fn start(mut config: Config, listeners: Vec<Listener>, sockets: Vec<UdpSocket>) -> io::Result<Self> {
+        let sockets: Vec<(SocketAddr, Arc<UdpSocket>)> = sockets
+            .into_iter()
+            .map(|socket| Ok((socket.local_addr()?, Arc::new(socket))))
+            .collect::<io::Result<_>>()?;
+        config.udp_addresses = sockets.iter().map(|(address, _)| *address).collect();
         let mut addresses = Vec::new();
         for listener in &listeners {
             if let Listener::Tcp(listener) = listener {
@@ -73,7 +84,7 @@ impl Running {
         // Nothing is ever sent: the receiver learns that the last sender is gone.
         let (alive_sender, alive) = mpsc::channel(1);
         let life = Life { phase: phases, _alive: alive_sender };
-        let desk = actor::start(config, life.clone());
+        let desk = actor::start(config, sockets, life.clone());
         for listener in listeners {
             tokio::spawn(accept(listener, desk.clone(), life.clone()));
         }
@@ -116,7 +127,41 @@ pub async fn serve_tcp(config: Config, listen: &[SocketAddr]) -> io::Result<Runn
     for address in listen {
         listeners.push(Listener::Tcp(TcpListener::bind(address).await?));
     }
-    Running::start(config, listeners)
+    let mut sockets = Vec::new();
+    for address in udp_addresses(listen) {
+        sockets.push(UdpSocket::bind(SocketAddr::new(address, 0)).await?);
+    }
+    Running::start(config, listeners, sockets)
+}
+
+/// The addresses where clients that reached one of the listeners can send datagrams to.
+fn udp_addresses(listen: &[SocketAddr]) -> BTreeSet<IpAddr> {
+    let mut addresses = BTreeSet::new();
+    for address in listen {
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => {
+                addresses.insert(Ipv4Addr::LOCALHOST.into());
+                addresses.extend(outward(SocketAddr::from((DOCUMENTATION_V4, 9))));
+            }
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                addresses.insert(Ipv6Addr::LOCALHOST.into());
+                addresses.extend(outward(SocketAddr::from((DOCUMENTATION_V6, 9))));
+            }
+            ip => {
+                addresses.insert(ip);
+            }
+        }
+    }
+    addresses
+}
+
+/// The address this machine would use towards another one. Connecting a UDP socket sends nothing.
+fn outward(somewhere: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr =
+        if somewhere.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(somewhere).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 async fn accept(listener: Listener, desk: Desk, mut life: Life) {

@@ -14,8 +14,7 @@ use super::requests::describe;
 use super::room::Room;
 use crate::signal::frame::FromServer;
 use crate::signal::proto;
-use crate::signal::proto::participant_info::State;
-use crate::signal::proto::{DisconnectReason, ParticipantInfo};
+use crate::signal::proto::{DisconnectReason, ParticipantInfo, leave_request::Action};
 use crate::signal::token::SESSION_ID_LENGTH_MAX;
 
 /// The longest time an empty room may be made to stay. A day is long enough to prepare a conference in.
@@ -59,6 +58,12 @@ impl Server {
         if self.is_shutting_down() {
             return Err(CallError::ShuttingDown);
         }
+        let answer = self.perform(now, wall_ms, call);
+        self.settle(now);
+        answer
+    }
+
+    fn perform(&mut self, now: Instant, wall_ms: i64, call: Call) -> Result<Answer, CallError> {
         match call {
             Call::CreateRoom(request) => self.create_room(now, wall_ms, request),
             Call::ListRooms(request) => {
@@ -71,25 +76,31 @@ impl Server {
                 let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
                 let keys: Vec<Key> = room.participants.keys().copied().collect();
                 for key in keys {
-                    room.expel(&mut self.shared, now, key, DisconnectReason::RoomDeleted);
+                    room.expel(&mut self.shared, now, key, DisconnectReason::RoomDeleted, Action::Disconnect);
                 }
                 self.rooms.remove(request.room.as_str());
                 Ok(Answer::Done)
             }
             Call::ListParticipants(request) => {
                 let room = self.rooms.get(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
-                let infos = room.participants.values().map(|participant| participant.info(State::Active));
+                let infos = room.participants.values().map(|participant| participant.present());
                 Ok(Answer::Participants(infos.collect()))
             }
             Call::GetParticipant(request) => {
                 let (room, key) = self.find(&request.room, &request.identity)?;
                 let participant = room.participants.get(&key).ok_or(CallError::ParticipantNotFound)?;
-                Ok(Answer::Participant(participant.info(State::Active)))
+                Ok(Answer::Participant(participant.present()))
             }
             Call::RemoveParticipant(request) => {
                 let (_, key) = self.find(&request.room, &request.identity)?;
                 if let Some(room) = self.rooms.get_mut(request.room.as_str()) {
-                    room.expel(&mut self.shared, now, key, DisconnectReason::ParticipantRemoved);
+                    room.expel(
+                        &mut self.shared,
+                        now,
+                        key,
+                        DisconnectReason::ParticipantRemoved,
+                        Action::Disconnect,
+                    );
                 }
                 Ok(Answer::Done)
             }
@@ -110,7 +121,7 @@ impl Server {
                 if packet.encoded_len() > DATA_SIZE_MAX {
                     return Err(CallError::TooLarge);
                 }
-                data::deliver(room, &mut self.shared, None, packet);
+                data::deliver(room, &mut self.shared, now, None, packet);
                 Ok(Answer::Done)
             }
         }
@@ -163,7 +174,7 @@ impl Server {
         if let Some(permission) = request.permission {
             participant.permission = permission;
         }
-        let info = participant.info(State::Active);
+        let info = participant.present();
         room.announce(&mut self.shared, key, true);
         Ok(Answer::Participant(info))
     }

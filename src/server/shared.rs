@@ -1,6 +1,7 @@
 //! What all rooms of a server share: the way out, the deadlines, the ids.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::config::Config;
@@ -8,6 +9,7 @@ use super::core::{LinkId, Output};
 use super::participant::Key;
 use super::sids::Sids;
 use super::timers::Timers;
+use crate::rtc::Datagram;
 use crate::signal::frame::FromServer;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{DisconnectReason, LeaveRequest, leave_request::Action};
@@ -37,6 +39,10 @@ pub struct Shared {
     pub sids: Sids,
     pub counters: Counters,
     pub seats: HashMap<LinkId, Seat>,
+    /// Whose peer connections something happened to.
+    pub restless: VecDeque<Seat>,
+    /// Where datagrams from an address went last.
+    pub routes: HashMap<SocketAddr, Seat>,
     keys: u64,
 }
 
@@ -49,6 +55,8 @@ impl Shared {
             sids: Sids::new(seed),
             counters: Counters::default(),
             seats: HashMap::new(),
+            restless: VecDeque::new(),
+            routes: HashMap::new(),
             keys: 0,
         }
     }
@@ -64,6 +72,10 @@ impl Shared {
 
     pub fn send_bytes(&mut self, link: LinkId, bytes: Vec<u8>) {
         self.out.push_back(Output::Send { link, bytes });
+    }
+
+    pub fn transmit(&mut self, datagram: Datagram) {
+        self.out.push_back(Output::Transmit(datagram));
     }
 
     /// The link is forgotten: nothing is sent there any more, and what still comes from it is ignored.

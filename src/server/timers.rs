@@ -10,8 +10,18 @@ use super::participant::Key;
 /// given the next one. So the many small changes of a deadline cost nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timer {
-    Participant { room: Arc<str>, key: Key },
-    Room { name: Arc<str> },
+    Participant {
+        room: Arc<str>,
+        key: Key,
+    },
+    /// Of its peer connections.
+    Peers {
+        room: Arc<str>,
+        key: Key,
+    },
+    Room {
+        name: Arc<str>,
+    },
 }
 
 #[derive(Debug, Default)]

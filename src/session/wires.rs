@@ -15,7 +15,7 @@ use super::{Fault, Reason};
 use crate::rtc::{self, Channel, Datagram, Peer};
 use crate::signal::proto::{
     DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest,
-    signal_request::Message,
+    UpdateSubscription, signal_request::Message,
 };
 
 /// How many packets wait for a data channel that is not open or is full. A program that sends faster than the
@@ -222,6 +222,8 @@ impl Wires {
             answer: peers.subscriber.as_ref().map(|side| side.description.clone()),
             offer: peers.publisher.as_ref().map(|side| side.description.clone()),
             data_channels: channels.collect(),
+            // livekit-server 1.11 dereferences it unasked; a message without it ends the whole server.
+            subscription: Some(UpdateSubscription::default()),
             ..SyncState::default()
         })
     }

@@ -20,7 +20,7 @@ static void try_layout(int slots, int error_slot) {
   callbacks[slots - 1] = NULL;
   otc_session *session = otc_session_new("key", "session", (const struct otc_session_callbacks *)(void *)callbacks);
   CHECK(otc_session_get_user_data(session) == &failed);
-  CHECK_EQUAL(otc_session_connect(session, "not a token"), OTC_SUCCESS);
+  CHECK_EQUAL(otc_session_connect(session, ""), OTC_SUCCESS); /* fails without a server */
   CHECK(flag_wait(&failed, PATIENCE_MS));
   CHECK_EQUAL(otc_session_delete(session), OTC_SUCCESS);
 }

@@ -79,3 +79,20 @@ fn signals_arrive_once_and_in_order_on_a_good_network() {
         world.everybody_leaves();
     }
 }
+
+#[test]
+fn peer_connections_on_a_lossy_network_carry_every_signal_in_order() {
+    let mut heard = 0;
+    for seed in seeds(SEEDS / 40) {
+        let _seed = Seed(seed);
+        let mut world = World::new(seed, Weather::lossy());
+        world.run(Duration::from_secs(60));
+        world.calm(Duration::from_secs(120));
+        world.check_rosters();
+        world.check_signals();
+        heard += world.signals_heard();
+        world.everybody_leaves();
+    }
+    println!("signals heard: {heard}");
+    assert!(heard > 0, "no signal was heard");
+}

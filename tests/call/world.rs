@@ -1,8 +1,10 @@
 //! A server, some clients, and everything that can go wrong between them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use opentok::rtc::Datagram;
 use opentok::server::{self, LinkId, Locality, Server};
 use opentok::session::lawful::Deed;
 use opentok::session::{Config, Fault, Input, Output, Reason, Signal, Target};
@@ -36,6 +38,11 @@ pub struct Weather {
     black_hole: u64,
     garbage: u64,
     removal: u64,
+    /// Data travels through peer connections, as it does with a LiveKit server, and not inside the link.
+    peers: bool,
+    /// Datagrams that vanish or come twice. That is what a network does.
+    datagram_lost: u64,
+    datagram_doubled: u64,
 }
 
 impl Weather {
@@ -51,7 +58,17 @@ impl Weather {
             black_hole: 8,
             garbage: 200,
             removal: 40,
+            peers: false,
+            datagram_lost: 0,
+            datagram_doubled: 0,
         }
+    }
+
+    /// Peer connections on a network that loses, delays and doubles.
+    pub fn lossy() -> Self {
+        let delay_ms = (5, 60);
+        let (datagram_lost, datagram_doubled) = (12, 15);
+        Self { delay_ms, peers: true, datagram_lost, datagram_doubled, ..Self::cuts_and_crashes() }
     }
 
     /// Links and servers break, but what arrives is what was sent.
@@ -84,6 +101,8 @@ enum Arrival {
     DownClosed { wire: u64 },
     Up { wire: u64, bytes: Vec<u8> },
     UpClosed { wire: u64 },
+    DatagramUp { client: usize, datagram: Datagram },
+    DatagramDown { client: usize, datagram: Datagram },
     Deed,
 }
 
@@ -132,7 +151,7 @@ impl World {
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         for steps in 0.. {
-            assert!(steps < 200_000, "the simulation does not come to rest");
+            assert!(steps < 1_000_000, "the simulation does not come to rest");
             let arrival = self.agenda.next_at();
             let client = self.clients.iter().filter_map(|client| client.core.as_ref()?.poll_timeout()).min();
             let server = self.server.poll_timeout();
@@ -257,7 +276,8 @@ impl World {
 
     fn client_wants(&mut self, number: usize, output: Output) {
         match output {
-            Output::Dial { query, token } => {
+            Output::Dial { mut query, token } => {
+                query.inline_data &= !self.weather.peers;
                 self.count += 1;
                 let wire = self.count;
                 let is_frozen = !self.is_calm && self.random.one_in(self.weather.black_hole);
@@ -274,8 +294,29 @@ impl World {
                 self.send_up(number, None);
                 self.using[number] = None;
             }
-            Output::OpenSockets | Output::Transmit(_) | Output::Event(_) => {}
+            Output::OpenSockets => {
+                if let Some(core) = &mut self.clients[number].core {
+                    core.handle(self.now, Input::SocketsOpened(vec![address(number)]));
+                }
+            }
+            Output::Transmit(Datagram { local, remote, bytes }) => {
+                for at in self.datagram_arrivals() {
+                    let datagram = Datagram { local: remote, remote: local, bytes: bytes.clone() };
+                    self.agenda.put(at, Arrival::DatagramUp { client: number, datagram });
+                }
+            }
+            Output::Event(_) => {}
         }
+    }
+
+    /// When a datagram arrives: not at all, once or twice. Nothing keeps them in order.
+    fn datagram_arrivals(&mut self) -> Vec<Instant> {
+        let copies = match () {
+            () if self.random.one_in(self.weather.datagram_lost) => 0,
+            () if self.random.one_in(self.weather.datagram_doubled) => 2,
+            () => 1,
+        };
+        (0..copies).map(|_| self.now + self.delay()).collect()
     }
 
     fn send_up(&mut self, number: usize, bytes: Option<Vec<u8>>) {
@@ -294,8 +335,14 @@ impl World {
         let (link, bytes) = match output {
             server::Output::Send { link, bytes } => (link, Some(bytes)),
             server::Output::Close { link } => (link, None),
-            #[allow(unreachable_patterns)]
-            _ => return,
+            server::Output::Transmit(Datagram { local, remote, bytes }) => {
+                let Some(client) = (0..CLIENTS).find(|number| address(*number) == remote) else { return };
+                for at in self.datagram_arrivals() {
+                    let datagram = Datagram { local: remote, remote: local, bytes: bytes.clone() };
+                    self.agenda.put(at, Arrival::DatagramDown { client, datagram });
+                }
+                return;
+            }
         };
         let wire = link.0;
         let delay = self.delay();
@@ -333,6 +380,19 @@ impl World {
                 };
                 self.down(wire, input);
             }
+            Arrival::DatagramUp { client, datagram } => {
+                if !self.is_cut_off(client) {
+                    let wall_ms = self.wall_ms();
+                    self.server.handle(self.now, wall_ms, server::Input::Datagram(datagram));
+                }
+            }
+            Arrival::DatagramDown { client, datagram } => {
+                if !self.is_cut_off(client)
+                    && let Some(core) = &mut self.clients[client].core
+                {
+                    core.handle(self.now, Input::Datagram(datagram));
+                }
+            }
             Arrival::Down { wire, bytes } => self.down(wire, Input::Frame(bytes)),
             Arrival::DownClosed { wire } => {
                 self.down(wire, Input::LinkClosed(None));
@@ -357,6 +417,11 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A frozen link is a network that is gone, and datagrams go the same way.
+    fn is_cut_off(&self, client: usize) -> bool {
+        self.using[client].is_some_and(|wire| self.wires[&wire].is_frozen)
     }
 
     fn server_hears_closing(&mut self, link: LinkId) {
@@ -523,7 +588,13 @@ impl World {
 fn config() -> server::Config {
     let mut secrets = Secrets::new();
     secrets.add(KEY, SECRET);
-    server::Config { secrets, ..server::Config::default() }
+    let udp_addresses = vec![SocketAddr::from(([10, 0, 0, 1], 7882))];
+    server::Config { secrets, udp_addresses, ..server::Config::default() }
+}
+
+/// Where a client's datagrams come from.
+fn address(client: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 2], 5000 + u16::try_from(client).expect("a few clients")))
 }
 
 fn client(random: &mut Random, number: usize) -> Client {

@@ -111,6 +111,16 @@ impl Program {
         }
     }
 
+    /// One of these lines comes next; returns its place among them. For a race that a server, and not the library, decides.
+    #[track_caller]
+    pub fn expect_one_of(&self, lines: &[&str], limit: Duration) -> usize {
+        let Ok(next) = self.lines.recv_timeout(limit) else {
+            self.fail(&format!("did not say one of {lines:?} within {limit:?}"));
+        };
+        let place = lines.iter().position(|line| *line == next);
+        place.unwrap_or_else(|| self.fail(&format!("said `{next}` where one of {lines:?} was due")))
+    }
+
     /// These lines come next, in any order: for events that two other programs cause.
     #[track_caller]
     pub fn expect_all(&self, lines: &[&str], limit: Duration) {

@@ -27,6 +27,8 @@ everywhere![
     a_session_id_that_is_too_long_is_told_as_such,
     two_clients_see_each_other_come_and_go,
     signals_reach_all_and_one,
+    a_session_deleted_while_connected_says_nothing_and_the_others_see_it_go,
+    a_client_without_the_right_to_signal_is_told_so,
 ];
 
 fn a_session_begins_and_ends(place: Kind) {
@@ -160,9 +162,38 @@ fn signals_reach_all_and_one(place: Kind) {
     alice.expect("signal = 1413", SEEN);
     alice.tell("signal bad\ttype x");
     alice.expect("signal = 1461", SEEN);
-    alice.finish();
-    bob.expect("on_connection_dropped alice", SEEN);
+    // On the hub alice is the host: she leaves last, so that bob's end is nothing but his own.
     bob.finish();
+    alice.expect("on_connection_dropped bob", SEEN);
+    alice.finish();
+}
+
+/// Row K. The farewell goes out although nobody waits for it: a server that heard none would keep the client for 23 s.
+fn a_session_deleted_while_connected_says_nothing_and_the_others_see_it_go(place: Kind) {
+    let server = Server::start(place);
+    let mut alice = trace(&server, "room", "alice");
+    alice.tell(&format!("connect {}", Claims::new("room", "alice").livekit()));
+    alice.expect("on_connected as alice", JOIN);
+    let mut bob = trace(&server, "room", "bob");
+    bob.tell(&format!("connect {}", Claims::new("room", "bob").livekit()));
+    bob.expect("on_connected as bob", JOIN);
+    bob.expect("on_connection_created alice", SEEN);
+    alice.expect("on_connection_created bob", SEEN);
+    bob.tell("delete");
+    alice.expect("on_connection_dropped bob", SEEN);
+    bob.finish();
+    alice.finish();
+}
+
+fn a_client_without_the_right_to_signal_is_told_so(place: Kind) {
+    let server = Server::start(place);
+    let mut alice = trace(&server, "room", "alice");
+    alice
+        .tell(&format!("connect {}", Claims { may_signal: false, ..Claims::new("room", "alice") }.livekit()));
+    alice.expect("on_connected as alice", JOIN);
+    alice.tell("signal chat hello");
+    alice.expect("signal = 1550", SEEN);
+    alice.finish();
 }
 
 /// Classic tokens are for the hub and for `otc serve`; each connect is a connection of its own, also with the same token.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The whole check: installs the real peers, then our own tests, then the tests that need the peers. `make test` calls it.
+# The whole check; `make test` calls it. Installs the real peers, then runs our own tests, then what an installed library and
+# the demo do, and in the end the tests that need the peers.
 #
-# The two runs are one test suite: `cargo test` leaves out what is marked with #[ignore], the second run is that rest.
+# The two runs of cargo are one test suite: the first leaves out what is marked with #[ignore], the last is that rest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -11,13 +12,19 @@ step() { printf '\n== %s (%d s after the start)\n' "$*" "$((SECONDS - started))"
 command -v cargo >/dev/null || { echo 'cargo is missing: install Rust first' >&2; exit 1; }
 command -v cc >/dev/null || { echo 'a C compiler is missing, on Debian: apt-get install gcc libc6-dev' >&2; exit 1; }
 
-step '1 of 3: the real peers (nothing to do when they are in the cache)'
+step '1 of 5: the real peers (nothing to do when they are in the cache)'
 tests/peers/install.sh
 
-step '2 of 3: cargo test, our own check'
+step '2 of 5: cargo test, our own check'
 cargo test --locked
 
-step '3 of 3: the same library against livekit-server and LiveKit clients'
+step '3 of 5: an installed library, in each way that programs use it'
+sh packaging/check-install.sh
+
+step '4 of 5: the demo'
+make demo
+
+step '5 of 5: the library against livekit-server and LiveKit clients'
 # Most of these wait for time-outs of a server that is frozen or gone, so many at once cost little and save minutes.
 cargo test --locked --test peers -- --ignored --test-threads=8
 

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::child::{self, becomes_true, send_signal, tied};
@@ -20,6 +21,9 @@ const STOP_TRIES: u32 = 20;
 
 /// How often a free port may have been taken by somebody else between our looking and the server's binding.
 const PORTS_TRIED: u32 = 5;
+
+/// Enough for the stack of a server that fell over.
+const LOG_LINES_SHOWN: usize = 60;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -169,6 +173,12 @@ impl Drop for Server {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+            eprintln!("the last lines of the log of {:?}:\n{}", self.kind, tail.join("\n"));
         }
         let _ = fs::remove_dir_all(&self.folder);
     }

@@ -20,6 +20,8 @@ pub struct Claims {
     /// Connection data, and on LiveKit the identity too: one name for one client.
     pub name: String,
     pub expires_in_seconds: i64,
+    /// LiveKit tokens only.
+    pub may_signal: bool,
 }
 
 impl Claims {
@@ -30,6 +32,7 @@ impl Claims {
             session: session.to_owned(),
             name: name.to_owned(),
             expires_in_seconds: HOUR_SECONDS,
+            may_signal: true,
         }
     }
 
@@ -43,7 +46,7 @@ impl Claims {
             "nbf": now - HOUR_SECONDS,
             "exp": now + self.expires_in_seconds,
             "metadata": self.name,
-            "video": { "roomJoin": true, "room": self.session },
+            "video": { "roomJoin": true, "room": self.session, "canPublishData": self.may_signal },
         });
         let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));

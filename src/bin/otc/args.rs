@@ -37,7 +37,6 @@ impl Flag {
         Self { name, value: None, repeats: false, help }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "no command has such a flag so far"))]
     pub const fn repeating(name: &'static str, value: &'static str, help: &'static str) -> Self {
         Self { name, value: Some(value), repeats: true, help }
     }

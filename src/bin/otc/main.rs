@@ -1,6 +1,8 @@
 //! `otc`: the command-line tool beside the library. Each command is a file of its own; `args.rs` reads their flags.
 
 mod args;
+mod serve;
+mod signals_sys;
 mod token;
 
 use std::ffi::OsString;
@@ -14,6 +16,7 @@ const HELP: &str = "\
 Usage: otc COMMAND [FLAGS]
 
 Commands:
+  serve    serve sessions and rooms to other machines
   token    print a token that opens a session
 
 otc COMMAND --help tells more.
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<OsString> = arguments.collect();
     match command.to_str() {
+        Some("serve") => serve::run(rest),
         Some("token") => token::run(rest),
         Some("help" | "--help" | "-h") => show(HELP),
         Some("") => usage_error("name a command; otc --help lists them"),

@@ -1,4 +1,0 @@
-# Included by the Makefile.
-.PHONY: test
-test:
-	tests/peers/run.sh
