@@ -706,6 +706,23 @@ fn an_empty_room_vanishes_and_a_created_one_waits_for_somebody() {
 }
 
 #[test]
+fn who_comes_and_goes_leaves_no_deadline_behind() {
+    let mut world = World::new();
+    let (mut stays, _) = world.publisher("alice");
+    for _ in 0..10 {
+        let (goes, _) = world.publisher("bob");
+        world.say(goes, leave());
+        assert_eq!(world.server.shared.timers.len(), 1, "alice's");
+    }
+    for _ in 0..10 {
+        world.say(stays, leave());
+        assert_eq!(world.server.shared.timers.len(), 1, "the empty room's");
+        (stays, _) = world.publisher("alice");
+        assert_eq!(world.server.shared.timers.len(), 1, "alice's");
+    }
+}
+
+#[test]
 fn a_shutdown_sends_everybody_elsewhere_and_lets_nobody_in() {
     let mut world = World::new();
     let (first, _) = world.publisher("alice");

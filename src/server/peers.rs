@@ -27,7 +27,7 @@ pub struct Peers {
     /// Counts the offers, so that a client can tell which one it answers.
     offers: u32,
     /// As in [`Participant::wake`].
-    wake: Option<Instant>,
+    pub wake: Option<Instant>,
 }
 
 /// What a peer connection said that concerns more than itself.
@@ -222,8 +222,7 @@ fn watch(room: &mut Room, shared: &mut Shared, key: Key) {
     let Some(peers) = room.participants.get_mut(&key).and_then(|one| one.peers.as_mut()) else { return };
     let Some(when) = peers.deadline() else { return };
     if peers.wake.is_none_or(|set| when < set) {
-        peers.wake = Some(when);
-        shared.timers.set(when, Timer::Peers { room: room.name.clone(), key });
+        shared.timers.put(&mut peers.wake, Some(when), Timer::Peers { room: room.name.clone(), key });
     }
 }
 
