@@ -76,7 +76,11 @@ pub fn attempt(
                 }
             },
             async {
-                let _ = timeout(FAREWELL_TIMEOUT, calls.for_each(|called| ready(tell(called)))).await;
+                let all = calls.for_each(|called| {
+                    tell(called);
+                    ready(())
+                });
+                let _ = timeout(FAREWELL_TIMEOUT, all).await;
             }
         );
     };

@@ -5,7 +5,7 @@
  *   way host HOST PATH PORT SECURE TOKEN   to a server that the program names
  *   way meet TOKEN TOKEN                   two clients at once: who sees whom
  *   way suppressed TOKEN TOKEN             the same, with connection events suppressed for the first
- *   way moderate TOKEN TOKEN               the first tries to remove the second
+ *   way moderate TOKEN TOKEN TOKEN         the first tries to remove the second; the third is for "another session"
  *
  * TEST_PROXY, when set, is the proxy of the session's settings. See tests/ways.rs.
  */
@@ -134,6 +134,10 @@ static void moderate(char **tokens) {
   CHECK_EQUAL(otc_session_force_mute_stream(one->session, "stream"), OTC_UNABLE_TO_FORCE_MUTE);
   CHECK_EQUAL(otc_session_force_mute_all(one->session, NULL, 0), OTC_UNABLE_TO_FORCE_MUTE);
   CHECK_EQUAL(otc_session_disable_force_mute(one->session), OTC_UNABLE_TO_FORCE_MUTE);
+  CHECK(connects(elsewhere, tokens[2]));
+  otc_connection *stranger = otc_session_get_connection(elsewhere->session);
+  CHECK_EQUAL(otc_session_force_disconnect(one->session, stranger), OTC_UNABLE_TO_FORCE_DISCONNECT);
+  CHECK_EQUAL(otc_session_force_disconnect(one->session, NULL), OTC_INVALID_PARAM);
   otc_status status = otc_session_force_disconnect(one->session, target);
   printf("force disconnect %d\n", (int)status);
   if (status == OTC_SUCCESS) {

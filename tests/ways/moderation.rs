@@ -4,7 +4,7 @@ use opentok::signal::token::Role;
 
 use crate::program::Way;
 use crate::server::Server;
-use crate::token::{KINDS, Kind, SECRET, Wish};
+use crate::token::{KINDS, Kind, SECRET, Wish, elsewhere};
 
 fn on_both(check: impl Fn(&dyn Fn(&str) -> Way)) {
     let server = Server::start();
@@ -16,8 +16,11 @@ fn on_both(check: impl Fn(&dyn Fn(&str) -> Way)) {
 fn a_moderator_removes_others_and_itself() {
     on_both(|way| {
         for kind in KINDS {
-            let told =
-                way("moderate").arg(Wish::new("one").make(kind)).arg(Wish::new("two").make(kind)).run();
+            let told = way("moderate")
+                .arg(Wish::new("one").make(kind))
+                .arg(Wish::new("two").make(kind))
+                .arg(elsewhere())
+                .run();
             assert_eq!(told.lines, ["force disconnect 0", "removed"], "{kind:?}\n{}", told.log);
         }
     });
@@ -28,7 +31,7 @@ fn who_is_no_moderator_removes_nobody() {
     on_both(|way| {
         for kind in KINDS {
             let one = Wish { role: Role::Publisher, ..Wish::new("one") }.make(kind);
-            let told = way("moderate").arg(one).arg(Wish::new("two").make(kind)).run();
+            let told = way("moderate").arg(one).arg(Wish::new("two").make(kind)).arg(elsewhere()).run();
             assert_eq!(told.lines, ["force disconnect 1520"], "{kind:?}");
         }
     });
@@ -50,7 +53,7 @@ fn without_connection_events_a_moderator_removes_whom_it_heard() {
 fn a_token_for_every_room_makes_nobody_a_moderator() {
     let one = Wish { session: "", ..Wish::new("one") }.make(Kind::LiveKit);
     on_both(|way| {
-        let told = way("moderate").arg(&one).arg(Wish::new("two").make(Kind::LiveKit)).run();
+        let told = way("moderate").arg(&one).arg(Wish::new("two").make(Kind::LiveKit)).arg(elsewhere()).run();
         assert_eq!(told.lines, ["force disconnect 1520"]);
     });
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::program::Way;
 use crate::server::Server;
-use crate::token::good;
+use crate::token::{elsewhere, good};
 
 const USER: &str = "user:pass word";
 
@@ -69,9 +69,9 @@ fn the_link_and_the_calls_go_through_the_proxy_of_the_settings() {
     let url = format!("http://127.0.0.1:{port}");
     way("each", &server, &url).arg(good("one")).run().is_connected();
     assert_eq!(opened.load(Ordering::SeqCst), 1);
-    let told = way("moderate", &server, &url).arg(good("one")).arg(good("two")).run();
+    let told = way("moderate", &server, &url).arg(good("one")).arg(good("two")).arg(elsewhere()).run();
     assert_eq!(told.lines, ["force disconnect 0", "removed"]);
-    // Four connects and three calls.
+    // Four connects and three calls; the client of the other session has no proxy.
     assert_eq!(opened.load(Ordering::SeqCst), 1 + 4 + 3);
 }
 

@@ -75,6 +75,11 @@ pub fn now_s() -> i64 {
     i64::try_from(since.as_secs()).expect("seconds fit")
 }
 
+/// For the session that `way moderate` visits beside its own.
+pub fn elsewhere() -> String {
+    Wish { session: "another session", ..Wish::new("elsewhere") }.make(Kind::Classic)
+}
+
 /// A good one.
 pub fn good(data: &str) -> String {
     Wish::new(data).make(Kind::Classic)
