@@ -16,7 +16,7 @@
 #define PROCESSES 5
 #define SESSIONS 4
 /* Taking over takes less than a second; rejoining after a freeze may take the 15 s in which only a resumption is tried. */
-#define CONVERGE_MAX_MS 60000
+#define CONVERGE_MAX_MS (60000 * slowness())
 
 static int wish(const char *name, int usual) {
   const char *wish = getenv(name);

@@ -61,10 +61,12 @@ impl Workshop {
     }
 }
 
-/// Compiles a C program against the header and the shared library of this build.
+/// Compiles a C program against the header and the shared library of this build. `C_TEST_COMPILER` may stand in for the
+/// compiler and link another build (`tests/sanitizers/cc.sh`).
 pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
     let libraries = libraries();
-    let output = Command::new("cc")
+    let compiler = std::env::var_os("C_TEST_COMPILER").unwrap_or_else(|| "cc".into());
+    let output = Command::new(compiler)
         .args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
         .arg(&program)
         .arg(source)
