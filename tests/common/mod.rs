@@ -74,8 +74,11 @@ pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
         .arg(project().join("tests/c"))
         .arg("-L")
         .arg(&libraries)
-        .arg(format!("-Wl,-rpath,{}", libraries.display()))
-        .args(["-lopentok", "-lpthread", "-ldl"])
+        // Cargo's own search path names the folder first in which an earlier `cargo build` may have left an old library.
+        // The old kind of tag comes before that path, the new kind after it.
+        .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()))
+        // A program that loads the library at run time must not have it already.
+        .args(["-Wl,--as-needed", "-lopentok", "-lpthread", "-ldl"])
         .output()
         .expect("a C compiler is needed");
     let told = String::from_utf8_lossy(&output.stderr);
