@@ -408,7 +408,8 @@ typedef struct otc_on_mute_forced_info {
 /**
  * Starts the library. To be called before anything but the log functions.
  *
- * A second call without `otc_destroy` between is harmless. No thread is started and no socket opened before a session
+ * A second call without `otc_destroy` between is harmless. It starts the library's threads, one for each processor but
+ * at most four, and one for callbacks; more sessions do not make more of them. No socket is opened before a session
  * needs one.
  *
  * @param reserved  NULL. Not read.
@@ -1102,13 +1103,14 @@ otc_status otc_session_connect(otc_session *session,
  * New programs set `OTC_URL` or use a URL as session id.
  *
  * @param session      A session; its id is the room on that server.
- * @param host         Name or address of the server; copied.
+ * @param host         Name or address of the server, an IPv6 one with or without brackets; copied.
  * @param server_path  Path on the server, NULL or empty for none; copied.
  * @param port         1 to 65535.
  * @param secure       `OTC_TRUE` for TLS.
  * @param token        As for `otc_session_connect`.
  *
- * @return As for `otc_session_connect`; `OTC_INVALID_PARAM` also for an empty host and a port out of range.
+ * @return As for `otc_session_connect`; `OTC_INVALID_PARAM` also for a host or a path that cannot be one, and for a port out
+ *         of range.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_connect_to_host(otc_session *session,
@@ -1364,7 +1366,9 @@ otc_status otc_session_unsubscribe(otc_session *session,
 
 /* ==== Moderation ====
  *
- * What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`.
+ * What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`. The functions
+ * ask the server and return at once. When the server then refuses or cannot be reached, the log says so and no callback
+ * comes. Those that mute are refused to everybody in this version, which has no media that could be muted.
  */
 
 /**
@@ -1375,8 +1379,7 @@ otc_status otc_session_unsubscribe(otc_session *session,
  * @param excluded_streams_ids  Ids of streams that are left alone; copied. NULL for none.
  * @param excluded_streams_len  How many; 0 for none.
  *
- * @return `OTC_SUCCESS`: the request is on its way.
- *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
+ * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: `session` is NULL or no live session, the number is negative, an id is NULL or not UTF-8.
  */
@@ -1391,8 +1394,7 @@ otc_status otc_session_force_mute_all(otc_session *session,
  *
  * @param session  A connected session.
  *
- * @return `OTC_SUCCESS`: the request is on its way.
- *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
+ * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: `session` is NULL or no live session.
  */
@@ -1405,8 +1407,7 @@ otc_status otc_session_disable_force_mute(otc_session *session);
  * @param session            A connected session.
  * @param stream_id_to_mute  The id of the stream; copied.
  *
- * @return `OTC_SUCCESS`: the request is on its way.
- *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it, or there is no such stream.
+ * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the id is not UTF-8.
  */
@@ -1415,13 +1416,15 @@ otc_status otc_session_force_mute_stream(const otc_session *session,
                                          const char *stream_id_to_mute);
 
 /**
- * Removes a client from the session. It is told by `on_disconnected`; the others see its streams and connection drop.
+ * Removes a client from the session. It is told by `on_disconnected` alone; the others see its streams and connection
+ * drop. It may connect again. While the session is reconnecting the removal waits for the end of that.
  *
  * @param session     A connected session.
- * @param connection  The client: a connection of this session, lent or copied.
+ * @param connection  The client: a connection of this session, lent or copied. It may be this client's own.
  *
  * @return `OTC_SUCCESS`: the request is on its way.
- *         `OTC_UNABLE_TO_FORCE_DISCONNECT`: the token does not allow it, or there is no such client.
+ *         `OTC_UNABLE_TO_FORCE_DISCONNECT`: the token does not allow it, the connection is of another session, or its client
+ *         has left; where connection events are suppressed the last of these is not noticed.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle of its kind.
  */

@@ -166,6 +166,36 @@ c_tests! {
         teardown_08_the_others_hear_it_when_delete_follows_at_once
         teardown_10_no_call_waits_for_a_dead_server
     }
+    hostile {
+        threads_that_call_anything_harm_nobody
+        threads_that_call_anything_while_the_library_comes_and_goes
+        a_session_may_be_deleted_inside_each_of_its_callbacks
+        the_library_may_be_destroyed_inside_each_callback
+        the_library_may_be_started_anew_inside_each_callback
+        a_logger_may_destroy_the_library
+        a_logger_may_call_everything_after_the_end_too
+        a_logger_may_call_everything_while_a_deletion_gives_up
+        of_threads_that_destroy_at_once_each_finds_nothing_left
+        a_callback_that_does_not_end_delays_delete_two_seconds_and_destroy_five
+        a_program_may_hold_its_lock_around_every_call
+    }
+    exits {
+        exit_at_bad_moments_terminates
+        handlers_of_atexit_may_delete_and_destroy
+        so_they_may_when_exit_was_called_inside_a_callback
+        a_forked_child_ends_and_its_parent_goes_on
+        a_fork_at_any_moment_does_not_hang_the_child
+    }
+    scarce {
+        every_number_of_descriptors_left_is_lived_with
+        a_host_without_descriptors_goes_on_when_there_are_some
+        every_number_of_threads_left_is_lived_with
+        a_storm_of_signals_disturbs_nothing
+    }
+    takeover {
+        hosts_that_are_killed_are_followed_by_others
+        a_host_that_is_frozen_for_a_moment_loses_nobody
+    }
     dlopen {
         rounds_of_dlopen_and_dlclose_leave_nothing
         a_thread_of_the_program_may_end_after_dlclose

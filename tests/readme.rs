@@ -1,9 +1,13 @@
 //! The program in README.md is the first thing a newcomer compiles: it compiles without a warning, and it does what it says.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
+
+use common::{libraries, project};
 
 const README: &str = include_str!("../README.md");
 
@@ -19,24 +23,20 @@ fn only_block(language: &str) -> &'static str {
     block
 }
 
-fn library_folder() -> PathBuf {
-    let this = env::current_exe().expect("a process knows its program");
-    this.parent().expect("a program is in a folder").to_owned()
-}
-
 fn compile(standard: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let source = folder.join(format!("readme-{standard}.c"));
     let program = folder.join(format!("readme-{standard}"));
     fs::write(&source, only_block("c")).expect("the folder for temporary files is ours");
-    let library = library_folder();
+    let library = libraries();
     let output = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()))
         .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"])
         .arg(format!("-std={standard}"))
-        .arg(format!("-I{}", Path::new(env!("CARGO_MANIFEST_DIR")).join("include").display()))
+        .arg(format!("-I{}", project().join("include").display()))
         .arg(&source)
         .arg(format!("-L{}", library.display()))
-        .arg(format!("-Wl,-rpath,{}", library.display()))
+        // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
+        .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", library.display()))
         .arg("-lopentok")
         .arg("-o")
         .arg(&program)

@@ -3,6 +3,7 @@
 //! The core decides what happens; this decides what the program still hears of it. The program's own word comes first:
 //! once it has disconnected it hears the end and nothing else, once it has deleted it hears nothing.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use crate::session::{
     Capabilities, Config, Connection, Ending, Event, Fault, Input, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
     StreamChange,
 };
+use crate::signal::address::Address;
 use crate::signal::signals::{self, SignalError};
 
 pub use crate::session::Target;
@@ -110,6 +112,8 @@ struct Inner {
     has_asked: Arc<AtomicBool>,
     capabilities: Capabilities,
     connection: Option<Arc<Connection>>,
+    /// Ids of the other clients' connections, unless their events are suppressed.
+    others: HashSet<String>,
     /// Signals that wait for the end of a reconnection.
     queued: usize,
     secret: Option<String>,
@@ -149,17 +153,22 @@ impl Session {
         &self.id
     }
 
+    /// To where the session's id, the environment or the configuration says.
     pub fn connect(self: &Arc<Self>, token: String) -> Result<(), Error> {
         let (way, room) = Way::find(&self.id, &self.settings);
         self.connect_by(way, room, token)
     }
 
-    /// As [`Self::connect`], to the server at this URL and not where the id or the environment says.
+    /// As [`Self::connect`], to the server at this URL instead. There the session's id is the room.
     pub fn connect_to(self: &Arc<Self>, url: &str, token: String) -> Result<(), Error> {
-        self.connect_by(Way::to(url, &self.settings), self.id.clone(), token)
+        let address = Address::parse(url).map_err(|error| {
+            log::warn!("a session was not connected to the host that the program named: {error}");
+            Error::InvalidParameter
+        })?;
+        self.connect_by(Way::to(address, &self.settings), Some(self.id.clone()), token)
     }
 
-    fn connect_by(self: &Arc<Self>, way: Way, room: String, token: String) -> Result<(), Error> {
+    fn connect_by(self: &Arc<Self>, way: Way, room: Option<String>, token: String) -> Result<(), Error> {
         if self.inner.lock().phase != Phase::Idle {
             return Err(Error::IllegalState);
         }
@@ -179,10 +188,17 @@ impl Session {
         Ok(())
     }
 
-    fn begin(&self, means: Means, way: Way, room: String, token: String, listener: Arc<Ear>) -> Attempt {
+    fn begin(
+        &self,
+        means: Means,
+        way: Way,
+        room: Option<String>,
+        token: String,
+        listener: Arc<Ear>,
+    ) -> Attempt {
         let config = Config {
             session_id: self.id.clone(),
-            room: Some(room),
+            room,
             api_key: self.api_key.clone(),
             token,
             connection_events_suppressed: self.settings.connection_events_suppressed,
@@ -220,6 +236,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// A deletion that waits for nothing: not for a callback that runs, not for the farewell.
+    pub fn end(&self) {
+        self.leave_for_good();
+        self.gate.shut();
     }
 
     /// The first half of a deletion, which does not wait.
@@ -282,9 +304,19 @@ impl Session {
         Err(Error::UnableToForceMute)
     }
 
-    pub fn force_disconnect(&self, _connection: &Connection) -> Result<(), Error> {
+    /// Where connection events are suppressed the server alone knows whether the client is still there; then as with
+    /// everything else that goes wrong after this has returned, the log says so.
+    pub fn force_disconnect(&self, connection: &Connection) -> Result<(), Error> {
         self.check_connected()?;
-        Err(Error::UnableToForceDisconnect)
+        let inner = self.inner.lock();
+        let is_known = self.settings.connection_events_suppressed
+            || inner.others.contains(&connection.id)
+            || inner.connection.as_ref().is_some_and(|own| own.id == connection.id);
+        if !inner.capabilities.force_disconnect || connection.session_id != self.id || !is_known {
+            return Err(Error::UnableToForceDisconnect);
+        }
+        inner.wish(Input::ForceDisconnect(connection.id.clone()));
+        Ok(())
     }
 
     /// Kept for the media, which is encrypted with it. A session without media has no use for it.
@@ -384,8 +416,14 @@ impl Listener for Ear {
                 }
                 Notice::ReconnectionStarted
             }
-            Event::ConnectionCreated(connection) => Notice::ConnectionCreated(connection),
-            Event::ConnectionDropped(connection) => Notice::ConnectionDropped(connection),
+            Event::ConnectionCreated(connection) => {
+                inner.others.insert(connection.id.clone());
+                Notice::ConnectionCreated(connection)
+            }
+            Event::ConnectionDropped(connection) => {
+                inner.others.remove(&connection.id);
+                Notice::ConnectionDropped(connection)
+            }
             Event::StreamReceived(stream) => Notice::StreamReceived(stream),
             Event::StreamDropped(stream) => Notice::StreamDropped(stream),
             Event::StreamChanged { stream, change } => Notice::StreamChanged { stream, change },
@@ -419,6 +457,7 @@ impl Ear {
         }
         inner.attempt = None;
         inner.connection = None;
+        inner.others = HashSet::new();
         inner.capabilities = Capabilities::default();
         inner.queued = 0;
         for notice in notices {

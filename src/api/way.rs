@@ -6,10 +6,12 @@ use super::session::Settings;
 use crate::driver::dial::{Request, Target, dial};
 use crate::driver::place::{Place, place};
 use crate::driver::proxy::ProxyUrl;
-use crate::driver::session::{Dialler, Dialling};
-use crate::session::{Fault, Reason};
+use crate::driver::service;
+use crate::driver::session::{Calling, Dialler, Dialling};
+use crate::session::Fault;
 use crate::signal::address::Address;
 use crate::signal::join::JoinQuery;
+use crate::signal::service::Call;
 
 /// Goes the way anew for each dial: the hub's host may be another process by then.
 pub struct Way(Result<Road, Fault>);
@@ -20,23 +22,22 @@ enum Road {
 }
 
 impl Way {
-    /// The way to `session_id`, and the room it leads to. A way that cannot be gone says why when it is tried.
-    pub fn find(session_id: &str, settings: &Settings) -> (Self, String) {
+    /// The way to `session_id`, and the room it leads to. A way that cannot be gone leads to none, and says why when it is
+    /// tried.
+    pub fn find(session_id: &str, settings: &Settings) -> (Self, Option<String>) {
         let (road, room) = match place(session_id) {
-            Ok(Place::Hub { session }) => (Ok(Road::Hub), session),
+            Ok(Place::Hub { session }) => (Ok(Road::Hub), Some(session)),
             Ok(Place::Server { address, room }) => {
-                (Road::to(address, settings), room.unwrap_or_else(|| session_id.to_owned()))
+                (Road::to(address, settings), Some(room.unwrap_or_else(|| session_id.to_owned())))
             }
-            Err(fault) => (Err(fault), session_id.to_owned()),
+            Err(fault) => (Err(fault), None),
         };
         (Self(road), room)
     }
 
-    /// The way to the server at this URL.
-    pub fn to(url: &str, settings: &Settings) -> Self {
-        let address = Address::parse(url)
-            .map_err(|error| Fault::new(Reason::ConnectionFailed, format!("{error} The program named it.")));
-        Self(address.and_then(|address| Road::to(address, settings)))
+    /// The way to this server, whatever the environment says.
+    pub fn to(address: Address, settings: &Settings) -> Self {
+        Self(Road::to(address, settings))
     }
 }
 
@@ -62,6 +63,27 @@ impl Dialler for Way {
                 let request = Request { path_and_query: address.signal_path(&query), token };
                 let target = Target::Tcp { address: address.clone(), proxy: proxy.clone() };
                 Box::pin(async move { dial(target, &request).await })
+            }
+        }
+    }
+
+    fn call(&self, call: Call, token: String) -> Calling {
+        let body = call.encode();
+        match &self.0 {
+            Err(fault) => {
+                let fault = fault.clone();
+                Box::pin(async move { Err(fault) })
+            }
+            Ok(Road::Hub) => {
+                let request = Request { path_and_query: call.path().to_owned(), token };
+                Box::pin(async move {
+                    service::call(Target::Stream(hub::connect().await?), &request, &body).await
+                })
+            }
+            Ok(Road::Server { address, proxy }) => {
+                let request = Request { path_and_query: address.path(call.path()), token };
+                let target = Target::Tcp { address: address.clone(), proxy: proxy.clone() };
+                Box::pin(async move { service::call(target, &request, &body).await })
             }
         }
     }

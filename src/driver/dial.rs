@@ -51,7 +51,14 @@ impl fmt::Debug for Request {
 /// Opens the link. A redirect is not followed: a token is for the server it was given to.
 pub async fn dial(target: Target, request: &Request) -> Result<Link, Fault> {
     check(request)?;
-    let (mut wire, host, place) = match target {
+    let (mut wire, host, place) = reach(target).await?;
+    let head = upgrade(&mut wire, &host, request, &place).await?;
+    Ok(Link::new(wire, head.rest).await)
+}
+
+/// An open wire, what the `Host` header has to say, and what people call the place.
+pub(super) async fn reach(target: Target) -> Result<(Wire, String, String), Fault> {
+    Ok(match target {
         Target::Tcp { address, proxy } => {
             let place = connect::display(&address.host, address.port);
             (open(&address, proxy.as_ref()).await?, address.authority(), place)
@@ -59,9 +66,7 @@ pub async fn dial(target: Target, request: &Request) -> Result<Link, Fault> {
         Target::Stream(stream) => {
             (Wire::Plain(Socket::from(stream)), "localhost".to_owned(), "the hub on this machine".to_owned())
         }
-    };
-    let head = upgrade(&mut wire, &host, request, &place).await?;
-    Ok(Link::new(wire, head.rest).await)
+    })
 }
 
 async fn open(address: &Address, proxy: Option<&ProxyUrl>) -> Result<Wire, Fault> {
@@ -73,7 +78,7 @@ async fn open(address: &Address, proxy: Option<&ProxyUrl>) -> Result<Wire, Fault
 }
 
 /// Nothing that the program passes may end a header line.
-fn check(request: &Request) -> Result<(), Fault> {
+pub(super) fn check(request: &Request) -> Result<(), Fault> {
     if request.token.is_empty() {
         return Err(Fault::new(Reason::Authorization, "the token is empty"));
     }
@@ -123,7 +128,7 @@ async fn upgrade(wire: &mut Wire, host: &str, request: &Request, place: &str) ->
     Ok(head)
 }
 
-fn no_answer(error: HeadError, place: &str) -> Fault {
+pub(super) fn no_answer(error: HeadError, place: &str) -> Fault {
     let text = match error {
         HeadError::Io(error) => return tls::fault(&error, place),
         HeadError::NotHttp => format!("{place} does not answer in HTTP; is it a server for sessions?"),

@@ -5,17 +5,21 @@
 //!
 //! Read `session.rs` first: it drives one core; `callbacks.rs` is the thread on which the program's code runs. The way
 //! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `connect`, `proxy`, `tls` and
-//! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it).
+//! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it). `service` goes the same way to ask the
+//! server's own interface.
 
 pub mod callbacks;
 mod connect;
 pub mod dial;
+pub mod fork_sys;
 mod http;
 mod interfaces;
 pub mod link;
 pub mod place;
 pub mod proxy;
+pub mod service;
 pub mod session;
 mod sockets;
+pub mod threads;
 mod tls;
 pub mod wire;

@@ -1,25 +1,33 @@
 //! Drives one core: does what it wants, tells it what happens.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::FutureExt;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt as _};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::link::{Link, LinkEvent};
 use super::sockets::Sockets;
 use crate::session::{Config, Core, Ending, Event, FAREWELL_TIMEOUT, Fault, Input, Output, Reason};
 use crate::signal::join::JoinQuery;
+use crate::signal::service::Call;
 
-/// Opens the signalling connection, by whichever way leads to this session's server.
+/// Reaches this session's server, by whichever way leads there.
 pub trait Dialler: Send + Sync + 'static {
+    /// Opens the signalling connection.
     fn dial(&self, query: JoinQuery, token: String) -> Dialling;
+    /// Asks the server's own interface.
+    fn call(&self, call: Call, token: String) -> Calling;
 }
 
 pub type Dialling = Pin<Box<dyn Future<Output = Result<Link, Fault>> + Send>>;
+
+pub type Calling = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
 
 /// Who hears of the events. Called on a thread of the runtime; must not wait.
 pub trait Listener: Send + Sync + 'static {
@@ -50,6 +58,7 @@ pub fn attempt(
             dialler,
             listener,
             dialling: None,
+            calls: FuturesUnordered::new(),
             link: None,
             leaving: None,
             sockets: Sockets::default(),
@@ -58,9 +67,18 @@ pub fn attempt(
         if AssertUnwindSafe(drive.run(receiver)).catch_unwind().await.is_err() {
             drive.panicked();
         }
-        if let Some(link) = drive.leaving.take() {
-            link.farewell(FAREWELL_TIMEOUT).await;
-        }
+        let Drive { leaving, calls, .. } = drive;
+        // Calls too are made although the program has left right behind them.
+        tokio::join!(
+            async {
+                if let Some(link) = leaving {
+                    link.farewell(FAREWELL_TIMEOUT).await;
+                }
+            },
+            async {
+                let _ = timeout(FAREWELL_TIMEOUT, calls.for_each(|called| ready(tell(called)))).await;
+            }
+        );
     };
     (Attempt(wishes), run)
 }
@@ -70,6 +88,7 @@ struct Drive {
     dialler: Arc<dyn Dialler>,
     listener: Arc<dyn Listener>,
     dialling: Option<Dialling>,
+    calls: FuturesUnordered<Calling>,
     link: Option<Link>,
     /// A link that was hung up; the server is still hearing the last words.
     leaving: Option<Link>,
@@ -101,6 +120,10 @@ impl Drive {
                         Input::LinkClosed(fault)
                     }
                 }),
+                Some(called) = self.calls.next(), if !self.calls.is_empty() => {
+                    tell(called);
+                    continue;
+                }
                 datagram = self.sockets.receive() => Some(Input::Datagram(datagram)),
                 () = at(self.core.poll_timeout()) => None,
             };
@@ -125,6 +148,7 @@ impl Drive {
                         link.queue(bytes);
                     }
                 }
+                Output::Call { call, token } => self.calls.push(self.dialler.call(call, token)),
                 Output::HangUp => {
                     self.dialling = None;
                     self.leaving = self.link.take();
@@ -160,6 +184,13 @@ impl Drive {
             let fault = Fault::new(Reason::Internal, "a defect in the library ended the session");
             self.listener.event(Event::Ended(Ending::Lost(fault)));
         }
+    }
+}
+
+/// The program has had its answer when the call began; what became of it is for who reads the log.
+fn tell(called: Result<(), Fault>) {
+    if let Err(fault) = called {
+        log::warn!("the server did not do what was asked of it: {}", fault.text);
     }
 }
 

@@ -214,13 +214,14 @@ pub unsafe extern "C" fn otc_session_connect(session: *mut otc_session, token: *
 /// New programs set `OTC_URL` or use a URL as session id.
 ///
 /// @param session      A session; its id is the room on that server.
-/// @param host         Name or address of the server; copied.
+/// @param host         Name or address of the server, an IPv6 one with or without brackets; copied.
 /// @param server_path  Path on the server, NULL or empty for none; copied.
 /// @param port         1 to 65535.
 /// @param secure       `OTC_TRUE` for TLS.
 /// @param token        As for `otc_session_connect`.
 ///
-/// @return As for `otc_session_connect`; `OTC_INVALID_PARAM` also for an empty host and a port out of range.
+/// @return As for `otc_session_connect`; `OTC_INVALID_PARAM` also for a host or a path that cannot be one, and for a port out
+///         of range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otc_session_connect_to_host(
     session: *mut otc_session,
@@ -248,6 +249,10 @@ pub unsafe extern "C" fn otc_session_connect_to_host(
 fn server_url(host: &str, path: &str, port: c_int, secure: bool) -> Result<String, Refusal> {
     if host.is_empty() {
         return Err(Refusal::parameter("host", "is empty"));
+    }
+    // What ends the host in a URL, and what would begin a user before it. The rest is read by whoever reads URLs.
+    if host.contains(['/', '\\', '?', '#', '@', '%']) {
+        return Err(Refusal::parameter("host", "is no name and no address"));
     }
     if !(1..=c_int::from(u16::MAX)).contains(&port) {
         return Err(Refusal::parameter("port", "is outside 1 to 65535"));
@@ -381,10 +386,10 @@ pub extern "C" fn otc_session_get_user_data(session: *const otc_session) -> *mut
     })
 }
 
-/// The end of the library: the handles of sessions that the program did not delete end with it.
+/// The end of the library, which has ended the sessions: the handles of those that the program did not delete end too.
 pub(super) fn forget_all() {
     for object in SESSIONS.drain() {
-        object.session.delete(); // ended already; a session made in the meantime is ended here
+        object.session.end(); // ended already; a session made in the meantime is ended here
     }
 }
 

@@ -1,6 +1,8 @@
 //! Moderation
 //!
-//! What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`.
+//! What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`. The functions
+//! ask the server and return at once. When the server then refuses or cannot be reached, the log says so and no callback
+//! comes. Those that mute are refused to everybody in this version, which has no media that could be muted.
 
 use std::ffi::{c_char, c_int};
 
@@ -18,8 +20,7 @@ use super::{guard, text};
 /// @param excluded_streams_ids  Ids of streams that are left alone; copied. NULL for none.
 /// @param excluded_streams_len  How many; 0 for none.
 ///
-/// @return `OTC_SUCCESS`: the request is on its way.
-///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
+/// @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
 ///         `OTC_INVALID_PARAM`: `session` is NULL or no live session, the number is negative, an id is NULL or not UTF-8.
 #[unsafe(no_mangle)]
@@ -41,8 +42,7 @@ pub unsafe extern "C" fn otc_session_force_mute_all(
 ///
 /// @param session  A connected session.
 ///
-/// @return `OTC_SUCCESS`: the request is on its way.
-///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
+/// @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
 ///         `OTC_INVALID_PARAM`: `session` is NULL or no live session.
 #[unsafe(no_mangle)]
@@ -57,8 +57,7 @@ pub extern "C" fn otc_session_disable_force_mute(session: *mut otc_session) -> o
 /// @param session            A connected session.
 /// @param stream_id_to_mute  The id of the stream; copied.
 ///
-/// @return `OTC_SUCCESS`: the request is on its way.
-///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it, or there is no such stream.
+/// @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
 ///         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the id is not UTF-8.
 #[unsafe(no_mangle)]
@@ -74,13 +73,15 @@ pub unsafe extern "C" fn otc_session_force_mute_stream(
     })
 }
 
-/// Removes a client from the session. It is told by `on_disconnected`; the others see its streams and connection drop.
+/// Removes a client from the session. It is told by `on_disconnected` alone; the others see its streams and connection
+/// drop. It may connect again. While the session is reconnecting the removal waits for the end of that.
 ///
 /// @param session     A connected session.
-/// @param connection  The client: a connection of this session, lent or copied.
+/// @param connection  The client: a connection of this session, lent or copied. It may be this client's own.
 ///
 /// @return `OTC_SUCCESS`: the request is on its way.
-///         `OTC_UNABLE_TO_FORCE_DISCONNECT`: the token does not allow it, or there is no such client.
+///         `OTC_UNABLE_TO_FORCE_DISCONNECT`: the token does not allow it, the connection is of another session, or its client
+///         has left; where connection events are suppressed the last of these is not noticed.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
 ///         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle of its kind.
 #[unsafe(no_mangle)]

@@ -60,7 +60,7 @@ enum Event {
 #[derive(Debug)]
 pub struct Ticket {
     pub link: LinkId,
-    admission: Admission,
+    admission: Box<Admission>,
 }
 
 /// The way to one client.
@@ -165,15 +165,15 @@ pub fn start(config: Config, sockets: Vec<(SocketAddr, Arc<UdpSocket>)>, life: L
     let (sender, events) = mpsc::channel(EVENTS_MAX);
     let desk = Desk { events: sender, secrets };
     for (address, socket) in &sockets {
-        tokio::spawn(listen(*address, socket.clone(), desk.clone(), life.clone()));
+        tokio::spawn(listen(life.clone(), *address, socket.clone(), desk.clone()));
     }
     let server = Server::new(config, seed());
     let actor = Actor { server, outboxes: HashMap::new(), links: 0, sockets };
-    tokio::spawn(run(actor, events, life));
+    tokio::spawn(run(life, actor, events));
     desk
 }
 
-async fn listen(local: SocketAddr, socket: Arc<UdpSocket>, desk: Desk, mut life: Life) {
+async fn listen(mut life: Life, local: SocketAddr, socket: Arc<UdpSocket>, desk: Desk) {
     let mut buffer = vec![0; DATAGRAM_SIZE_MAX];
     loop {
         let received = tokio::select! {
@@ -189,7 +189,7 @@ async fn listen(local: SocketAddr, socket: Arc<UdpSocket>, desk: Desk, mut life:
     }
 }
 
-async fn run(mut actor: Actor, mut events: mpsc::Receiver<Event>, mut life: Life) {
+async fn run(mut life: Life, mut actor: Actor, mut events: mpsc::Receiver<Event>) {
     loop {
         let deadline = actor.server.poll_timeout();
         let due = async {

@@ -27,12 +27,15 @@ const HEADER_LIMIT: Duration = Duration::from_secs(10);
 /// The largest head of a request: the largest token, and as much again for the rest.
 const HEAD_SIZE_MAX: usize = 2 * TOKEN_SIZE_MAX;
 
+/// Where LiveKit's Rust client, and what is built on it, asks why it was refused.
+const VALIDATE_RUST: &str = "/rtc/rtc/validate";
+
 const PAGE: &str = "An openotc server: OpenTok sessions and LiveKit rooms. Clients connect to /rtc.\n";
 
 pub type Reply = Response<Full<Bytes>>;
 
 /// Serves one connection until it ends or becomes a WebSocket.
-pub async fn serve(socket: Socket, locality: Locality, desk: Desk, mut life: Life) {
+pub async fn serve(mut life: Life, socket: Socket, locality: Locality, desk: Desk) {
     let service = {
         let life = life.clone();
         service_fn(move |request| {
@@ -68,7 +71,9 @@ async fn answer(request: Request<Incoming>, locality: Locality, desk: Desk, life
         (&Method::OPTIONS, _) => plain(StatusCode::NO_CONTENT, ""),
         (&Method::GET, "/") => plain(StatusCode::OK, PAGE),
         (&Method::GET, "/rtc" | "/rtc/v0") => rtc(request, locality, desk, life).await,
-        (&Method::GET, "/rtc/validate" | "/rtc/v0/validate") => validate(&request, locality, &desk).await,
+        (&Method::GET, "/rtc/validate" | "/rtc/v0/validate" | VALIDATE_RUST) => {
+            validate(&request, locality, &desk).await
+        }
         (&Method::POST, path) if path.starts_with(twirp::PREFIX) => {
             twirp::answer(request, locality, desk).await
         }
@@ -80,16 +85,11 @@ async fn answer(request: Request<Incoming>, locality: Locality, desk: Desk, life
 
 /// Pages of other origins may use this server; what opens it is the token.
 fn for_browsers(mut reply: Reply) -> Reply {
-    let any = HeaderValue::from_static("*");
-    let headers: [(HeaderName, HeaderValue); 2] = [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, any),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type")),
-    ];
-    reply.headers_mut().extend(
-        headers
-            .map(|(name, value)| (Some(name), value))
-            .into_iter()
-            .filter_map(|(name, value)| Some((name?, value))),
+    let headers = reply.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, content-type"),
     );
     reply
 }
@@ -135,7 +135,7 @@ async fn rtc(mut request: Request<Incoming>, locality: Locality, desk: Desk, lif
         Ok(ticket) => ticket,
         Err(refusal) => return refused(refusal),
     };
-    tokio::spawn(upgrade(hyper::upgrade::on(&mut request), ticket, desk, life));
+    tokio::spawn(upgrade(life, hyper::upgrade::on(&mut request), ticket, desk));
     let mut reply = Reply::default();
     *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = reply.headers_mut();
@@ -157,7 +157,7 @@ fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
     asked.then(|| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()).flatten()
 }
 
-async fn upgrade(upgrade: OnUpgrade, ticket: Ticket, desk: Desk, mut life: Life) {
+async fn upgrade(mut life: Life, upgrade: OnUpgrade, ticket: Ticket, desk: Desk) {
     let upgraded: Upgraded = tokio::select! {
         upgraded = upgrade => match upgraded {
             Ok(upgraded) => upgraded,
@@ -167,5 +167,5 @@ async fn upgrade(upgrade: OnUpgrade, ticket: Ticket, desk: Desk, mut life: Life)
     };
     // Out of HTTP's hands, whose buffers go now.
     let Ok(parts) = upgraded.downcast::<TokioIo<Socket>>() else { return };
-    link::run(parts.io.into_inner(), parts.read_buf.into(), ticket, desk, life).await;
+    link::run(life, parts.io.into_inner(), parts.read_buf.into(), ticket, desk).await;
 }

@@ -42,7 +42,7 @@ struct Link {
 }
 
 /// Serves the client until either side closes. `early` is what the client sent right after its request.
-pub async fn run(socket: Socket, early: Vec<u8>, ticket: Ticket, desk: Desk, mut life: Life) {
+pub async fn run(mut life: Life, socket: Socket, early: Vec<u8>, ticket: Ticket, desk: Desk) {
     let mut config = WebSocketConfig::default();
     config.read_buffer_size = READ_BUFFER_SIZE;
     config.write_buffer_size = 0;

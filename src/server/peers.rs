@@ -33,7 +33,7 @@ pub struct Peers {
 /// What a peer connection said that concerns more than itself.
 enum Event {
     Up,
-    Packet(DataPacket),
+    Packet(Box<DataPacket>),
     Garbage,
     Failed,
 }
@@ -164,7 +164,7 @@ fn read(channel: Channel, bytes: &[u8]) -> Event {
         Channel::Lossy => Kind::Lossy,
     };
     packet.kind = kind.into();
-    Event::Packet(packet)
+    Event::Packet(Box::new(packet))
 }
 
 /// Does what a participant's peer connections ask for, after anything happened to them.
@@ -178,7 +178,7 @@ pub fn settle(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         for event in events {
             match event {
                 Event::Up => activate(room, shared, key),
-                Event::Packet(packet) => data::publish(room, shared, now, key, packet),
+                Event::Packet(packet) => data::publish(room, shared, now, key, *packet),
                 Event::Garbage => shared.counters.frames_malformed += 1,
                 Event::Failed => {
                     let reason = DisconnectReason::ConnectionTimeout;

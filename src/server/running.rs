@@ -36,7 +36,8 @@ pub enum Phase {
     Over,
 }
 
-/// A task's view of the server's life. As long as one of these exists the server has not ended.
+/// A task's view of the server's life. As long as one of these exists the server has not ended, so a task takes it as
+/// its first parameter: that one is dropped last, after the sockets.
 #[derive(Debug, Clone)]
 pub struct Life {
     phase: watch::Receiver<Phase>,
@@ -86,7 +87,7 @@ impl Running {
         let life = Life { phase: phases, _alive: alive_sender };
         let desk = actor::start(config, sockets, life.clone());
         for listener in listeners {
-            tokio::spawn(accept(listener, desk.clone(), life.clone()));
+            tokio::spawn(accept(life.clone(), listener, desk.clone()));
         }
         Ok(Self { desk, phase, alive, addresses })
     }
@@ -164,7 +165,7 @@ fn outward(somewhere: SocketAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-async fn accept(listener: Listener, desk: Desk, mut life: Life) {
+async fn accept(mut life: Life, listener: Listener, desk: Desk) {
     let mut ends = life.clone();
     loop {
         let accepted = tokio::select! {
@@ -174,7 +175,7 @@ async fn accept(listener: Listener, desk: Desk, mut life: Life) {
         };
         match accepted {
             Ok(Some((socket, locality))) => {
-                tokio::spawn(http::serve(socket, locality, desk.clone(), life.clone()));
+                tokio::spawn(http::serve(life.clone(), socket, locality, desk.clone()));
             }
             Ok(None) => {}
             Err(error) => {

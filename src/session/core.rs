@@ -17,13 +17,14 @@ use super::{Connection, Event, Fault, Reason};
 use crate::rtc::Datagram;
 use crate::signal::frame::FromServer;
 use crate::signal::join::JoinQuery;
+use crate::signal::service::Call;
 
 /// What an attempt is made of.
 #[derive(Clone, Default)]
 pub struct Config {
     /// As the program wrote it.
     pub session_id: String,
-    /// The room, where it is not in the token; a LiveKit server ignores it.
+    /// The room that the way leads to; a LiveKit server goes by the token's. `None`: there is no way.
     pub room: Option<String>,
     pub api_key: String,
     pub token: String,
@@ -57,6 +58,8 @@ pub enum Input {
     /// The program leaves.
     Leave,
     Signal(Signal),
+    /// The program, a moderator, removes the client of this connection id.
+    ForceDisconnect(String),
     /// The link that `Output::Dial` asked for is open.
     LinkOpened,
     LinkFailed(Fault),
@@ -78,6 +81,11 @@ pub enum Output {
     },
     /// Send one message on it.
     Send(Vec<u8>),
+    /// Ask the server's own interface, beside the signalling connection. Nothing comes back; a failure is for the log.
+    Call {
+        call: Call,
+        token: String,
+    },
     /// Send what was said, for a limited time, and close it politely.
     HangUp,
     /// Close it at once: the other side does not listen any more.
@@ -131,6 +139,7 @@ impl Core {
             Input::Connect => self.join(now),
             Input::Leave => self.end(now, Ending::Left),
             Input::Signal(signal) => self.send_signal(now, signal),
+            Input::ForceDisconnect(connection_id) => self.force_disconnect(connection_id),
             Input::LinkOpened => self.link_opened(now),
             Input::LinkFailed(fault) => self.link_lost(now, Some(fault)),
             Input::LinkClosed(fault) => self.link_lost(now, fault),

@@ -47,8 +47,8 @@ impl Core {
         }
         // A LiveKit server goes by the token alone and would lead this client into another room. What cannot be read
         // here is the server's to judge.
-        let room = self.config.room.as_ref().unwrap_or(&self.config.session_id);
-        if let Ok(token) = Token::parse(&self.config.token)
+        if let Some(room) = &self.config.room
+            && let Ok(token) = Token::parse(&self.config.token)
             && !token.claims().session_id.is_empty()
             && token.claims().session_id != *room
         {

@@ -53,7 +53,9 @@ impl Live {
         };
         let ping_interval = seconds(join.ping_interval, PING_INTERVAL);
         let ping_timeout = seconds(join.ping_timeout, PING_TIMEOUT).max(ping_interval);
-        let may_moderate = Token::parse(&config.token).is_ok_and(|token| token.claims().grants.room_admin);
+        // A token that is good for every room makes nobody an admin of one.
+        let may_moderate = Token::parse(&config.token)
+            .is_ok_and(|token| token.claims().grants.room_admin && !token.claims().session_id.is_empty());
         let mut roster = Roster::new(config.session_id.clone(), config.connection_events_suppressed);
         let own = Arc::new(roster.connection(&participant));
         roster.fill(now, &join.other_participants);

@@ -4,7 +4,7 @@
 //! number without a seed. One core object is one attempt to be in a session; connecting again makes a new one.
 //! OpenTok's words are used here (session, connection, stream); `roster.rs` translates LiveKit's.
 //! Read `event.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
-//! `reconnect.rs`, `leave.rs`.
+//! `moderation.rs`, `reconnect.rs`, `leave.rs`.
 
 pub mod core;
 pub mod event;
@@ -14,6 +14,7 @@ pub mod lawful;
 mod leave;
 mod live;
 mod messages;
+mod moderation;
 mod reconnect;
 mod roster;
 mod signals;

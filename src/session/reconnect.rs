@@ -38,6 +38,8 @@ pub(super) struct Reconnecting {
     held: Vec<Event>,
     /// Signals that wait for the end of it.
     pub queue: Queue,
+    /// Ids of connections that are to be removed when it is over. Each once, so there are no more than connections.
+    removals: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -84,6 +86,12 @@ impl Reconnecting {
     pub fn hold(&mut self, events: Vec<Event>) {
         self.held.extend(events);
     }
+
+    pub fn hold_removal(&mut self, connection_id: String) {
+        if !self.removals.contains(&connection_id) {
+            self.removals.push(connection_id);
+        }
+    }
 }
 
 impl Core {
@@ -102,6 +110,7 @@ impl Core {
             last: None,
             held: Vec::new(),
             queue: Queue::default(),
+            removals: Vec::new(),
         });
         self.try_now(now);
     }
@@ -237,6 +246,9 @@ impl Core {
         self.state = State::Connected(live);
         for signal in reconnecting.queue.drain() {
             self.transmit_signal(now, signal);
+        }
+        for connection_id in reconnecting.removals {
+            self.call_to_remove(&connection_id);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::signal::proto::{
     Room, RoomUpdate, TrackInfo, TrackSource, TrackType, leave_request::Action, participant_info,
     signal_request, signal_response::Message,
 };
+use crate::signal::service::Call;
 use crate::signal::signals;
 
 /// A core, its clock, and what came out of it.
@@ -19,15 +20,16 @@ struct Client {
     events: Vec<Event>,
     dials: Vec<crate::signal::join::JoinQuery>,
     sent: Vec<FromClient>,
+    calls: Vec<Call>,
     hung_up: usize,
     cut: usize,
 }
 
 impl Client {
     fn new(config: Config) -> Self {
-        let (events, dials, sent) = Default::default();
-        let mut client =
-            Self { core: Core::new(config), now: Instant::now(), events, dials, sent, hung_up: 0, cut: 0 };
+        let (events, dials, sent, calls) = Default::default();
+        let (core, now) = (Core::new(config), Instant::now());
+        let mut client = Self { core, now, events, dials, sent, calls, hung_up: 0, cut: 0 };
         client.input(Input::Connect);
         client
     }
@@ -74,6 +76,7 @@ impl Client {
                 Output::Send(bytes) => self.sent.extend(FromClient::decode(&bytes).expect("a message")),
                 Output::HangUp => self.hung_up += 1,
                 Output::Cut => self.cut += 1,
+                Output::Call { call, .. } => self.calls.push(call),
                 Output::OpenSockets | Output::Transmit(_) => {}
             }
         }
@@ -427,6 +430,35 @@ fn a_token_that_expired_meanwhile_ends_the_reconnection() {
     client.pass(Duration::from_secs(1));
     client.input(Input::LinkFailed(Fault::new(Reason::Authorization, "expired")));
     assert_eq!(client.reason(), Reason::Dropped);
+}
+
+#[test]
+fn a_removal_is_a_call_about_a_client_that_is_there() {
+    let mut client = Client::new(config());
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&["ann"])));
+    let ann = "PA_ann".to_owned();
+    client.input(Input::ForceDisconnect(ann.clone()));
+    let (room, identity) = (config().session_id, "ann".to_owned());
+    assert_eq!(client.calls, [Call::RemoveParticipant { room, identity }]);
+    client.update(vec![gone("ann")]);
+    client.input(Input::ForceDisconnect(ann));
+    client.input(Input::ForceDisconnect("nobody".into()));
+    assert_eq!(client.calls.len(), 1);
+}
+
+#[test]
+fn a_removal_waits_for_the_end_of_a_reconnection() {
+    let mut client = Client::new(config());
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&["ann"])));
+    client.input(Input::LinkClosed(None));
+    client.input(Input::ForceDisconnect("PA_ann".into()));
+    client.input(Input::ForceDisconnect("PA_ann".into()));
+    assert_eq!(client.calls, []);
+    client.input(Input::LinkOpened);
+    client.message(Message::Reconnect(ReconnectResponse::default()));
+    assert_eq!(client.calls.len(), 1);
 }
 
 #[test]

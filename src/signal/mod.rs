@@ -7,6 +7,7 @@
 pub mod address;
 pub mod frame;
 pub mod join;
+pub mod service;
 pub mod signals;
 pub mod token;
 

@@ -3,13 +3,17 @@
 //! Each run is made from a seed, which is printed when something goes wrong; `SEED=… cargo test --test call` runs that
 //! one alone. Every callback is held against the model of lawful sequences (`session/lawful.rs`).
 
+mod cast;
 mod client;
+mod deeds;
 mod network;
+mod weather;
 mod world;
 
 use std::time::Duration;
 
-use world::{Weather, World};
+use weather::Weather;
+use world::World;
 
 /// How many calls are simulated. `SEEDS=…` makes it more.
 const SEEDS: u64 = 1200;

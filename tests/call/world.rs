@@ -1,100 +1,31 @@
 //! A server, some clients, and everything that can go wrong between them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use opentok::rtc::Datagram;
 use opentok::server::{self, LinkId, Locality, Server};
-use opentok::session::lawful::Deed;
-use opentok::session::{Config, Fault, Input, Output, Reason, Signal, Target};
+use opentok::session::{Fault, Input, Output, Reason};
 use opentok::signal::join::JoinQuery;
-use opentok::signal::proto::{DeleteRoomRequest, RoomParticipantIdentity};
-use opentok::signal::token::{Order, Role, Secrets, classic};
 
+use crate::cast::{CLIENTS, EPOCH_MS, address, client, config};
 use crate::client::Client;
 use crate::network::{Agenda, Random};
-
-const CLIENTS: usize = 4;
-const SESSION: &str = "1_simulated";
-const KEY: &str = "12345";
-const SECRET: &str = "not a secret";
-
-/// 2023-11-14, in milliseconds: when the simulation begins.
-const EPOCH_MS: i64 = 1_700_000_000_000;
-
-/// What goes wrong, and how often: each number is "once in so many times", 0 is never.
-pub struct Weather {
-    delay_ms: (u64, u64),
-    /// Messages within a link that vanish or come twice. No transport does that; a broken server might.
-    lost: u64,
-    doubled: u64,
-    /// Deeds that break something.
-    cut: u64,
-    frozen: u64,
-    crash: u64,
-    killed: u64,
-    /// A dial that is never answered.
-    black_hole: u64,
-    garbage: u64,
-    removal: u64,
-    /// Data travels through peer connections, as it does with a LiveKit server, and not inside the link.
-    peers: bool,
-    /// Datagrams that vanish or come twice. That is what a network does.
-    datagram_lost: u64,
-    datagram_doubled: u64,
-}
-
-impl Weather {
-    pub fn storm() -> Self {
-        Self {
-            delay_ms: (0, 400),
-            lost: 40,
-            doubled: 30,
-            cut: 8,
-            frozen: 12,
-            crash: 25,
-            killed: 30,
-            black_hole: 8,
-            garbage: 200,
-            removal: 40,
-            peers: false,
-            datagram_lost: 0,
-            datagram_doubled: 0,
-        }
-    }
-
-    /// Peer connections on a network that loses, delays and doubles.
-    pub fn lossy() -> Self {
-        let delay_ms = (5, 60);
-        let (datagram_lost, datagram_doubled) = (12, 15);
-        Self { delay_ms, peers: true, datagram_lost, datagram_doubled, ..Self::cuts_and_crashes() }
-    }
-
-    /// Links and servers break, but what arrives is what was sent.
-    pub fn cuts_and_crashes() -> Self {
-        Self { lost: 0, doubled: 0, garbage: 0, removal: 0, killed: 0, ..Self::storm() }
-    }
-
-    pub fn sunshine() -> Self {
-        let delay_ms = (1, 20);
-        Self { delay_ms, cut: 0, frozen: 0, crash: 0, black_hole: 0, ..Self::cuts_and_crashes() }
-    }
-}
+use crate::weather::Weather;
 
 /// A signalling connection, or what is left of one.
-struct Wire {
+pub struct Wire {
     client: usize,
-    link: Option<LinkId>,
+    pub link: Option<LinkId>,
     /// Nothing arrives any more, and nobody knows.
-    is_frozen: bool,
+    pub is_frozen: bool,
     /// What is sent later does not arrive earlier.
-    down_at: Instant,
+    pub down_at: Instant,
     up_at: Instant,
 }
 
 /// What arrives.
-enum Arrival {
+pub enum Arrival {
     Dialled { wire: u64, query: JoinQuery, token: String },
     Admitted { wire: u64, result: Result<(), Fault> },
     Down { wire: u64, bytes: Vec<u8> },
@@ -107,19 +38,18 @@ enum Arrival {
 }
 
 pub struct World {
-    random: Random,
-    weather: Weather,
+    pub random: Random,
+    pub weather: Weather,
     began: Instant,
-    now: Instant,
-    server: Server,
-    clients: Vec<Client>,
+    pub now: Instant,
+    pub server: Server,
+    pub clients: Vec<Client>,
     /// The wire each client uses now.
-    using: Vec<Option<u64>>,
-    wires: BTreeMap<u64, Wire>,
+    pub using: Vec<Option<u64>>,
+    pub wires: BTreeMap<u64, Wire>,
     count: u64,
-    agenda: Agenda<Arrival>,
-    is_calm: bool,
-    heard_before: usize,
+    pub agenda: Agenda<Arrival>,
+    pub is_calm: bool,
 }
 
 impl World {
@@ -143,7 +73,6 @@ impl World {
             count: 0,
             agenda,
             is_calm: false,
-            heard_before: 0,
         }
     }
 
@@ -234,7 +163,7 @@ impl World {
         all
     }
 
-    fn wall_ms(&self) -> i64 {
+    pub fn wall_ms(&self) -> i64 {
         EPOCH_MS + i64::try_from((self.now - self.began).as_millis()).expect("a short simulation")
     }
 
@@ -251,7 +180,7 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self) {
+    pub fn carry_out(&mut self) {
         loop {
             let mut idle = true;
             for number in 0..self.clients.len() {
@@ -270,7 +199,7 @@ impl World {
         }
     }
 
-    fn delay(&mut self) -> Duration {
+    pub fn delay(&mut self) -> Duration {
         self.random.millis(self.weather.delay_ms.0, self.weather.delay_ms.1)
     }
 
@@ -305,7 +234,7 @@ impl World {
                     self.agenda.put(at, Arrival::DatagramUp { client: number, datagram });
                 }
             }
-            Output::Event(_) => {}
+            Output::Event(_) | Output::Call { .. } => {}
         }
     }
 
@@ -319,7 +248,7 @@ impl World {
         (0..copies).map(|_| self.now + self.delay()).collect()
     }
 
-    fn send_up(&mut self, number: usize, bytes: Option<Vec<u8>>) {
+    pub fn send_up(&mut self, number: usize, bytes: Option<Vec<u8>>) {
         let Some(wire) = self.using[number] else { return };
         let delay = self.delay();
         let entry = self.wires.get_mut(&wire).expect("a wire in use");
@@ -470,154 +399,4 @@ impl World {
         let at = entry.down_at;
         self.agenda.put(at, Arrival::Admitted { wire, result });
     }
-
-    /// One client, or the weather, does something; then it is the next one's turn.
-    fn deed(&mut self) {
-        let pause = self.random.millis(0, 600);
-        self.agenda.put(self.now + pause, Arrival::Deed);
-        let number = usize::try_from(self.random.below(CLIENTS as u64)).expect("a small number");
-        if self.is_calm {
-            return;
-        }
-        if self.clients[number].model.is_at_rest()
-            && self.clients[number].core.as_ref().is_none_or(|core| core.is_over())
-        {
-            let seed = self.random.next();
-            self.heard_before = self.signals_heard();
-            self.using[number] = None;
-            self.clients[number].begin(seed);
-            if let Some(core) = &mut self.clients[number].core {
-                core.handle(self.now, Input::Connect);
-            }
-            return;
-        }
-        if self.random.one_in(25) {
-            self.leave(number);
-        } else if self.random.one_in(self.weather.killed) {
-            self.kill(number);
-        } else if self.random.one_in(self.weather.crash) {
-            self.crash();
-        } else if self.random.one_in(self.weather.cut) {
-            self.cut(number);
-        } else if self.random.one_in(self.weather.frozen) {
-            if let Some(wire) = self.using[number] {
-                self.wires.get_mut(&wire).expect("a wire").is_frozen = true;
-            }
-        } else if self.random.one_in(self.weather.removal) {
-            self.remove(number);
-        } else if self.random.one_in(self.weather.removal * 4) {
-            let call = server::service::Call::DeleteRoom(DeleteRoomRequest { room: SESSION.into() });
-            let _ = self.server.call(self.now, self.wall_ms(), call);
-        } else {
-            self.signal(number);
-        }
-    }
-
-    fn leave(&mut self, number: usize) {
-        let client = &mut self.clients[number];
-        if let Some(core) = client.core.as_mut().filter(|core| !core.is_over()) {
-            if !client.model.is_at_rest() {
-                client.model.did(Deed::Disconnect);
-            }
-            core.handle(self.now, Input::Leave);
-        }
-    }
-
-    /// The process is gone; the kernel closes what it had open.
-    fn kill(&mut self, number: usize) {
-        self.send_up(number, None);
-        self.using[number] = None;
-        self.clients[number].die();
-    }
-
-    /// The server's process is gone, and a new one is there at once that knows nothing.
-    fn crash(&mut self) {
-        self.server = Server::new(config(), self.random.next());
-        let wires: Vec<u64> = self.wires.keys().copied().collect();
-        for wire in wires {
-            let delay = self.delay();
-            let entry = self.wires.get_mut(&wire).expect("a wire");
-            if entry.link.take().is_some() {
-                entry.down_at = entry.down_at.max(self.now + delay);
-                let at = entry.down_at;
-                self.agenda.put(at, Arrival::DownClosed { wire });
-            }
-        }
-    }
-
-    /// The connection breaks, and both sides notice.
-    fn cut(&mut self, number: usize) {
-        let Some(wire) = self.using[number] else { return };
-        let (down, up) = (self.delay(), self.delay());
-        self.agenda.put(self.now + down, Arrival::DownClosed { wire });
-        self.agenda.put(self.now + up, Arrival::UpClosed { wire });
-    }
-
-    fn remove(&mut self, number: usize) {
-        let Some(identity) = self.clients[number].own_id().map(str::to_owned) else { return };
-        // The identity of a classic token's client is its sid.
-        let who =
-            RoomParticipantIdentity { room: SESSION.into(), identity, ..RoomParticipantIdentity::default() };
-        let call = server::service::Call::RemoveParticipant(who);
-        let _ = self.server.call(self.now, self.wall_ms(), call);
-    }
-
-    fn signal(&mut self, number: usize) {
-        let others: Vec<_> = self.clients[number].others.values().cloned().collect();
-        let one = self.random.below(4) == 0 && !others.is_empty();
-        let target = match one {
-            true => Target::Connection(
-                others[usize::try_from(self.random.below(others.len() as u64)).expect("small")].clone(),
-            ),
-            false => Target::Everyone,
-        };
-        let client = &mut self.clients[number];
-        if !client.model.is_connected() {
-            return;
-        }
-        client.sent += 1;
-        let data = client.sent.to_string();
-        let signal =
-            Signal { kind: "number".into(), data, target, retry_after_reconnect: self.random.below(2) == 0 };
-        if let Some(core) = &mut client.core {
-            core.handle(self.now, Input::Signal(signal));
-        }
-    }
-}
-
-fn config() -> server::Config {
-    let mut secrets = Secrets::new();
-    secrets.add(KEY, SECRET);
-    let udp_addresses = vec![SocketAddr::from(([10, 0, 0, 1], 7882))];
-    server::Config { secrets, udp_addresses, ..server::Config::default() }
-}
-
-/// Where a client's datagrams come from.
-fn address(client: usize) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, 2], 5000 + u16::try_from(client).expect("a few clients")))
-}
-
-fn client(random: &mut Random, number: usize) -> Client {
-    // One in a few has a token that is not accepted.
-    let secret = if random.one_in(12) { "wrong" } else { SECRET };
-    let role = if random.one_in(5) { Role::Moderator } else { Role::Publisher };
-    let token = classic(&Order {
-        api_key: KEY,
-        secret,
-        session_id: SESSION,
-        role,
-        connection_data: &format!("client {number}"),
-        created_s: EPOCH_MS / 1000,
-        expires_s: EPOCH_MS / 1000 + 3600,
-        nonce: number as u64,
-    })
-    .expect("a token");
-    Client::new(Config {
-        session_id: SESSION.into(),
-        room: Some(SESSION.into()),
-        api_key: KEY.into(),
-        token,
-        connection_events_suppressed: random.one_in(6),
-        seed: 0,
-    })
 }

@@ -74,8 +74,7 @@ pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
         .arg(project().join("tests/c"))
         .arg("-L")
         .arg(&libraries)
-        // Cargo's own search path names the folder first in which an earlier `cargo build` may have left an old library.
-        // The old kind of tag comes before that path, the new kind after it.
+        // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
         .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()))
         // A program that loads the library at run time must not have it already.
         .args(["-Wl,--as-needed", "-lopentok", "-lpthread", "-ldl"])

@@ -29,6 +29,7 @@ everywhere![
     signals_reach_all_and_one,
     a_session_deleted_while_connected_says_nothing_and_the_others_see_it_go,
     a_client_without_the_right_to_signal_is_told_so,
+    a_moderator_removes_a_client_which_hears_on_disconnected_alone,
 ];
 
 fn a_session_begins_and_ends(place: Kind) {
@@ -104,6 +105,27 @@ fn a_session_id_that_is_too_long_is_told_as_such(place: Kind) {
     let mut alice = trace(&server, &room, "alice");
     alice.tell(&format!("connect {}", Claims::new(&room, "alice").livekit()));
     alice.expect("on_error 1005", JOIN);
+    alice.finish();
+}
+
+/// Row I, by a client's own hand.
+fn a_moderator_removes_a_client_which_hears_on_disconnected_alone(place: Kind) {
+    let server = Server::start(place);
+    let mut alice = trace(&server, "room", "alice");
+    let moderator = Claims { is_moderator: true, ..Claims::new("room", "alice") };
+    alice.tell(&format!("connect {}", moderator.livekit()));
+    alice.expect("on_connected as alice", JOIN);
+    let mut bob = trace(&server, "room", "bob");
+    bob.tell(&format!("connect {}", Claims::new("room", "bob").livekit()));
+    bob.expect("on_connected as bob", JOIN);
+    bob.expect("on_connection_created alice", SEEN);
+    alice.expect("on_connection_created bob", SEEN);
+    bob.tell("remove alice");
+    bob.expect("remove = 1520", SEEN);
+    alice.tell("remove bob");
+    bob.expect("on_disconnected", SEEN);
+    alice.expect("on_connection_dropped bob", SEEN);
+    bob.finish();
     alice.finish();
 }
 

@@ -7,6 +7,8 @@
 //! `make test` installs the peers and runs everything. Read `connect.rs` first; `server.rs` and `child.rs` are the tools.
 
 mod child;
+#[path = "../common/mod.rs"]
+mod common;
 mod connect;
 mod foreign;
 mod harness;

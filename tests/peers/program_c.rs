@@ -1,12 +1,12 @@
 //! Programs in C that use the library as a stranger would: by its header and by `-lopentok`.
 
 use std::collections::HashMap;
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
 use crate::child::{Program, tied};
+use crate::common::{compile, project};
 use crate::server::Server;
 use crate::token;
 
@@ -38,30 +38,8 @@ pub fn compiled(source: &str) -> PathBuf {
     if let Some(program) = done.get(source) {
         return program.clone();
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let name = source.replace(['/', '.'], "_");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let library = library_folder();
-    let output = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()))
-        .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread"])
-        .arg(format!("-I{}", root.join("include").display()))
-        .arg("-o")
-        .arg(&program)
-        .arg(root.join(source))
-        .arg(format!("-L{}", library.display()))
-        .arg(format!("-Wl,-rpath,{}", library.display()))
-        .arg("-lopentok")
-        .output()
-        .expect("a C compiler is there");
-    assert!(output.status.success(), "{source}:\n{}", String::from_utf8_lossy(&output.stderr));
+    let program = compile(&project().join(source), Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
     done.insert(source.to_owned(), program.clone());
     program
-}
-
-/// The folder of the shared library that was built together with this test.
-fn library_folder() -> PathBuf {
-    let this = env::current_exe().expect("a process knows its program");
-    let folder = this.parent().expect("a program is in a folder").to_owned();
-    assert!(folder.join("libopentok.so").exists(), "no libopentok.so in {}", folder.display());
-    folder
 }

@@ -16,7 +16,7 @@ step '1 of 5: the real peers (nothing to do when they are in the cache)'
 tests/peers/install.sh
 
 step '2 of 5: cargo test, our own check'
-cargo test --locked
+cargo test --locked --no-fail-fast
 
 step '3 of 5: an installed library, in each way that programs use it'
 sh packaging/check-install.sh

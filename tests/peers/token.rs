@@ -20,8 +20,9 @@ pub struct Claims {
     /// Connection data, and on LiveKit the identity too: one name for one client.
     pub name: String,
     pub expires_in_seconds: i64,
-    /// LiveKit tokens only.
+    /// LiveKit tokens only, as the next one.
     pub may_signal: bool,
+    pub is_moderator: bool,
 }
 
 impl Claims {
@@ -33,6 +34,7 @@ impl Claims {
             name: name.to_owned(),
             expires_in_seconds: HOUR_SECONDS,
             may_signal: true,
+            is_moderator: false,
         }
     }
 
@@ -46,7 +48,12 @@ impl Claims {
             "nbf": now - HOUR_SECONDS,
             "exp": now + self.expires_in_seconds,
             "metadata": self.name,
-            "video": { "roomJoin": true, "room": self.session, "canPublishData": self.may_signal },
+            "video": {
+                "roomJoin": true,
+                "room": self.session,
+                "canPublishData": self.may_signal,
+                "roomAdmin": self.is_moderator,
+            },
         });
         let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));

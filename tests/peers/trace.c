@@ -4,6 +4,7 @@
  *
  *   connect TOKEN              disconnect             delete
  *   signal TYPE DATA           signal_to NAME TYPE DATA
+ *   remove NAME
  *
  * Other clients are printed by their connection data, which the tests choose, and not by their ids, which nobody can foresee:
  * so the output can be compared word for word. A call that does not return 0 prints its code. End of input: destroy and exit.
@@ -108,18 +109,29 @@ static void print_code(const char* call, otc_status status) {
   }
 }
 
-static void signal_to(otc_session* session, const char* name, const char* type, const char* data) {
-  otc_connection* target = NULL;
+/* A copy, or NULL and a complaint. */
+static otc_connection* other_of(const char* name) {
+  otc_connection* other = NULL;
   pthread_mutex_lock(&lock);
-  for (int i = 0; i < OTHERS_MAX && target == NULL; i++) {
-    if (others[i] != NULL && strcmp(name_of(others[i]), name) == 0) target = otc_connection_copy(others[i]);
+  for (int i = 0; i < OTHERS_MAX && other == NULL; i++) {
+    if (others[i] != NULL && strcmp(name_of(others[i]), name) == 0) other = otc_connection_copy(others[i]);
   }
   pthread_mutex_unlock(&lock);
-  if (target == NULL) {
-    say("signal_to: nobody of that name");
-    return;
-  }
+  if (other == NULL) say("nobody of that name");
+  return other;
+}
+
+static void signal_to(otc_session* session, const char* name, const char* type, const char* data) {
+  otc_connection* target = other_of(name);
+  if (target == NULL) return;
   print_code("signal_to", otc_session_send_signal_to_connection(session, type, data, target));
+  otc_connection_delete(target);
+}
+
+static void remove_other(otc_session* session, const char* name) {
+  otc_connection* target = other_of(name);
+  if (target == NULL) return;
+  print_code("remove", otc_session_force_disconnect(session, target));
   otc_connection_delete(target);
 }
 
@@ -161,6 +173,8 @@ int main(int argc, char** argv) {
       const char* name = strsep(&rest, " ");
       const char* type = strsep(&rest, " ");
       signal_to(session, name, type, rest);
+    } else if (strcmp(verb, "remove") == 0) {
+      remove_other(session, strsep(&rest, " "));
     } else {
       fprintf(stderr, "unknown line: %s\n", verb);
       return 2;

@@ -1,0 +1,123 @@
+//! What programs, the server's operator and the weather do.
+
+use opentok::server::{self, Server};
+use opentok::session::lawful::Deed;
+use opentok::session::{Input, Signal, Target};
+use opentok::signal::proto::{DeleteRoomRequest, RoomParticipantIdentity};
+
+use crate::cast::{CLIENTS, SESSION, config};
+use crate::world::{Arrival, World};
+
+impl World {
+    /// One client, or the weather, does something; then it is the next one's turn.
+    pub fn deed(&mut self) {
+        let pause = self.random.millis(0, 600);
+        self.agenda.put(self.now + pause, Arrival::Deed);
+        let number = usize::try_from(self.random.below(CLIENTS as u64)).expect("a small number");
+        if self.is_calm {
+            return;
+        }
+        if self.clients[number].model.is_at_rest()
+            && self.clients[number].core.as_ref().is_none_or(|core| core.is_over())
+        {
+            let seed = self.random.next();
+            self.using[number] = None;
+            self.clients[number].begin(seed);
+            if let Some(core) = &mut self.clients[number].core {
+                core.handle(self.now, Input::Connect);
+            }
+            return;
+        }
+        if self.random.one_in(25) {
+            self.leave(number);
+        } else if self.random.one_in(self.weather.killed) {
+            self.kill(number);
+        } else if self.random.one_in(self.weather.crash) {
+            self.crash();
+        } else if self.random.one_in(self.weather.cut) {
+            self.cut(number);
+        } else if self.random.one_in(self.weather.frozen) {
+            if let Some(wire) = self.using[number] {
+                self.wires.get_mut(&wire).expect("a wire").is_frozen = true;
+            }
+        } else if self.random.one_in(self.weather.removal) {
+            self.remove(number);
+        } else if self.random.one_in(self.weather.removal * 4) {
+            let call = server::service::Call::DeleteRoom(DeleteRoomRequest { room: SESSION.into() });
+            let _ = self.server.call(self.now, self.wall_ms(), call);
+        } else {
+            self.signal(number);
+        }
+    }
+
+    pub fn leave(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        if let Some(core) = client.core.as_mut().filter(|core| !core.is_over()) {
+            if !client.model.is_at_rest() {
+                client.model.did(Deed::Disconnect);
+            }
+            core.handle(self.now, Input::Leave);
+        }
+    }
+
+    /// The process is gone; the kernel closes what it had open.
+    fn kill(&mut self, number: usize) {
+        self.send_up(number, None);
+        self.using[number] = None;
+        self.clients[number].die();
+    }
+
+    /// The server's process is gone, and a new one is there at once that knows nothing.
+    fn crash(&mut self) {
+        self.server = Server::new(config(), self.random.next());
+        let wires: Vec<u64> = self.wires.keys().copied().collect();
+        for wire in wires {
+            let delay = self.delay();
+            let entry = self.wires.get_mut(&wire).expect("a wire");
+            if entry.link.take().is_some() {
+                entry.down_at = entry.down_at.max(self.now + delay);
+                let at = entry.down_at;
+                self.agenda.put(at, Arrival::DownClosed { wire });
+            }
+        }
+    }
+
+    /// The connection breaks, and both sides notice.
+    fn cut(&mut self, number: usize) {
+        let Some(wire) = self.using[number] else { return };
+        let (down, up) = (self.delay(), self.delay());
+        self.agenda.put(self.now + down, Arrival::DownClosed { wire });
+        self.agenda.put(self.now + up, Arrival::UpClosed { wire });
+    }
+
+    fn remove(&mut self, number: usize) {
+        let Some(identity) = self.clients[number].own_id().map(str::to_owned) else { return };
+        // The identity of a classic token's client is its sid.
+        let who =
+            RoomParticipantIdentity { room: SESSION.into(), identity, ..RoomParticipantIdentity::default() };
+        let call = server::service::Call::RemoveParticipant(who);
+        let _ = self.server.call(self.now, self.wall_ms(), call);
+    }
+
+    fn signal(&mut self, number: usize) {
+        let others: Vec<_> = self.clients[number].others.values().cloned().collect();
+        let one = self.random.below(4) == 0 && !others.is_empty();
+        let target = match one {
+            true => Target::Connection(
+                others[usize::try_from(self.random.below(others.len() as u64)).expect("small")].clone(),
+            ),
+            false => Target::Everyone,
+        };
+        let client = &mut self.clients[number];
+        if !client.model.is_connected() {
+            return;
+        }
+        client.sent += 1;
+        let data = client.sent.to_string();
+        let signal =
+            Signal { kind: "number".into(), data, target, retry_after_reconnect: self.random.below(2) == 0 };
+        if let Some(core) = &mut client.core {
+            core.handle(self.now, Input::Signal(signal));
+        }
+    }
+}
