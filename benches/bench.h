@@ -54,6 +54,7 @@ typedef struct client {
   flag changed; /* its lock guards what follows */
   int connected, disconnected, errors, created, dropped, signals;
   long long connected_ns, disconnected_ns, dropped_ns, signal_ns; /* when the last one came */
+  char error[96];                                                 /* what the last one said */
 } client;
 
 static inline void client_count(client *self, int *count, long long *when_ns) {
@@ -71,8 +72,9 @@ static inline void client_wait(client *self, const int *count, int wanted) {
   pthread_mutex_lock(&self->changed.lock);
   while (*count < wanted) {
     if (pthread_cond_timedwait(&self->changed.changed, &self->changed.lock, &deadline) == 0) continue;
-    fprintf(stderr, "waited in vain: %d connected, %d disconnected, %d errors, %d created, %d dropped, %d signals\n",
-            self->connected, self->disconnected, self->errors, self->created, self->dropped, self->signals);
+    fprintf(stderr, "waited in vain: %d connected, %d disconnected, %d created, %d dropped, %d signals, %d errors %s\n",
+            self->connected, self->disconnected, self->created, self->dropped, self->signals, self->errors,
+            self->error);
     _exit(1);
   }
   pthread_mutex_unlock(&self->changed.lock);
@@ -102,7 +104,8 @@ static inline void client_signal(otc_session *session, void *user_data, const ch
 static inline void client_error(otc_session *session, void *user_data, const char *text,
                                 enum otc_session_error_code error) {
   client *self = (client *)user_data;
-  (void)session, (void)text, (void)error, client_count(self, &self->errors, NULL);
+  (void)session, snprintf(self->error, sizeof self->error, "%d: %s", (int)error, text);
+  client_count(self, &self->errors, NULL);
 }
 
 static inline struct otc_session_callbacks client_callbacks(client *self) {
@@ -146,8 +149,8 @@ static inline void client_end(client *self) {
 
 typedef struct holding {
   int threads, descriptors;
-  size_t objects;    /* handles */
-  long long in_use;  /* bytes that malloc has given out */
+  size_t objects;     /* handles */
+  long long in_use;   /* bytes that malloc has given out */
   long long resident; /* bytes, as the kernel counts them */
 } holding;
 
@@ -165,9 +168,25 @@ static inline holding held(size_t objects) {
   return now;
 }
 
+/* As `held`, when what ends on its own has ended: descriptors have not changed for a while. */
+static inline holding settled(size_t objects) {
+  int before = -1, unchanged = 0;
+  for (long long deadline = now_ms() + PATIENCE_MS; unchanged < 20 && now_ms() < deadline; usleep(5000)) {
+    int now = descriptors();
+    unchanged = now == before ? unchanged + 1 : 0;
+    before = now;
+  }
+  return held(objects);
+}
+
 static inline void print_holding(const char *when, const holding *now) {
   printf("%-8s %3d threads %5d descriptors %5zu objects %9.1f kB in use %9.1f kB resident\n", when, now->threads,
          now->descriptors, now->objects, (double)now->in_use / 1e3, (double)now->resident / 1e3);
+}
+
+/* Checks growth against a limit unless it is 0. Resident memory may grow by more: the allocator keeps some for later. */
+static inline void check_growth(double in_use, double resident, long limit) {
+  CHECK(limit == 0 || (in_use < (double)limit && resident < 5 * (double)limit));
 }
 
 /* Threads, descriptors and objects are back to what they were; for what ends a moment later there is patience. */

@@ -6,7 +6,7 @@
  *   benches/run cycles refused 10000       connect with a bad token, on_error, delete
  *   benches/run cycles again 10000         as the first, with one object for all
  *
- * The hub runs in this process, so its memory counts too. A third argument is a limit in bytes per cycle.
+ * The hub runs in this process, so its memory counts too. A third argument is a limit in bytes per cycle, see check_growth.
  */
 #include "bench.h"
 
@@ -55,14 +55,13 @@ int main(int argc, char **argv) {
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
   cycles(DISCONNECT, good, 1); /* starts the hub */
   cycles(kind, kind == REFUSED ? bad : good, warm_up);
-  usleep(100000); /* lets the last farewells end, for a fair first figure; what must be gone is waited for below */
-  holding before = held(otc_ext_live_objects());
+  holding before = settled(otc_ext_live_objects());
   print_holding("before", &before);
   long long start = now_ns();
   cycles(kind, kind == REFUSED ? bad : good, count);
   double took_s = (double)(now_ns() - start) / 1e9;
   check_back(&before, otc_ext_live_objects);
-  holding after = held(otc_ext_live_objects());
+  holding after = settled(otc_ext_live_objects());
   print_holding("after", &after);
   double in_use = (double)(after.in_use - before.in_use) / (double)count,
          resident = (double)(after.resident - before.resident) / (double)count;
@@ -71,6 +70,6 @@ int main(int argc, char **argv) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
   CHECK_EQUAL(threads(), 1);
   free(good), free(bad);
-  CHECK(limit == 0 || (in_use < (double)limit && resident < (double)limit));
+  check_growth(in_use, resident, limit);
   return 0;
 }

@@ -78,7 +78,8 @@ pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
         .arg(&libraries)
         // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
         .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()))
-        .args(["-lopentok", "-lpthread", "-ldl"])
+        // A program that loads the library at run time must not have it already.
+        .args(["-Wl,--as-needed", "-lopentok", "-lpthread", "-ldl"])
         .output()
         .expect("a C compiler is needed");
     let told = String::from_utf8_lossy(&output.stderr);
