@@ -371,6 +371,10 @@ typedef enum otc_session_error_code {
  *
  * `otc_init` comes first, `otc_destroy` last; only the log functions may be called before. Both may be repeated any
  * number of times in one process. Everything here may be called on any thread.
+ *
+ * A child made by `fork` between the two has none of the library's threads: there every function answers as if it had
+ * failed (`OTC_FATAL`, NULL), and `otc_destroy` does nothing, successfully. The parent notices nothing, and `exec` and
+ * exits are as usual. Fork before `otc_init` or after `otc_destroy` to use the library in both.
  */
 
 /**

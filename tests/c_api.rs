@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use common::{Workshop, compile, libraries, project, read};
 use opentok::signal::token::{Order, Role, classic};
 
-/// Longer than the patience of a C test, so that its own words come first.
+/// Longer than the patience of a C test, so that its own words come first. `C_TEST_LIMIT_S` is for slow tools.
 const LIMIT_S: &str = "120";
 
 const KEY: &str = "100042";
@@ -47,8 +47,20 @@ fn program(file: &str) -> PathBuf {
         programs.get_or_insert_default().entry(file.to_owned()).or_default().clone()
     };
     let source = project().join("tests/c").join(format!("{file}.c"));
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-{file}"));
+    let program = programs().join(format!("c-{file}"));
     cell.get_or_init(|| compile(&source, program)).clone()
+}
+
+/// What the tests of `dlopen` open.
+fn library() -> PathBuf {
+    let usual = || libraries().join("libopentok.so");
+    std::env::var_os("C_TEST_LIBRARY").map_or_else(usual, PathBuf::from)
+}
+
+/// Where compiled C programs go. `tests/sanitizers/run.sh` has a place for each of its tools.
+fn programs() -> PathBuf {
+    let usual = || PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    std::env::var_os("C_TEST_PROGRAMS").map_or_else(usual, PathBuf::from)
 }
 
 /// Runs one test of a file, with a runtime folder (and so a hub) of its own.
@@ -64,11 +76,15 @@ fn run(file: &str, test: &str) {
     assert!(output.status.success(), "{file} {test}: {}\n{told}", output.status);
 }
 
-/// The program with a limit, and with what the tests find in the environment.
+/// The program with a limit, and with what the tests find in the environment. The words of `C_TEST_RUNNER` stand before
+/// it: valgrind and its options.
 fn command(program: &Path, runtime: &Workshop) -> Command {
+    let limit_s = std::env::var("C_TEST_LIMIT_S").unwrap_or_else(|_| LIMIT_S.into());
+    let runner = std::env::var("C_TEST_RUNNER").unwrap_or_default();
     let mut command = Command::new("timeout");
     command
-        .args(["-s", "ABRT", LIMIT_S])
+        .args(["-s", "ABRT", &limit_s])
+        .args(runner.split_whitespace())
         .arg(program)
         .env_remove("OTC_URL")
         .env_remove("OTC_ABI")
@@ -77,7 +93,7 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
         .env_remove("LIVEKIT_URL")
         .env("XDG_RUNTIME_DIR", &runtime.path)
         .env("XDG_CONFIG_HOME", &runtime.path)
-        .env("TEST_LIBRARY", libraries().join("libopentok.so"))
+        .env("TEST_LIBRARY", library())
         .env("TEST_KEY", KEY)
         .env("TEST_SESSION", SESSION)
         .env("TEST_TOKEN", token("one", KEY))
@@ -165,6 +181,36 @@ c_tests! {
         teardown_08_who_leaves_hears_nothing_of_the_others_and_they_hear_it
         teardown_08_the_others_hear_it_when_delete_follows_at_once
         teardown_10_no_call_waits_for_a_dead_server
+    }
+    hostile {
+        threads_that_call_anything_harm_nobody
+        threads_that_call_anything_while_the_library_comes_and_goes
+        a_session_may_be_deleted_inside_each_of_its_callbacks
+        the_library_may_be_destroyed_inside_each_callback
+        the_library_may_be_started_anew_inside_each_callback
+        a_logger_may_destroy_the_library
+        a_logger_may_call_everything_after_the_end_too
+        a_logger_may_call_everything_while_a_deletion_gives_up
+        of_threads_that_destroy_at_once_each_finds_nothing_left
+        a_callback_that_does_not_end_delays_delete_two_seconds_and_destroy_five
+        a_program_may_hold_its_lock_around_every_call
+    }
+    exits {
+        exit_at_bad_moments_terminates
+        handlers_of_atexit_may_delete_and_destroy
+        so_they_may_when_exit_was_called_inside_a_callback
+        a_forked_child_ends_and_its_parent_goes_on
+        a_fork_at_any_moment_does_not_hang_the_child
+    }
+    scarce {
+        every_number_of_descriptors_left_is_lived_with
+        a_host_without_descriptors_goes_on_when_there_are_some
+        every_number_of_threads_left_is_lived_with
+        a_storm_of_signals_disturbs_nothing
+    }
+    takeover {
+        hosts_that_are_killed_are_followed_by_others
+        a_host_that_is_frozen_for_a_moment_loses_nobody
     }
     dlopen {
         rounds_of_dlopen_and_dlclose_leave_nothing

@@ -157,6 +157,25 @@ fn is_socket(target: &Path) -> bool {
     target.to_string_lossy().starts_with("socket:")
 }
 
+/// A host that forked and died leaves a child with a copy of its socket, which listens and never answers.
+#[test]
+fn a_socket_that_listens_without_the_lock_is_taken_over() {
+    let _alone = alone();
+    let scratch = Scratch::new("orphan");
+    let place = scratch.place();
+    std::fs::write(place.lock(), "").expect("a lock file that nobody holds");
+    let _orphan =
+        std::os::unix::net::UnixListener::bind(place.socket()).expect("a socket that nobody serves");
+    let runtime = runtime();
+    runtime.block_on(async {
+        let stream = hub::join_or_host(&place, &Config::default()).await.expect("a hub");
+        assert!(hub::is_host(&place));
+        let (client, _) = Client::join(stream, &ours(), &token()).await;
+        drop(client);
+        hub::stop(LIMIT).await;
+    });
+}
+
 #[test]
 fn a_host_whose_runtime_ended_is_replaced_in_the_same_process() {
     let _alone = alone();

@@ -16,7 +16,8 @@ use super::Error;
 use super::hub;
 use super::logger;
 use super::session::Session;
-use crate::driver::callbacks::{self, Callbacks, Poster};
+use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
+use crate::driver::{fork_sys, threads};
 
 /// How long `destroy` takes at most. A supervisor that sends SIGTERM waits about twice as long before SIGKILL.
 const DESTROY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +27,12 @@ const FAREWELLS_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How long, within it, the clients of the hub are given to hear that it ends.
 const HUB_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// Threads that have nothing left to do are given this long to end, also when the time is up.
+const LAST_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long to wait for a callback thread that has had nothing to do.
+const UNUSED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Enough to use small machines fully and large ones modestly: a session needs little.
 const WORKERS_MAX: usize = 4;
@@ -42,50 +49,59 @@ enum State {
     /// `init` was not called, or nothing has been needed yet.
     Fresh,
     Running(Box<Library>),
+    /// A thread is in `destroy`.
+    Ending {
+        /// `init` was called meanwhile.
+        is_wanted_again: bool,
+    },
     Destroyed,
 }
 
 struct Global {
     state: State,
-    /// A callback thread that destroyed the library from inside itself.
-    before: Option<JoinHandle<()>>,
+    /// A callback thread that outlived its library: it destroyed it from inside itself, or took too long.
+    before: Option<Remnant>,
 }
 
+// Nothing is logged while this is locked: the program's logger may call whatever needs it.
 static GLOBAL: Mutex<Global> = Mutex::new(Global { state: State::Fresh, before: None });
 
-/// Held while a library ends, so that others who ask for its end, or for the next beginning, come after it.
-static ENDING: Mutex<()> = Mutex::new(());
+/// `destroy` has come to its end.
+static ENDED: Condvar = Condvar::new();
 
-/// Why the library does not run. Said to the log only when no lock is held: the sink may call anything.
-enum Refusal {
-    Destroyed,
-    NoThreads(io::Error),
+/// Whether nothing can be done here: the process is a fork of one in which the library ran.
+pub fn is_lost() -> bool {
+    fork_sys::is_copy()
 }
 
-impl Refusal {
-    fn tell(self) -> Error {
-        match self {
-            Self::Destroyed => log::warn!("the library has been destroyed; otc_init starts it again"),
-            Self::NoThreads(error) => log::error!("the library could not start its threads: {error}"),
-        }
-        Error::Fatal
-    }
-}
-
-/// Starts the library. Doing so again is harmless.
+/// Starts the library. Doing so again is harmless. Waits for a `destroy` on another thread; inside a callback, which
+/// that thread may be waiting for, it is noted and happens afterwards.
 pub fn init() -> Result<(), Error> {
     logger::enable_from_environment();
-    wait_for_end();
-    let started = {
-        let mut global = GLOBAL.lock();
-        if let State::Destroyed = global.state {
-            global.state = State::Fresh;
-        }
-        start(&mut global).map(drop)
-    };
-    started.map_err(Refusal::tell)?;
+    let mut global = GLOBAL.lock();
+    wait_for_the_end(&mut global);
+    if let State::Ending { is_wanted_again } = &mut global.state {
+        *is_wanted_again = true;
+        return Ok(());
+    }
+    if let State::Destroyed = global.state {
+        global.state = State::Fresh;
+    }
+    let started = start(&mut global).map(drop);
+    drop(global);
+    told(started)?;
     logger::greet();
     Ok(())
+}
+
+/// Nobody waits inside a callback, and nobody longer than `destroy` takes.
+fn wait_for_the_end(global: &mut MutexGuard<'_, Global>) {
+    let deadline = Instant::now() + DESTROY_TIMEOUT;
+    while matches!(global.state, State::Ending { .. }) && !callbacks::is_inside_callback() {
+        if ENDED.wait_until(global, deadline).timed_out() {
+            return;
+        }
+    }
 }
 
 /// What a session needs to connect.
@@ -97,21 +113,10 @@ pub struct Means {
 
 /// Starts the library if nobody has. After `destroy` it stays ended until `init`. `session` is ended with the library.
 pub fn means(session: &Arc<Session>) -> Result<Means, Error> {
-    means_of(&mut GLOBAL.lock(), session).map_err(Refusal::tell)
-}
-
-fn means_of(global: &mut Global, session: &Arc<Session>) -> Result<Means, Refusal> {
-    let library = start(global)?;
-    let mut sessions = library.sessions.lock();
-    sessions.retain(|known| known.strong_count() > 0);
-    if !sessions.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(session))) {
-        sessions.push(Arc::downgrade(session));
-    }
-    Ok(Means {
-        runtime: library.runtime.handle().clone(),
-        poster: library.callbacks.poster(),
-        attempts: library.attempts.clone(),
-    })
+    let mut global = GLOBAL.lock();
+    let means = start(&mut global).map(|library| library.means(session));
+    drop(global);
+    told(means)
 }
 
 /// Puts a job on the callback thread of a library that runs.
@@ -121,56 +126,126 @@ pub fn post_if_running(job: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn start(global: &mut Global) -> Result<&mut Library, Refusal> {
+/// Why the library does not run.
+enum NotStarted {
+    Threads(io::Error),
+    Ended,
+}
+
+/// For the log, which must wait until nothing is locked.
+fn told<T>(started: Result<T, NotStarted>) -> Result<T, Error> {
+    started.map_err(|refusal| {
+        match refusal {
+            NotStarted::Threads(error) => log::error!("the library could not start its threads: {error}"),
+            NotStarted::Ended => log::warn!("the library has been destroyed; otc_init starts it again"),
+        }
+        Error::Fatal
+    })
+}
+
+fn start(global: &mut Global) -> Result<&mut Library, NotStarted> {
     if let State::Fresh = global.state {
+        fork_sys::set_running(true);
+        let library = Library::start(&mut global.before).map_err(|error| {
+            fork_sys::set_running(false);
+            NotStarted::Threads(error)
+        })?;
+        global.state = State::Running(Box::new(library));
+    }
+    match &mut global.state {
+        State::Running(library) => Ok(library),
+        State::Fresh | State::Ending { .. } | State::Destroyed => Err(NotStarted::Ended),
+    }
+}
+
+/// Ends everything that lives and waits for it, at most [`DESTROY_TIMEOUT`]. Called from inside a callback it does not
+/// wait for that callback's thread; the thread ends when the callback returns. Where another thread is at it already,
+/// this waits for that one, and not at all inside a callback.
+///
+/// `forget` is called once nothing is said any more: the handles end there.
+pub fn destroy(forget: impl FnOnce()) -> Result<(), Error> {
+    let deadline = Instant::now() + DESTROY_TIMEOUT;
+    let mut global = GLOBAL.lock();
+    wait_for_the_end(&mut global);
+    match std::mem::replace(&mut global.state, State::Ending { is_wanted_again: false }) {
+        State::Running(library) => {
+            drop(global);
+            library.silence(deadline);
+            forget();
+            library.end_on_a_fit_thread(deadline)
+        }
+        State::Fresh | State::Destroyed => {
+            let mut last = Last(global.before.take());
+            drop(global);
+            forget();
+            last.0 = last.0.take().and_then(|remnant| remnant.wait(time_until(deadline)));
+            Ok(())
+        }
+        already @ State::Ending { .. } => {
+            global.state = already;
+            drop(global);
+            forget();
+            Ok(())
+        }
+    }
+}
+
+/// The last step of `destroy`, whichever way it takes; with what is left of the callback thread.
+struct Last(Option<Remnant>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let mut global = GLOBAL.lock();
+        global.before = self.0.take();
+        fork_sys::set_running(global.before.is_some());
+        let is_wanted_again = matches!(global.state, State::Ending { is_wanted_again: true });
+        global.state = if is_wanted_again { State::Fresh } else { State::Destroyed };
+        ENDED.notify_all();
+    }
+}
+
+fn time_until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+impl Library {
+    fn start(before: &mut Option<Remnant>) -> io::Result<Self> {
         let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
+        // Those of the runtime and the one for callbacks.
+        threads::can_be_had(workers + 1)?;
+        let callbacks = Callbacks::start(before)?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("otc-runtime")
             .enable_all()
             .build();
-        let runtime = runtime.map_err(Refusal::NoThreads)?;
-        let callbacks = Callbacks::start(global.before.take()).map_err(Refusal::NoThreads)?;
-        let library = Library { runtime, callbacks, sessions: Mutex::default(), attempts: Arc::default() };
-        global.state = State::Running(Box::new(library));
-    }
-    match &mut global.state {
-        State::Running(library) => Ok(library),
-        State::Fresh | State::Destroyed => Err(Refusal::Destroyed),
-    }
-}
-
-/// Inside a callback nothing is waited for: it may be the one that the end waits for.
-fn wait_for_end() -> Option<MutexGuard<'static, ()>> {
-    (!callbacks::is_inside_callback()).then(|| ENDING.lock())
-}
-
-/// Ends everything that lives and waits for it, at most [`DESTROY_TIMEOUT`]. Called from inside a callback it does not
-/// wait for that callback's thread; the thread ends when the callback returns.
-pub fn destroy() -> Result<(), Error> {
-    let _ending = wait_for_end();
-    let library = {
-        let mut global = GLOBAL.lock();
-        match std::mem::replace(&mut global.state, State::Destroyed) {
-            State::Running(library) => library,
-            State::Fresh | State::Destroyed => return Ok(()),
+        match runtime {
+            Ok(runtime) => {
+                Ok(Self { runtime, callbacks, sessions: Mutex::default(), attempts: Arc::default() })
+            }
+            Err(error) => {
+                *before = callbacks.stop(UNUSED_TIMEOUT);
+                Err(error)
+            }
         }
-    };
-    if runtime::Handle::try_current().is_ok() {
-        // A logger called on a thread of the runtime: that thread cannot be waited for by itself.
-        let ender = thread::Builder::new().name("otc-destroy".into()).spawn(move || library.end());
-        return ender.map(drop).map_err(|_| Error::Fatal);
     }
-    library.end();
-    Ok(())
-}
 
-impl Library {
-    fn end(self: Box<Self>) {
-        let deadline = Instant::now() + DESTROY_TIMEOUT;
-        let Library { runtime, callbacks, sessions, attempts } = *self;
-        let sessions: Vec<_> =
-            sessions.into_inner().into_iter().filter_map(|session| session.upgrade()).collect();
+    fn means(&mut self, session: &Arc<Session>) -> Means {
+        let sessions = self.sessions.get_mut();
+        sessions.retain(|known| known.strong_count() > 0);
+        if !sessions.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(session))) {
+            sessions.push(Arc::downgrade(session));
+        }
+        Means {
+            runtime: self.runtime.handle().clone(),
+            poster: self.callbacks.poster(),
+            attempts: self.attempts.clone(),
+        }
+    }
+
+    /// Everybody leaves, and no callback starts any more. Waits for those that run, not inside one.
+    fn silence(&self, deadline: Instant) {
+        let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
         for session in &sessions {
             session.leave_for_good();
@@ -179,12 +254,54 @@ impl Library {
         for session in &sessions {
             session.close_gate(wait);
         }
+    }
+
+    fn end_on_a_fit_thread(self: Box<Self>, deadline: Instant) -> Result<(), Error> {
+        match runtime::Handle::try_current() {
+            // A logger called on a thread of the runtime: that thread cannot be waited for by itself.
+            Ok(_) => self.end_elsewhere(deadline).map(drop),
+            // A handler of `atexit`: what the runtime keeps for each thread is gone already.
+            Err(error) if error.is_thread_local_destroyed() => {
+                let _ = self.end_elsewhere(deadline)?.join(); // its panic is told already
+                Ok(())
+            }
+            Err(_) => {
+                self.end(deadline);
+                Ok(())
+            }
+        }
+    }
+
+    fn end_elsewhere(self: Box<Self>, deadline: Instant) -> Result<JoinHandle<()>, Error> {
+        let shared = Arc::new(Mutex::new(Some(self)));
+        let ender = thread::Builder::new().name("otc-destroy".into()).spawn({
+            let shared = shared.clone();
+            move || {
+                let library = shared.lock().take();
+                if let Some(library) = library {
+                    library.end(deadline);
+                }
+            }
+        });
+        ender.map_err(|error| {
+            // It lives on, and the next `destroy` ends it.
+            if let Some(library) = shared.lock().take() {
+                GLOBAL.lock().state = State::Running(library);
+                ENDED.notify_all();
+            }
+            log::error!("the library could not start a thread to end it: {error}");
+            Error::Fatal
+        })
+    }
+
+    fn end(self: Box<Self>, deadline: Instant) {
+        let mut last = Last(None);
+        let Library { runtime, callbacks, attempts, .. } = *self;
         attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
         runtime.block_on(hub::stop(HUB_TIMEOUT));
-        let remaining = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        let remaining = || time_until(deadline).max(LAST_TIMEOUT);
         runtime.shutdown_timeout(remaining());
-        let thread = callbacks.stop(remaining());
-        GLOBAL.lock().before = thread;
+        last.0 = callbacks.stop(remaining());
     }
 }
 
@@ -207,10 +324,10 @@ impl Attempts {
     fn wait(&self, deadline: Instant) {
         let mut count = self.count.lock();
         while *count > 0 && !self.changed.wait_until(&mut count, deadline).timed_out() {}
-        let missing = *count;
-        drop(count);
-        if missing > 0 {
-            log::info!("{missing} farewells were not heard in time");
+        let late = *count;
+        drop(count); // the program's logger runs without a lock of ours
+        if late > 0 {
+            log::info!("{late} farewells were not heard in time");
         }
     }
 }

@@ -239,6 +239,12 @@ impl Session {
         }
     }
 
+    /// A deletion that waits for nothing: not for a callback that runs, not for the farewell.
+    pub fn end(&self) {
+        self.leave_for_good();
+        self.gate.shut();
+    }
+
     /// The first half of a deletion, which does not wait.
     pub(super) fn leave_for_good(&self) {
         self.inner.lock().leave(Phase::Deleted);

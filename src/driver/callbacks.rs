@@ -37,8 +37,11 @@ pub fn enter(job: impl FnOnce()) {
 /// The callback thread.
 pub struct Callbacks {
     queue: Arc<Queue>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
+
+/// A callback thread that was told to end and could not be waited for. It ends when the callback in it returns.
+pub struct Remnant(Callbacks);
 
 /// Where callbacks are put; any number of clones.
 #[derive(Clone)]
@@ -58,41 +61,58 @@ struct State {
 }
 
 impl Callbacks {
-    /// `before` is a callback thread that could not be waited for because it was the one that asked; this one begins
-    /// when that one has ended, so there are never two.
-    pub fn start(before: Option<JoinHandle<()>>) -> io::Result<Self> {
+    /// This thread begins when the one `before` it has ended, so there are never two. `before` is taken on success only.
+    pub fn start(before: &mut Option<Remnant>) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let shared = queue.clone();
-        let thread = thread::Builder::new().name("otc-callbacks".into()).spawn(move || {
-            if let Some(before) = before {
-                let _ = before.join();
+        let handed = Arc::new(Mutex::new(before.take()));
+        let thread = thread::Builder::new().name("otc-callbacks".into()).spawn({
+            let queue = queue.clone();
+            let handed = handed.clone();
+            move || {
+                let before = handed.lock().take();
+                if let Some(Remnant(before)) = before {
+                    let _ = before.thread.join();
+                }
+                queue.run();
             }
-            shared.run();
-        })?;
-        Ok(Self { queue, thread: Some(thread) })
+        });
+        match thread {
+            Ok(thread) => Ok(Self { queue, thread }),
+            Err(error) => {
+                *before = handed.lock().take();
+                Err(error)
+            }
+        }
     }
 
     pub fn poster(&self) -> Poster {
         Poster(self.queue.clone())
     }
 
-    /// Ends the thread when it has run what is queued. Gives the thread back where it could not be waited for: it is
-    /// this one, or the program's callback takes longer than `limit`.
-    pub fn stop(mut self, limit: Duration) -> Option<JoinHandle<()>> {
-        let thread = self.thread.take()?;
-        let mut state = self.queue.state.lock();
-        state.is_closed = true;
+    /// Ends the thread when it has run what is queued. Gives the rest back where it could not be waited for: the caller
+    /// is inside a callback, or the program's callback takes longer than `limit`.
+    pub fn stop(self, limit: Duration) -> Option<Remnant> {
+        self.queue.state.lock().is_closed = true;
         self.queue.changed.notify_all();
-        if thread.thread().id() == thread::current().id() {
-            return Some(thread);
+        Remnant(self).wait(limit)
+    }
+}
+
+impl Remnant {
+    /// Waits at most `limit`, and not at all inside a callback. `None` when nothing is left.
+    pub fn wait(self, limit: Duration) -> Option<Self> {
+        if is_inside_callback() {
+            return Some(self);
         }
+        let Callbacks { queue, thread } = self.0;
         let deadline = Instant::now() + limit;
-        while !state.is_finished {
-            if self.queue.changed.wait_until(&mut state, deadline).timed_out() {
-                return Some(thread);
-            }
-        }
+        let mut state = queue.state.lock();
+        while !state.is_finished && !queue.changed.wait_until(&mut state, deadline).timed_out() {}
+        let is_finished = state.is_finished;
         drop(state);
+        if !is_finished {
+            return Some(Self(Callbacks { queue, thread }));
+        }
         let _ = thread.join();
         None
     }
@@ -163,18 +183,23 @@ impl Gate {
         callback();
     }
 
+    /// From now on no callback starts. Waits for nothing.
+    pub fn shut(&self) {
+        self.state.lock().is_closed = true;
+    }
+
     /// From now on no callback starts. Waits for one that runs, at most until `deadline`, and not at all where the
     /// caller is inside a callback itself.
     pub fn close(&self, deadline: Instant) {
+        self.shut();
         let mut state = self.state.lock();
-        state.is_closed = true;
         if is_inside_callback() {
             return;
         }
         while state.inside > 0 && !self.left.wait_until(&mut state, deadline).timed_out() {}
-        let still_runs = state.inside > 0;
-        drop(state);
-        if still_runs {
+        let is_late = state.inside > 0;
+        drop(state); // the program's logger runs without a lock of ours
+        if is_late {
             log::warn!("a callback still runs after its object was deleted");
         }
     }
@@ -200,7 +225,7 @@ mod tests {
 
     #[test]
     fn callbacks_run_in_order_and_stop_waits_for_them() {
-        let callbacks = Callbacks::start(None).expect("a thread");
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
         let (heard, hears) = mpsc::channel();
         for number in 0..100 {
             let heard = heard.clone();
@@ -212,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_callback_ends_there() {
-        let callbacks = Callbacks::start(None).expect("a thread");
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
         let (heard, hears) = mpsc::channel();
         callbacks.poster().post(|| panic!("on purpose"));
         callbacks.poster().post(move || heard.send(()).expect("the test listens"));
@@ -222,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_closed_gate_lets_nobody_in_and_closing_waits_for_who_is_inside() {
-        let callbacks = Callbacks::start(None).expect("a thread");
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
         let gate = Arc::new(Gate::default());
         let (entered, enters) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
@@ -251,7 +276,7 @@ mod tests {
 
     #[test]
     fn closing_inside_a_callback_does_not_wait() {
-        let callbacks = Callbacks::start(None).expect("a thread");
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
         let gate = Arc::new(Gate::default());
         let (heard, hears) = mpsc::channel();
         callbacks.poster().post(move || {
@@ -264,13 +289,13 @@ mod tests {
 
     #[test]
     fn a_callback_that_stops_its_own_thread_is_followed_by_the_next_one() {
-        let callbacks = Callbacks::start(None).expect("a thread");
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
         let poster = callbacks.poster();
         let (heard, hears) = mpsc::channel();
         poster.post(move || {
-            let before = callbacks.stop(LIMIT);
+            let mut before = callbacks.stop(LIMIT);
             assert!(before.is_some(), "a thread cannot wait for itself");
-            let next = Callbacks::start(before).expect("a thread");
+            let next = Callbacks::start(&mut before).expect("a thread");
             let again = heard.clone();
             next.poster().post(move || again.send(is_inside_callback()).expect("the test listens"));
             heard.send(true).expect("the test listens");

@@ -11,6 +11,7 @@
 pub mod callbacks;
 mod connect;
 pub mod dial;
+pub mod fork_sys;
 mod http;
 mod interfaces;
 pub mod link;
@@ -19,5 +20,6 @@ pub mod proxy;
 pub mod service;
 pub mod session;
 mod sockets;
+pub mod threads;
 mod tls;
 pub mod wire;

@@ -2,6 +2,10 @@
 //!
 //! `otc_init` comes first, `otc_destroy` last; only the log functions may be called before. Both may be repeated any
 //! number of times in one process. Everything here may be called on any thread.
+//!
+//! A child made by `fork` between the two has none of the library's threads: there every function answers as if it had
+//! failed (`OTC_FATAL`, NULL), and `otc_destroy` does nothing, successfully. The parent notices nothing, and `exec` and
+//! exits are as usual. Fork before `otc_init` or after `otc_destroy` to use the library in both.
 
 use std::ffi::{c_int, c_void};
 
@@ -72,9 +76,8 @@ pub extern "C" fn otc_init(reserved: *mut c_void) -> otc_status {
 /// @return `OTC_SUCCESS`, also when there was nothing to end.
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_destroy() -> otc_status {
-    guard::status("otc_destroy", || {
-        library::destroy()?;
-        session::forget_all();
-        Ok(())
-    })
+    if library::is_lost() {
+        return OTC_SUCCESS; // what lives is the parent's
+    }
+    guard::status("otc_destroy", || Ok(library::destroy(session::forget_all)?))
 }

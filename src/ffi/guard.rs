@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::base::{OTC_SUCCESS, otc_status};
 use super::error;
 use super::refusal::Refusal;
-use crate::api::Error;
+use crate::api::{Error, library};
 
 /// Runs the body of a function that answers with a code.
 pub fn status(function: &'static str, body: impl FnOnce() -> Result<(), Refusal>) -> otc_status {
@@ -25,6 +25,9 @@ pub fn value<T>(function: &'static str, otherwise: T, body: impl FnOnce() -> Res
 // The values that a body touches are behind handles and locks that do not poison; a panic ends the call, and what it
 // left half done is an object that the program can still delete.
 fn caught<T>(function: &'static str, body: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    if library::is_lost() {
+        return Err(Error::Fatal.into()); // not told: the log needs locks too
+    }
     let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Refusal::from(Error::Internal)));
     if let Err(refusal) = &outcome {
         // The way to the log is code as well: a panic in it must not leave either.

@@ -388,7 +388,9 @@ pub extern "C" fn otc_session_get_user_data(session: *const otc_session) -> *mut
 
 /// The end of the library, which has ended the sessions: the handles of those that the program did not delete end too.
 pub(super) fn forget_all() {
-    drop(SESSIONS.drain()); // outside the table's lock
+    for object in SESSIONS.drain() {
+        object.session.end(); // ended already; a session made in the meantime is ended here
+    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ enum Event {
 #[derive(Debug)]
 pub struct Ticket {
     pub link: LinkId,
-    admission: Admission,
+    admission: Box<Admission>,
 }
 
 /// The way to one client.

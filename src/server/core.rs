@@ -26,7 +26,7 @@ pub struct LinkId(pub u64);
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A client was admitted and its link is open.
-    Opened { link: LinkId, admission: Admission },
+    Opened { link: LinkId, admission: Box<Admission> },
     /// A message came over the link.
     Frame { link: LinkId, bytes: Vec<u8> },
     /// The link is gone, whoever closed it.
@@ -75,7 +75,7 @@ impl Server {
         query: &JoinQuery,
         token: &str,
         locality: Locality,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<Box<Admission>, Refusal> {
         if self.state == State::ShuttingDown {
             return Err(Refusal::new(503, "The server is shutting down; try again."));
         }
@@ -93,7 +93,7 @@ impl Server {
         } else {
             claims::check(&parsed, name, query, wall_ms / 1000, &self.shared.config.secrets, locality)?
         };
-        let admission = Admission { query: query.clone(), claims, fingerprint, locality };
+        let admission = Box::new(Admission { query: query.clone(), claims, fingerprint, locality });
         if let Some(room) = room
             && room.is_full(&self.shared)
             && !join::returns(room, &admission, now)
@@ -108,7 +108,7 @@ impl Server {
 
     pub fn handle(&mut self, now: Instant, wall_ms: i64, input: Input) {
         match input {
-            Input::Opened { link, admission } => self.open(now, wall_ms, link, admission),
+            Input::Opened { link, admission } => self.open(now, wall_ms, link, *admission),
             Input::Frame { link, bytes } => {
                 if let Some((room, key)) = seat(&mut self.rooms, &self.shared, link) {
                     requests::handle(room, &mut self.shared, now, wall_ms, link, key, &bytes);

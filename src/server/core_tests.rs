@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::config::*;
 use super::service::{Answer, Call, CallError};
 use super::*;
+use crate::rtc::Datagram;
 use crate::signal::frame::{FromClient, FromServer};
 use crate::signal::join::{JoinQuery, PROTOCOL};
 use crate::signal::proto::participant_info::State;
@@ -22,16 +23,17 @@ const SECRET: &str = "a secret of the tests";
 const ROOM: &str = "1_room";
 const WALL_MS: i64 = 1_700_000_000_000;
 
-struct World {
-    server: Server,
-    now: Instant,
+pub(super) struct World {
+    pub server: Server,
+    pub now: Instant,
     wall_ms: i64,
+    pub datagrams: Vec<Datagram>,
     links: u64,
     inbox: BTreeMap<LinkId, Vec<FromServer>>,
     closed: BTreeSet<LinkId>,
 }
 
-fn secrets() -> Secrets {
+pub(super) fn secrets() -> Secrets {
     [(KEY, SECRET)].into_iter().collect()
 }
 
@@ -49,7 +51,7 @@ fn classic(role: Role, data: &str) -> String {
     token::classic(&order).expect("a token")
 }
 
-fn livekit(identity: &str) -> String {
+pub(super) fn livekit(identity: &str) -> String {
     let access = token::Access {
         api_key: KEY,
         secret: SECRET,
@@ -77,7 +79,7 @@ fn ours() -> JoinQuery {
     JoinQuery { protocol: PROTOCOL, inline_data: true, ..Default::default() }
 }
 
-fn theirs() -> JoinQuery {
+pub(super) fn theirs() -> JoinQuery {
     JoinQuery { protocol: 15, auto_subscribe: true, ..Default::default() }
 }
 
@@ -89,7 +91,7 @@ fn keeping(sid: &str) -> JoinQuery {
     JoinQuery { keep_sid: Some(sid.into()), keep_created_ms: Some(WALL_MS - 5000), ..ours() }
 }
 
-fn signal(text: &str, to: &[&str]) -> FromClient {
+pub(super) fn signal(text: &str, to: &[&str]) -> FromClient {
     FromClient::Data(signals::packet("chat", text, to.iter().map(|name| (*name).to_owned()).collect()))
 }
 
@@ -98,18 +100,19 @@ impl World {
         Self::with(Config { secrets: secrets(), ..Default::default() })
     }
 
-    fn with(config: Config) -> Self {
+    pub fn with(config: Config) -> Self {
         Self {
             server: Server::new(config, 7),
             now: Instant::now(),
             wall_ms: WALL_MS,
+            datagrams: Vec::new(),
             links: 0,
             inbox: BTreeMap::new(),
             closed: BTreeSet::new(),
         }
     }
 
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         while let Some(output) = self.server.poll() {
             match output {
                 Output::Send { link, bytes } => {
@@ -118,12 +121,12 @@ impl World {
                     self.inbox.entry(link).or_default().push(frame);
                 }
                 Output::Close { link } => assert!(self.closed.insert(link), "a link is closed once"),
-                Output::Transmit(_) => panic!("nobody has a peer connection here"),
+                Output::Transmit(datagram) => self.datagrams.push(datagram),
             }
         }
     }
 
-    fn open(&mut self, query: JoinQuery, token: &str, locality: Locality) -> Result<LinkId, Refusal> {
+    pub fn open(&mut self, query: JoinQuery, token: &str, locality: Locality) -> Result<LinkId, Refusal> {
         let admission = self.server.admit(self.now, self.wall_ms, &query, token, locality)?;
         self.links += 1;
         let link = LinkId(self.links);
@@ -146,20 +149,20 @@ impl World {
         (link, join)
     }
 
-    fn publisher(&mut self, data: &str) -> (LinkId, ParticipantInfo) {
+    pub fn publisher(&mut self, data: &str) -> (LinkId, ParticipantInfo) {
         let (link, join) = self.join(ours(), &classic(Role::Publisher, data));
         (link, join.participant.expect("a participant"))
     }
 
-    fn take(&mut self, link: LinkId) -> Vec<FromServer> {
+    pub fn take(&mut self, link: LinkId) -> Vec<FromServer> {
         self.inbox.remove(&link).unwrap_or_default()
     }
 
-    fn say(&mut self, link: LinkId, frame: FromClient) {
+    pub fn say(&mut self, link: LinkId, frame: FromClient) {
         self.bytes(link, frame.encode());
     }
 
-    fn bytes(&mut self, link: LinkId, bytes: Vec<u8>) {
+    pub fn bytes(&mut self, link: LinkId, bytes: Vec<u8>) {
         self.server.handle(self.now, self.wall_ms, Input::Frame { link, bytes });
         self.drain();
     }
@@ -202,7 +205,7 @@ impl World {
     }
 
     /// What the link was told of participants, and nothing else.
-    fn updates(&mut self, link: LinkId) -> Vec<(String, State, DisconnectReason)> {
+    pub fn updates(&mut self, link: LinkId) -> Vec<(String, State, DisconnectReason)> {
         let mut seen = Vec::new();
         for frame in self.take(link) {
             match frame {
@@ -218,7 +221,7 @@ impl World {
         seen
     }
 
-    fn texts(&mut self, link: LinkId) -> Vec<String> {
+    pub fn texts(&mut self, link: LinkId) -> Vec<String> {
         let read = |frame| match frame {
             FromServer::Data(packet) => signals::read(&packet).map(|signal| signal.data),
             _ => None,
@@ -235,15 +238,15 @@ impl World {
     }
 }
 
-fn active(info: &ParticipantInfo) -> (String, State, DisconnectReason) {
+pub(super) fn active(info: &ParticipantInfo) -> (String, State, DisconnectReason) {
     (info.sid.clone(), State::Active, DisconnectReason::UnknownReason)
 }
 
-fn gone(info: &ParticipantInfo, reason: DisconnectReason) -> (String, State, DisconnectReason) {
+pub(super) fn gone(info: &ParticipantInfo, reason: DisconnectReason) -> (String, State, DisconnectReason) {
     (info.sid.clone(), State::Disconnected, reason)
 }
 
-fn leave() -> FromClient {
+pub(super) fn leave() -> FromClient {
     FromClient::Message(Ask::Leave(LeaveRequest::default()))
 }
 
@@ -253,7 +256,7 @@ fn a_newcomer_learns_of_everybody_and_everybody_of_the_newcomer() {
     let (first, alice) = world.publisher("alice");
     let (second, join) = world.join(ours(), &classic(Role::Publisher, "bob"));
     let bob = join.participant.clone().expect("a participant");
-    assert_eq!(join.other_participants, [alice.clone()]);
+    assert_eq!(join.other_participants, std::slice::from_ref(&alice));
     assert_eq!(world.updates(first), [active(&bob)]);
     assert_eq!(world.updates(second), []);
     assert_eq!((alice.metadata.as_str(), bob.metadata.as_str()), ("alice", "bob"));
@@ -688,7 +691,7 @@ fn an_empty_room_vanishes_and_a_created_one_waits_for_somebody() {
         max_participants: 1,
         ..Default::default()
     };
-    world.call(Call::CreateRoom(request)).expect("created");
+    world.call(Call::CreateRoom(Box::new(request))).expect("created");
     world.pass(Duration::from_secs(99), &[]);
     let (first, _) = world.publisher("alice");
     assert!(world.open(ours(), &classic(Role::Publisher, ""), Locality::Remote).is_err(), "it has one place");
@@ -700,6 +703,23 @@ fn an_empty_room_vanishes_and_a_created_one_waits_for_somebody() {
     world.pass(Duration::from_secs(1), &[]);
     assert_eq!(world.server.rooms.len(), 0);
     assert_eq!(world.server.poll_timeout(), None);
+}
+
+#[test]
+fn who_comes_and_goes_leaves_no_deadline_behind() {
+    let mut world = World::new();
+    let (mut stays, _) = world.publisher("alice");
+    for _ in 0..10 {
+        let (goes, _) = world.publisher("bob");
+        world.say(goes, leave());
+        assert_eq!(world.server.shared.timers.len(), 1, "alice's");
+    }
+    for _ in 0..10 {
+        world.say(stays, leave());
+        assert_eq!(world.server.shared.timers.len(), 1, "the empty room's");
+        (stays, _) = world.publisher("alice");
+        assert_eq!(world.server.shared.timers.len(), 1, "alice's");
+    }
 }
 
 #[test]

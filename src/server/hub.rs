@@ -84,10 +84,12 @@ pub async fn join_or_host(place: &Place, config: &Config) -> Result<UnixStream, 
     let mut pause = PAUSE_FIRST;
     loop {
         match connect(place).await {
-            Attempt::Connected(stream) => return Ok(stream),
+            Attempt::Connected(stream) if !is_orphaned(place, &*slot(place).lock().await) => {
+                return Ok(stream);
+            }
             Attempt::Failed(error) => return Err(error),
             Attempt::Busy => {}
-            Attempt::Nobody => {
+            Attempt::Connected(_) | Attempt::Nobody => {
                 if host(place, config).await? {
                     continue;
                 }
@@ -131,8 +133,10 @@ async fn host(place: &Place, config: &Config) -> Result<bool, HubError> {
     let slot = slot(place);
     let mut slot = slot.lock().await;
     // Another thread of ours may have been faster.
-    if !matches!(connect(place).await, Attempt::Nobody) {
-        return Ok(true);
+    match connect(place).await {
+        Attempt::Connected(_) if is_orphaned(place, &slot) => {}
+        Attempt::Nobody => {}
+        Attempt::Connected(_) | Attempt::Busy | Attempt::Failed(_) => return Ok(true),
     }
     let lock = match slot.take() {
         Some(host) if host.process == std::process::id() => {
@@ -153,6 +157,18 @@ async fn host(place: &Place, config: &Config) -> Result<bool, HubError> {
     log::info!("hub: this process serves");
     *slot = Some(Host { process: std::process::id(), running, _lock: lock });
     Ok(true)
+}
+
+/// Whether the socket listens and nobody serves it: its host is dead, and a child that the host forked still has a copy
+/// of the descriptor. Connections to it would wait for ever. Asked with the slot in hand, because it opens the lock file.
+fn is_orphaned(place: &Place, slot: &Option<Host>) -> bool {
+    if slot.as_ref().is_some_and(|host| host.process == std::process::id()) {
+        return false;
+    }
+    // Whoever serves has the lock. Where that cannot be asked, what listens is believed.
+    let lock =
+        OpenOptions::new().write(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(place.lock());
+    lock.and_then(|lock| socket_sys::is_locked(&lock)).is_ok_and(|is_locked| !is_locked)
 }
 
 /// `None` when another process has it.

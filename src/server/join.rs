@@ -78,7 +78,7 @@ pub fn join(
         participant.is_active = false;
     }
     room.participants.insert(key, participant);
-    room.vanishes = None;
+    room.stay(shared);
     shared.seats.insert(link, Seat { room: room.name.clone(), key });
     room.watch(shared, key);
     welcome(room, shared, link, key, inline);

@@ -41,3 +41,5 @@ pub use shared::Counters;
 
 #[cfg(test)]
 mod core_tests;
+#[cfg(test)]
+mod peers_tests;

@@ -47,7 +47,7 @@ pub struct Participant {
     pub peers: Option<Box<Peers>>,
     /// Whether it can take part. A LiveKit client whose connections are not up yet is not announced.
     pub is_active: bool,
-    /// The deadline that is set for it. Others that come are left over from before.
+    /// The deadline that is set for it.
     pub wake: Option<Instant>,
 }
 

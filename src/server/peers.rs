@@ -27,13 +27,13 @@ pub struct Peers {
     /// Counts the offers, so that a client can tell which one it answers.
     offers: u32,
     /// As in [`Participant::wake`].
-    wake: Option<Instant>,
+    pub wake: Option<Instant>,
 }
 
 /// What a peer connection said that concerns more than itself.
 enum Event {
     Up,
-    Packet(DataPacket),
+    Packet(Box<DataPacket>),
     Garbage,
     Failed,
 }
@@ -164,7 +164,7 @@ fn read(channel: Channel, bytes: &[u8]) -> Event {
         Channel::Lossy => Kind::Lossy,
     };
     packet.kind = kind.into();
-    Event::Packet(packet)
+    Event::Packet(Box::new(packet))
 }
 
 /// Does what a participant's peer connections ask for, after anything happened to them.
@@ -178,7 +178,7 @@ pub fn settle(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         for event in events {
             match event {
                 Event::Up => activate(room, shared, key),
-                Event::Packet(packet) => data::publish(room, shared, now, key, packet),
+                Event::Packet(packet) => data::publish(room, shared, now, key, *packet),
                 Event::Garbage => shared.counters.frames_malformed += 1,
                 Event::Failed => {
                     let reason = DisconnectReason::ConnectionTimeout;
@@ -222,8 +222,7 @@ fn watch(room: &mut Room, shared: &mut Shared, key: Key) {
     let Some(peers) = room.participants.get_mut(&key).and_then(|one| one.peers.as_mut()) else { return };
     let Some(when) = peers.deadline() else { return };
     if peers.wake.is_none_or(|set| when < set) {
-        peers.wake = Some(when);
-        shared.timers.set(when, Timer::Peers { room: room.name.clone(), key });
+        shared.timers.put(&mut peers.wake, Some(when), Timer::Peers { room: room.name.clone(), key });
     }
 }
 

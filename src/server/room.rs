@@ -117,7 +117,11 @@ impl Room {
     /// Takes a participant out and tells the others. What its link is told is the caller's business.
     pub fn remove(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
         let Some(mut participant) = self.participants.remove(&key) else { return };
+        let timer = Timer::Participant { room: self.name.clone(), key };
+        shared.timers.put(&mut participant.wake, None, timer);
         if let Some(peers) = &mut participant.peers {
+            let timer = Timer::Peers { room: self.name.clone(), key };
+            shared.timers.put(&mut peers.wake, None, timer);
             peers.close(now, shared);
             shared.routes.retain(|_, seat| seat.key != key);
         }
@@ -148,9 +152,13 @@ impl Room {
     pub fn expire_if_empty(&mut self, shared: &mut Shared, now: Instant) {
         if self.participants.is_empty() {
             let when = now + self.empty_timeout;
-            self.vanishes = Some(when);
-            shared.timers.set(when, Timer::Room { name: self.name.clone() });
+            shared.timers.put(&mut self.vanishes, Some(when), Timer::Room { name: self.name.clone() });
         }
+    }
+
+    /// Somebody is in it.
+    pub fn stay(&mut self, shared: &mut Shared) {
+        shared.timers.put(&mut self.vanishes, None, Timer::Room { name: self.name.clone() });
     }
 
     /// Sets the next deadline of a participant, unless an earlier one is set anyway.
@@ -158,8 +166,8 @@ impl Room {
         let Some(participant) = self.participants.get_mut(&key) else { return };
         let when = participant.deadline();
         if participant.wake.is_none_or(|set| when < set) {
-            participant.wake = Some(when);
-            shared.timers.set(when, Timer::Participant { room: self.name.clone(), key });
+            let timer = Timer::Participant { room: self.name.clone(), key };
+            shared.timers.put(&mut participant.wake, Some(when), timer);
         }
     }
 

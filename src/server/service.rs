@@ -22,7 +22,7 @@ const EMPTY_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
-    CreateRoom(proto::CreateRoomRequest),
+    CreateRoom(Box<proto::CreateRoomRequest>),
     ListRooms(proto::ListRoomsRequest),
     DeleteRoom(proto::DeleteRoomRequest),
     ListParticipants(proto::ListParticipantsRequest),
@@ -65,7 +65,7 @@ impl Server {
 
     fn perform(&mut self, now: Instant, wall_ms: i64, call: Call) -> Result<Answer, CallError> {
         match call {
-            Call::CreateRoom(request) => self.create_room(now, wall_ms, request),
+            Call::CreateRoom(request) => self.create_room(now, wall_ms, *request),
             Call::ListRooms(request) => {
                 let wanted = |room: &&Room| {
                     request.names.is_empty() || request.names.iter().any(|name| **name == *room.name)

@@ -1,5 +1,5 @@
-//! The three system calls that the standard library does not offer: a lock that dies with its process, a write that
-//! raises no signal, and whose process this is.
+//! The system calls that the standard library does not offer: a lock that dies with its process, a write that raises no
+//! signal, and whose process this is.
 
 use std::fs::File;
 use std::io;
@@ -22,6 +22,20 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::EACCES) => Ok(false),
         _ => Err(error),
+    }
+}
+
+/// Whether another process holds the write lock of a file. The caller's own lock does not count, and is lost when the
+/// file is closed.
+pub fn is_locked(file: &File) -> io::Result<bool> {
+    // SAFETY: an all-zero flock is a valid value of this plain C structure.
+    let mut found: libc::flock = unsafe { std::mem::zeroed() };
+    found.l_type = libc::F_WRLCK as libc::c_short;
+    found.l_whence = libc::SEEK_SET as libc::c_short;
+    // SAFETY: the descriptor is open as long as `file` is, and the structure outlives the call.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &mut found) } {
+        0 => Ok(found.l_type != libc::F_UNLCK as libc::c_short),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

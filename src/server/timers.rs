@@ -32,13 +32,31 @@ pub struct Timers {
 }
 
 impl Timers {
-    pub fn set(&mut self, when: Instant, timer: Timer) {
-        self.count += 1;
-        self.due.insert((when, self.count), timer);
+    /// Sets a deadline, moves it or, with `None`, takes it back. `set` is where its owner keeps when it is.
+    ///
+    /// What is over takes its deadline back: a room in which many come and go would keep one for each of them until
+    /// it is due.
+    pub fn put(&mut self, set: &mut Option<Instant>, when: Option<Instant>, timer: Timer) {
+        if let Some(old) = set.take() {
+            let same = self.due.range((old, 0)..=(old, u64::MAX)).find(|(_, due)| **due == timer);
+            if let Some(key) = same.map(|(key, _)| *key) {
+                self.due.remove(&key);
+            }
+        }
+        if let Some(when) = when {
+            self.count += 1;
+            self.due.insert((when, self.count), timer);
+        }
+        *set = when;
     }
 
     pub fn next(&self) -> Option<Instant> {
         self.due.keys().next().map(|(when, _)| *when)
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.due.len()
     }
 
     pub fn take_due(&mut self, now: Instant) -> Option<(Instant, Timer)> {

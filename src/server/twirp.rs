@@ -135,7 +135,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 /// `None` is a method that does not exist.
 fn read(method: &str, format: Format, body: &[u8]) -> Result<Option<Call>, Failure> {
     Ok(Some(match method {
-        "CreateRoom" => Call::CreateRoom(decode(format, body)?),
+        "CreateRoom" => Call::CreateRoom(Box::new(decode(format, body)?)),
         "ListRooms" => Call::ListRooms(decode(format, body)?),
         "DeleteRoom" => Call::DeleteRoom(decode(format, body)?),
         "ListParticipants" => Call::ListParticipants(decode(format, body)?),

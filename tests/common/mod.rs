@@ -61,10 +61,12 @@ impl Workshop {
     }
 }
 
-/// Compiles a C program against the header and the shared library of this build.
+/// Compiles a C program against the header and the shared library of this build. `C_TEST_COMPILER` may stand in for the
+/// compiler and link another build (`tests/sanitizers/cc.sh`).
 pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
     let libraries = libraries();
-    let output = Command::new("cc")
+    let compiler = std::env::var_os("C_TEST_COMPILER").unwrap_or_else(|| "cc".into());
+    let output = Command::new(compiler)
         .args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
         .arg(&program)
         .arg(source)
@@ -76,7 +78,8 @@ pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
         .arg(&libraries)
         // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
         .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()))
-        .args(["-lopentok", "-lpthread", "-ldl"])
+        // A program that loads the library at run time must not have it already.
+        .args(["-Wl,--as-needed", "-lopentok", "-lpthread", "-ldl"])
         .output()
         .expect("a C compiler is needed");
     let told = String::from_utf8_lossy(&output.stderr);

@@ -1,0 +1,193 @@
+//! A LiveKit client's two peer connections against the core, on made-up time and without a socket.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use prost::Message as _;
+
+use super::core_tests::{World, active, gone, leave, livekit, secrets, signal, theirs};
+use super::{Config, Input, LinkId, Locality};
+use crate::rtc::{self, Channel, Datagram, Peer};
+use crate::signal::frame::{FromClient, FromServer};
+use crate::signal::proto::signal_request::Message as Ask;
+use crate::signal::proto::signal_response::Message;
+use crate::signal::proto::{DataPacket, DisconnectReason, ParticipantInfo, SessionDescription};
+use crate::signal::signals;
+
+/// Far more than a connection needs on a network that loses nothing.
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+struct Foreign {
+    link: LinkId,
+    port: u16,
+    info: ParticipantInfo,
+    subscriber: Peer,
+    publisher: Peer,
+    received: Vec<String>,
+    can_publish: bool,
+}
+
+fn description(kind: &str, sdp: String) -> SessionDescription {
+    SessionDescription { r#type: kind.into(), sdp, id: 1, ..Default::default() }
+}
+
+fn world() -> World {
+    World::with(Config { secrets: secrets(), udp_addresses: vec![address(4000)], ..Default::default() })
+}
+
+impl Foreign {
+    fn join(world: &mut World, name: &str, port: u16) -> Self {
+        let link = world.open(theirs(), &livekit(name), Locality::Remote).expect("admitted");
+        let frames = world.take(link);
+        let [FromServer::Message(Message::Join(join)), FromServer::Message(Message::Offer(offer))] =
+            frames.as_slice()
+        else {
+            panic!("no join and offer: {frames:?}")
+        };
+        let mut subscriber = Peer::new(world.now, &[address(port)]);
+        let mut publisher = Peer::new(world.now, &[address(port + 1)]);
+        let answer = subscriber.accept_offer(world.now, &offer.sdp).expect("an answer");
+        world.say(link, FromClient::Message(Ask::Answer(description("answer", answer))));
+        let offer = publisher.offer(world.now).expect("an offer");
+        world.say(link, FromClient::Message(Ask::Offer(description("offer", offer))));
+        let frames = world.take(link);
+        let [FromServer::Message(Message::Answer(answer))] = frames.as_slice() else {
+            panic!("no answer: {frames:?}")
+        };
+        publisher.accept_answer(world.now, &answer.sdp).expect("accepted");
+        let info = join.participant.clone().expect("a participant");
+        Self { link, port, info, subscriber, publisher, received: Vec::new(), can_publish: false }
+    }
+
+    fn drain(&mut self) -> Vec<Datagram> {
+        let mut sent = Vec::new();
+        for peer in [&mut self.subscriber, &mut self.publisher] {
+            while let Some(output) = peer.poll() {
+                match output {
+                    rtc::Output::Transmit(datagram) => sent.push(datagram),
+                    rtc::Output::Data(_, bytes) => {
+                        let packet = DataPacket::decode(bytes.as_slice()).expect("a packet");
+                        self.received.extend(signals::read(&packet).map(|read| read.data));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.can_publish = self.publisher.is_connected();
+        sent
+    }
+
+    fn send(&mut self, world: &World, text: &str) -> Result<(), rtc::SendError> {
+        let bytes = signals::packet("chat", text, Vec::new()).encode_to_vec();
+        self.publisher.send(world.now, Channel::Reliable, &bytes)
+    }
+}
+
+/// Carries datagrams and lets time pass until it is so.
+fn run(
+    world: &mut World,
+    foreign: &mut [Foreign],
+    mut is_done: impl FnMut(&mut World, &mut [Foreign]) -> bool,
+) {
+    let end = world.now + LIMIT;
+    loop {
+        let mut moved = false;
+        for one in foreign.iter_mut() {
+            for sent in one.drain() {
+                moved = true;
+                let datagram = Datagram { local: sent.remote, remote: sent.local, bytes: sent.bytes };
+                world.server.handle(world.now, 0, Input::Datagram(datagram));
+            }
+        }
+        world.drain();
+        for sent in std::mem::take(&mut world.datagrams) {
+            moved = true;
+            let datagram = Datagram { local: sent.remote, remote: sent.local, bytes: sent.bytes };
+            // By port: both peers of a client know the server's one address.
+            for one in foreign.iter_mut() {
+                if datagram.local == address(one.port) {
+                    one.subscriber.handle_datagram(world.now, datagram.clone());
+                } else if datagram.local == address(one.port + 1) {
+                    one.publisher.handle_datagram(world.now, datagram.clone());
+                }
+            }
+        }
+        if moved {
+            continue;
+        }
+        if is_done(world, foreign) {
+            return;
+        }
+        assert!(world.now < end, "it did not happen in time");
+        world.now += Duration::from_millis(10);
+        for peer in foreign.iter_mut().flat_map(|one| [&mut one.subscriber, &mut one.publisher]) {
+            peer.handle_timeout(world.now);
+        }
+        world.server.handle_timeout(world.now);
+    }
+}
+
+#[test]
+fn a_livekit_client_is_announced_when_it_is_up_and_speaks_with_ours() {
+    let mut world = world();
+    let (first, _) = world.publisher("ours");
+    let robot = Foreign::join(&mut world, "robot", 5000);
+    assert_eq!(world.updates(first), [], "its connection is not up yet");
+    let mut foreign = [robot];
+    let mut updates = Vec::new();
+    run(&mut world, &mut foreign, |world, foreign| {
+        updates.extend(world.updates(first));
+        !updates.is_empty() && foreign[0].can_publish
+    });
+    assert_eq!(updates, [active(&foreign[0].info)]);
+    let mut sent = 0;
+    run(&mut world, &mut foreign, |world, foreign| {
+        // The channel opens a moment after the connection.
+        while sent < 3 && foreign[0].send(world, &sent.to_string()).is_ok() {
+            sent += 1;
+        }
+        sent == 3
+    });
+    let mut texts = Vec::new();
+    run(&mut world, &mut foreign, |world, _| {
+        texts.extend(world.texts(first));
+        texts.len() == 3
+    });
+    assert_eq!(texts, ["0", "1", "2"]);
+    assert!(foreign[0].received.is_empty(), "no echo");
+    for number in 0..3 {
+        world.say(first, signal(&format!("to you {number}"), &["robot"]));
+    }
+    run(&mut world, &mut foreign, |_, foreign| foreign[0].received.len() == 3);
+    assert_eq!(foreign[0].received, ["to you 0", "to you 1", "to you 2"]);
+    world.say(foreign[0].link, leave());
+    assert_eq!(world.updates(first), [gone(&foreign[0].info, DisconnectReason::ClientInitiated)]);
+}
+
+#[test]
+fn what_is_said_before_a_livekit_client_can_hear_waits_for_it() {
+    let mut world = world();
+    let (first, _) = world.publisher("ours");
+    let mut foreign = [Foreign::join(&mut world, "robot", 5000)];
+    world.say(first, signal("early", &[]));
+    world.say(first, signal("bird", &[]));
+    run(&mut world, &mut foreign, |_, foreign| foreign[0].received.len() == 2);
+    assert_eq!(foreign[0].received, ["early", "bird"]);
+}
+
+#[test]
+fn datagrams_that_belong_to_nobody_change_nothing() {
+    let mut world = world();
+    let _foreign = Foreign::join(&mut world, "robot", 5000);
+    world.datagrams.clear();
+    for bytes in [vec![], vec![0; 20], vec![0xff; 1500]] {
+        let datagram = Datagram { local: address(4000), remote: address(9), bytes };
+        world.server.handle(world.now, 0, Input::Datagram(datagram));
+        world.drain();
+    }
+    assert_eq!(world.datagrams, []);
+}
