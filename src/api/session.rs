@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -490,13 +491,13 @@ impl Inner {
     }
 }
 
-/// Unpredictable bytes. Where the system has none the clock has to do: nothing secret is made of them.
+/// Bytes that differ each time. Nothing secret is made of them: the cryptographic library would take a tenth of a second
+/// for its first ones, on the program's thread.
 fn random<const N: usize>() -> [u8; N] {
+    let state = RandomState::new();
     let mut bytes = [0; N];
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let now = now.as_nanos().to_le_bytes();
-        bytes.iter_mut().zip(now).for_each(|(byte, noise)| *byte = noise);
+    for (index, chunk) in bytes.chunks_mut(8).enumerate() {
+        chunk.iter_mut().zip(state.hash_one(index).to_le_bytes()).for_each(|(byte, noise)| *byte = noise);
     }
     bytes
 }
