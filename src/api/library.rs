@@ -1,4 +1,4 @@
-//! The library as a whole: started by the first need, ended by `destroy`.
+//! The library as a whole: started by `init`, or by the first need where the program forgot that; ended by `destroy`.
 //!
 //! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, and
 //! the callback thread.
@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::runtime::{self, Runtime};
 
 use super::Error;
@@ -39,7 +39,7 @@ pub struct Library {
 }
 
 enum State {
-    /// `init` was not called, or nothing has been needed yet.
+    /// Nothing was called that needs it.
     Fresh,
     Running(Box<Library>),
     Destroyed,
@@ -97,7 +97,8 @@ pub struct Means {
 
 /// Starts the library if nobody has. After `destroy` it stays ended until `init`. `session` is ended with the library.
 pub fn means(session: &Arc<Session>) -> Result<Means, Error> {
-    means_of(&mut GLOBAL.lock(), session).map_err(Refusal::tell)
+    let means = means_of(&mut GLOBAL.lock(), session);
+    means.map_err(Refusal::tell) // a statement of its own: the lock is not held any more
 }
 
 fn means_of(global: &mut Global, session: &Arc<Session>) -> Result<Means, Refusal> {
@@ -141,14 +142,20 @@ fn start(global: &mut Global) -> Result<&mut Library, Refusal> {
 }
 
 /// Inside a callback nothing is waited for: it may be the one that the end waits for.
-fn wait_for_end() -> Option<MutexGuard<'static, ()>> {
-    (!callbacks::is_inside_callback()).then(|| ENDING.lock())
+fn wait_for_end() {
+    if !callbacks::is_inside_callback() {
+        drop(ENDING.lock());
+    }
 }
 
 /// Ends everything that lives and waits for it, at most [`DESTROY_TIMEOUT`]. Called from inside a callback it does not
 /// wait for that callback's thread; the thread ends when the callback returns.
 pub fn destroy() -> Result<(), Error> {
-    let _ending = wait_for_end();
+    // Inside a callback it may be this thread that the holder waits for; then the library is in its hands already.
+    let _ending = match callbacks::is_inside_callback() {
+        true => ENDING.try_lock(),
+        false => Some(ENDING.lock()),
+    };
     let library = {
         let mut global = GLOBAL.lock();
         match std::mem::replace(&mut global.state, State::Destroyed) {
@@ -158,7 +165,10 @@ pub fn destroy() -> Result<(), Error> {
     };
     if runtime::Handle::try_current().is_ok() {
         // A logger called on a thread of the runtime: that thread cannot be waited for by itself.
-        let ender = thread::Builder::new().name("otc-destroy".into()).spawn(move || library.end());
+        let ender = thread::Builder::new().name("otc-destroy".into()).spawn(move || {
+            let _ending = ENDING.lock();
+            library.end();
+        });
         return ender.map(drop).map_err(|_| Error::Fatal);
     }
     library.end();
