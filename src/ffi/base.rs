@@ -43,8 +43,8 @@ pub struct otc_on_mute_forced_info {
 
 /// Starts the library. To be called before anything but the log functions.
 ///
-/// A second call without `otc_destroy` between is harmless. No thread is started and no socket opened before a session
-/// needs one.
+/// A second call without `otc_destroy` between is harmless. The library's threads start here; no socket is opened
+/// before a session needs one.
 ///
 /// @param reserved  NULL. Not read.
 ///

@@ -277,7 +277,7 @@ pub extern "C" fn otc_session_disconnect(session: *mut otc_session) -> otc_statu
 /// `otc_session_connect`; a later call changes it, and all clients have to do the same.
 ///
 /// @param session  A session.
-/// @param secret   8 to 256 characters; copied.
+/// @param secret   8 to 256 bytes of UTF-8; copied.
 ///
 /// @return `OTC_SUCCESS`.
 ///         `OTC_SESSION_INVALID_ENCRYPTION_SECRET`: too short or too long; the earlier one stays.
@@ -384,7 +384,8 @@ pub extern "C" fn otc_session_get_user_data(session: *const otc_session) -> *mut
 /// The end of the library: the handles of sessions that the program did not delete end with it.
 pub(super) fn forget_all() {
     for object in SESSIONS.drain() {
-        object.session.delete(); // ended already; a session made in the meantime is ended here
+        // Ended already, and waited for within the limit of the whole; a session made in the meantime is ended here.
+        object.session.delete_without_waiting();
     }
 }
 
