@@ -12,6 +12,9 @@ use crate::signal::proto::{
 };
 use crate::signal::signals;
 
+mod peers;
+mod strange;
+
 /// A core, its clock, and what came out of it.
 struct Client {
     core: Core,
@@ -19,15 +22,17 @@ struct Client {
     events: Vec<Event>,
     dials: Vec<crate::signal::join::JoinQuery>,
     sent: Vec<FromClient>,
+    transmitted: Vec<crate::rtc::Datagram>,
     hung_up: usize,
     cut: usize,
 }
 
 impl Client {
     fn new(config: Config) -> Self {
-        let (events, dials, sent) = Default::default();
-        let mut client =
-            Self { core: Core::new(config), now: Instant::now(), events, dials, sent, hung_up: 0, cut: 0 };
+        let (events, dials, sent, transmitted) = Default::default();
+        let core = Core::new(config);
+        let now = Instant::now();
+        let mut client = Self { core, now, events, dials, sent, transmitted, hung_up: 0, cut: 0 };
         client.input(Input::Connect);
         client
     }
@@ -74,7 +79,8 @@ impl Client {
                 Output::Send(bytes) => self.sent.extend(FromClient::decode(&bytes).expect("a message")),
                 Output::HangUp => self.hung_up += 1,
                 Output::Cut => self.cut += 1,
-                Output::OpenSockets | Output::Transmit(_) => {}
+                Output::Transmit(datagram) => self.transmitted.push(datagram),
+                Output::OpenSockets => {}
             }
         }
     }
@@ -416,7 +422,9 @@ fn leaving_while_reconnecting_is_no_error() {
     client.input(Input::LinkClosed(None));
     client.input(Input::Leave);
     assert_eq!(client.ending(), Ending::Left);
+    client.pass(FAREWELL_TIMEOUT);
     assert!(client.core.is_over());
+    assert_eq!(client.heard(), []);
 }
 
 #[test]
