@@ -61,8 +61,13 @@ pub fn join(
     let (sid, created_ms) = match kept(room, &admission, now) {
         Kept::Replaces(key) => {
             relink(room, shared, now, link, key);
+            if let Some(participant) = room.participants.get_mut(&key) {
+                // The client begins anew, and so do its peer connections: the old ones know nothing of its offers.
+                participant.peers = peers(shared, now, inline);
+            }
             welcome(room, shared, link, key, inline);
-            return flush(room, shared, key);
+            flush(room, shared, key);
+            return offer(room, shared, now, key);
         }
         Kept::Free(sid) => (sid, admission.query.keep_created_ms),
         Kept::No => (shared.sids.participant(), None),
@@ -72,11 +77,9 @@ pub fn join(
     let joined_ms = created_ms.filter(|ms| (1..=wall_ms).contains(ms)).unwrap_or(wall_ms);
     let key = shared.next_key();
     let mut participant = Participant::new(sid, identity, joined_ms, admission, link, now);
-    let has_peers = !inline && !shared.config.udp_addresses.is_empty();
-    if has_peers {
-        participant.peers = Some(Box::new(Peers::new(now, &shared.config.udp_addresses)));
-        participant.is_active = false;
-    }
+    participant.peers = peers(shared, now, inline);
+    let has_peers = participant.peers.is_some();
+    participant.is_active = !has_peers;
     room.participants.insert(key, participant);
     room.stay(shared);
     shared.seats.insert(link, Seat { room: room.name.clone(), key });
@@ -87,6 +90,12 @@ pub fn join(
     } else {
         room.announce(shared, key, false);
     }
+}
+
+/// What a client without data inside its link needs.
+fn peers(shared: &Shared, now: Instant, inline: bool) -> Option<Box<Peers>> {
+    let addresses = &shared.config.udp_addresses;
+    (!inline && !addresses.is_empty()).then(|| Box::new(Peers::new(now, addresses)))
 }
 
 /// Offers the subscriber's connection, again after the client may have moved.

@@ -24,11 +24,6 @@ pub fn config() -> server::Config {
     server::Config { secrets, udp_addresses, ..server::Config::default() }
 }
 
-/// Where a client's datagrams come from.
-pub fn address(client: usize) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, 2], 5000 + u16::try_from(client).expect("a few clients")))
-}
-
 pub fn client(random: &mut Random, number: usize) -> Client {
     // One in a few has a token that is not accepted.
     let secret = if random.one_in(12) { "wrong" } else { SECRET };

@@ -1,6 +1,7 @@
 //! A server, some clients, and everything that can go wrong between them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use opentok::rtc::Datagram;
@@ -8,7 +9,7 @@ use opentok::server::{self, LinkId, Locality, Server};
 use opentok::session::{Fault, Input, Output, Reason};
 use opentok::signal::join::JoinQuery;
 
-use crate::cast::{CLIENTS, EPOCH_MS, address, client, config};
+use crate::cast::{CLIENTS, EPOCH_MS, client, config};
 use crate::client::Client;
 use crate::network::{Agenda, Random};
 use crate::weather::Weather;
@@ -47,6 +48,8 @@ pub struct World {
     /// The wire each client uses now.
     pub using: Vec<Option<u64>>,
     pub wires: BTreeMap<u64, Wire>,
+    /// Whose each UDP socket is; the first has port 5000.
+    sockets: Vec<usize>,
     count: u64,
     pub agenda: Agenda<Arrival>,
     pub is_calm: bool,
@@ -70,6 +73,7 @@ impl World {
             clients,
             using,
             wires: BTreeMap::new(),
+            sockets: Vec::new(),
             count: 0,
             agenda,
             is_calm: false,
@@ -226,8 +230,14 @@ impl World {
                 self.using[number] = None;
             }
             Output::OpenSockets => {
+                // New sockets have new ports.
+                let address = SocketAddr::from((
+                    [10, 0, 0, 2],
+                    u16::try_from(5000 + self.sockets.len()).expect("a port"),
+                ));
+                self.sockets.push(number);
                 if let Some(core) = &mut self.clients[number].core {
-                    core.handle(self.now, Input::SocketsOpened(vec![address(number)]));
+                    core.handle(self.now, Input::SocketsOpened(vec![address]));
                 }
             }
             Output::Transmit(Datagram { local, remote, bytes }) => {
@@ -267,7 +277,8 @@ impl World {
             server::Output::Send { link, bytes } => (link, Some(bytes)),
             server::Output::Close { link } => (link, None),
             server::Output::Transmit(Datagram { local, remote, bytes }) => {
-                let Some(client) = (0..CLIENTS).find(|number| address(*number) == remote) else { return };
+                let socket = usize::from(remote.port()).checked_sub(5000);
+                let Some(&client) = socket.and_then(|socket| self.sockets.get(socket)) else { return };
                 for at in self.datagram_arrivals() {
                     let datagram = Datagram { local: remote, remote: local, bytes: bytes.clone() };
                     self.agenda.put(at, Arrival::DatagramDown { client, datagram });
