@@ -171,7 +171,7 @@ impl Drive {
                 Output::OpenSockets => {
                     let peer = self.link.as_ref().and_then(Link::local_addr);
                     self.sockets = Sockets::open(peer);
-                    let addresses = self.sockets.addresses();
+                    let addresses = self.sockets.addresses().clone();
                     self.core.handle(Instant::now(), Input::SocketsOpened(addresses));
                 }
                 Output::Transmit(datagram) => self.sockets.send(&datagram),

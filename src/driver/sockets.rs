@@ -11,46 +11,51 @@ use tokio::net::UdpSocket;
 
 use super::interfaces;
 use crate::rtc::Datagram;
+use crate::session::Addresses;
 
 /// Larger than any path carries; what is longer is none of WebRTC's and is cut, then refused.
 const DATAGRAM_SIZE_MAX: usize = 2048;
 
-/// One socket for each address of this machine that the server may reach.
+/// For each peer connection one socket on each address of this machine that the server may reach.
 #[derive(Default)]
-pub struct Sockets(Vec<(SocketAddr, UdpSocket)>);
+pub struct Sockets {
+    sockets: Vec<(SocketAddr, UdpSocket)>,
+    addresses: Addresses,
+}
 
 impl Sockets {
     /// `towards`: the address that the link to the server starts from. It is always among those opened. Where it is
     /// a loopback address the server is on this machine, and the network hears nothing of it.
     pub fn open(towards: Option<SocketAddr>) -> Self {
-        let mut addresses: Vec<IpAddr> = towards.map(|address| address.ip()).into_iter().collect();
-        if !addresses.iter().any(IpAddr::is_loopback) {
-            addresses.extend(
-                interfaces::addresses()
-                    .into_iter()
-                    .filter(|address| Some(*address) != towards.map(|it| it.ip())),
-            );
+        let towards = towards.map(|address| address.ip());
+        let mut hosts: Vec<IpAddr> = towards.into_iter().collect();
+        if !hosts.iter().any(IpAddr::is_loopback) {
+            hosts.extend(interfaces::addresses().into_iter().filter(|host| Some(*host) != towards));
         }
-        let mut sockets = Vec::new();
-        for address in addresses {
-            match bind(address) {
-                Ok(socket) => sockets.push(socket),
-                Err(error) => log::debug!("no UDP socket on {address}: {error}"),
+        let mut opened = Self::default();
+        for host in hosts {
+            match bind(host).and_then(|subscriber| Ok((subscriber, bind(host)?))) {
+                Ok((subscriber, publisher)) => {
+                    opened.addresses.subscriber.push(subscriber.0);
+                    opened.addresses.publisher.push(publisher.0);
+                    opened.sockets.extend([subscriber, publisher]);
+                }
+                Err(error) => log::debug!("no UDP socket on {host}: {error}"),
             }
         }
-        if sockets.is_empty() {
+        if opened.sockets.is_empty() {
             log::warn!("no UDP socket could be opened");
         }
-        Self(sockets)
+        opened
     }
 
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().map(|(address, _)| *address).collect()
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Never waits. A datagram that the kernel does not take is lost, as datagrams are.
     pub fn send(&self, datagram: &Datagram) {
-        if let Some((_, socket)) = self.0.iter().find(|(address, _)| *address == datagram.local) {
+        if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == datagram.local) {
             // Past the runtime, which takes a socket for busy until it has heard otherwise from the kernel: the first
             // datagrams, those that look for a path, would be lost to that.
             let _ = SockRef::from(socket).send_to(&datagram.bytes, &datagram.remote.into());
@@ -61,7 +66,7 @@ impl Sockets {
     pub async fn receive(&self) -> Datagram {
         poll_fn(|context| {
             let mut space = [0; DATAGRAM_SIZE_MAX];
-            for (local, socket) in &self.0 {
+            for (local, socket) in &self.sockets {
                 let mut buffer = ReadBuf::new(&mut space);
                 while let Poll::Ready(received) = socket.poll_recv_from(context, &mut buffer) {
                     // An error is the echo of an earlier datagram that nobody took; the next call reads on.
@@ -97,7 +102,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let sockets = Sockets::open(Some(remote));
-            let local = sockets.addresses()[0];
+            let local = sockets.addresses().publisher[0];
             sockets.send(&Datagram { local, remote, bytes: b"first".to_vec() });
             let mut space = [0; 16];
             let (length, from) = receiver.recv_from(&mut space).expect("the datagram");

@@ -50,6 +50,14 @@ pub struct Signal {
     pub retry_after_reconnect: bool,
 }
 
+/// The addresses of a session's sockets. Each peer connection has its own: a server may use one port for all of its
+/// clients' connections, and then only the port of this side tells the two apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    pub subscriber: Vec<SocketAddr>,
+    pub publisher: Vec<SocketAddr>,
+}
+
 /// What happens to a session.
 #[derive(Debug)]
 pub enum Input {
@@ -68,7 +76,7 @@ pub enum Input {
     /// The server closed the link, or it broke. Never said of a link that this side has hung up or cut.
     LinkClosed(Option<Fault>),
     /// Answers `Output::OpenSockets`: the addresses at which datagrams are received from now on.
-    SocketsOpened(Vec<SocketAddr>),
+    SocketsOpened(Addresses),
     Datagram(Datagram),
 }
 
@@ -90,7 +98,7 @@ pub enum Output {
     HangUp,
     /// Close it at once: the other side does not listen any more.
     Cut,
-    /// Open sockets for a peer connection.
+    /// Open sockets for the peer connections.
     OpenSockets,
     Transmit(Datagram),
     Event(Event),

@@ -4,12 +4,11 @@
 //! the *publisher* one and sends on it. The publisher's is made when there is something to send.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use prost::Message as _;
 
-use super::core::{Core, Output, State};
+use super::core::{Addresses, Core, Output, State};
 use super::event::Ending;
 use super::{Fault, Reason};
 use crate::rtc::{self, Channel, Datagram, Peer};
@@ -28,8 +27,8 @@ pub(super) enum Wires {
 }
 
 pub(super) struct Peers {
-    /// Addresses of the sockets; empty until they are open.
-    local: Vec<SocketAddr>,
+    /// `None` until the sockets are open.
+    local: Option<Addresses>,
     subscriber: Option<Side>,
     publisher: Option<Side>,
     subscriber_primary: bool,
@@ -64,7 +63,7 @@ impl Wires {
 
     pub fn peers(subscriber_primary: bool, fast_publish: bool) -> Self {
         Self::Peers(Box::new(Peers {
-            local: Vec::new(),
+            local: None,
             subscriber: None,
             publisher: None,
             subscriber_primary,
@@ -139,9 +138,9 @@ impl Wires {
         true
     }
 
-    pub fn sockets_opened(&mut self, now: Instant, addresses: Vec<SocketAddr>) {
+    pub fn sockets_opened(&mut self, now: Instant, addresses: Addresses) {
         let Self::Peers(peers) = self else { return };
-        peers.local = addresses;
+        peers.local = Some(addresses);
         if let Some(offer) = peers.early_offer.take() {
             peers.offered(now, offer);
         }
@@ -150,7 +149,7 @@ impl Wires {
 
     pub fn offered(&mut self, now: Instant, offer: SessionDescription) {
         let Self::Peers(peers) = self else { return };
-        if peers.local.is_empty() {
+        if peers.local.is_none() {
             peers.early_offer = Some(offer);
             return;
         }
@@ -193,8 +192,13 @@ impl Wires {
 
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
         let Self::Peers(peers) = self else { return };
-        let sides = [&mut peers.subscriber, &mut peers.publisher].into_iter().flatten();
-        if let Some(side) = sides.into_iter().find(|side| side.peer.accepts(&datagram)) {
+        let Some(local) = &peers.local else { return };
+        let side = match &datagram.local {
+            address if local.publisher.contains(address) => &mut peers.publisher,
+            address if local.subscriber.contains(address) => &mut peers.subscriber,
+            _ => return,
+        };
+        if let Some(side) = side {
             side.peer.handle_datagram(now, datagram);
         }
         peers.drive(now);
@@ -274,9 +278,9 @@ impl Wires {
 
 impl Peers {
     fn offered(&mut self, now: Instant, offer: SessionDescription) {
-        let local = &self.local;
+        let Some(local) = &self.local else { return };
         let side = self.subscriber.get_or_insert_with(|| Side {
-            peer: Peer::new(now, local),
+            peer: Peer::new(now, &local.subscriber),
             is_open: false,
             description: SessionDescription::default(),
         });
@@ -314,7 +318,8 @@ impl Peers {
     }
 
     fn offer(&mut self, now: Instant) {
-        let mut peer = Peer::new(now, &self.local);
+        let Some(local) = &self.local else { return };
+        let mut peer = Peer::new(now, &local.publisher);
         match peer.offer(now) {
             Ok(sdp) => {
                 let description =
@@ -332,7 +337,7 @@ impl Peers {
 
     /// Takes out what the peer connections have to say, and puts in what waits for them.
     fn drive(&mut self, now: Instant) {
-        if self.wants_publisher && self.publisher.is_none() && !self.local.is_empty() {
+        if self.wants_publisher && self.publisher.is_none() {
             self.offer(now);
         }
         self.drain();

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use opentok::rtc::Datagram;
 use opentok::server::{self, LinkId, Locality, Server};
-use opentok::session::{Fault, Input, Output, Reason};
+use opentok::session::{Addresses, Fault, Input, Output, Reason};
 use opentok::signal::join::JoinQuery;
 
 use crate::cast::{CLIENTS, EPOCH_MS, client, config};
 use crate::client::Client;
 use crate::network::{Agenda, Random};
 use crate::weather::Weather;
+
+/// Of the clients' UDP sockets.
+const FIRST_PORT: u16 = 5000;
 
 /// A signalling connection, or what is left of one.
 pub struct Wire {
@@ -48,7 +51,7 @@ pub struct World {
     /// The wire each client uses now.
     pub using: Vec<Option<u64>>,
     pub wires: BTreeMap<u64, Wire>,
-    /// Whose each UDP socket is; the first has port 5000.
+    /// Whose each UDP socket is; the first has [`FIRST_PORT`].
     sockets: Vec<usize>,
     count: u64,
     pub agenda: Agenda<Arrival>,
@@ -230,14 +233,10 @@ impl World {
                 self.using[number] = None;
             }
             Output::OpenSockets => {
-                // New sockets have new ports.
-                let address = SocketAddr::from((
-                    [10, 0, 0, 2],
-                    u16::try_from(5000 + self.sockets.len()).expect("a port"),
-                ));
-                self.sockets.push(number);
+                let addresses =
+                    Addresses { subscriber: vec![self.socket(number)], publisher: vec![self.socket(number)] };
                 if let Some(core) = &mut self.clients[number].core {
-                    core.handle(self.now, Input::SocketsOpened(vec![address]));
+                    core.handle(self.now, Input::SocketsOpened(addresses));
                 }
             }
             Output::Transmit(Datagram { local, remote, bytes }) => {
@@ -248,6 +247,13 @@ impl World {
             }
             Output::Event(_) | Output::Call { .. } => {}
         }
+    }
+
+    /// A new socket has a new port.
+    fn socket(&mut self, client: usize) -> SocketAddr {
+        self.sockets.push(client);
+        let port = FIRST_PORT + u16::try_from(self.sockets.len() - 1).expect("a short simulation");
+        SocketAddr::from(([10, 0, 0, 2], port))
     }
 
     /// When a datagram arrives: not at all, once or twice. Nothing keeps them in order.
@@ -277,7 +283,7 @@ impl World {
             server::Output::Send { link, bytes } => (link, Some(bytes)),
             server::Output::Close { link } => (link, None),
             server::Output::Transmit(Datagram { local, remote, bytes }) => {
-                let socket = usize::from(remote.port()).checked_sub(5000);
+                let socket = usize::from(remote.port()).checked_sub(FIRST_PORT.into());
                 let Some(&client) = socket.and_then(|socket| self.sockets.get(socket)) else { return };
                 for at in self.datagram_arrivals() {
                     let datagram = Datagram { local: remote, remote: local, bytes: bytes.clone() };

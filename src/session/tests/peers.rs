@@ -27,7 +27,8 @@ impl Wired {
         client.input(Input::LinkOpened);
         let join = JoinResponse { subscriber_primary: true, ..welcome(&["ann"]) };
         client.message(Message::Join(join));
-        client.input(Input::SocketsOpened(vec![address(1)]));
+        let addresses = Addresses { subscriber: vec![address(1)], publisher: vec![address(3)] };
+        client.input(Input::SocketsOpened(addresses));
         let mut subscriber = Peer::new(client.now, &[address(2)]);
         let sdp = subscriber.offer(client.now).expect("an offer");
         client.message(Message::Offer(SessionDescription {
@@ -60,7 +61,7 @@ impl Wired {
 
     /// The server answers the client's offer.
     fn answer(&mut self) -> String {
-        let mut publisher = Peer::new(self.client.now, &[address(3)]);
+        let mut publisher = Peer::new(self.client.now, &[address(2)]);
         let offer = self.offer().expect("an offer");
         let sdp = publisher.accept_offer(self.client.now, &offer).expect("it fits");
         self.publisher = Some(publisher);
@@ -94,7 +95,8 @@ impl Wired {
         let now = self.client.now;
         for Datagram { local, remote, bytes } in std::mem::take(&mut self.client.transmitted) {
             let datagram = Datagram { local: remote, remote: local, bytes };
-            match (remote == address(3), &mut self.publisher) {
+            // The server has one port for both, as LiveKit's may have.
+            match (local == address(3), &mut self.publisher) {
                 (true, Some(publisher)) => publisher.handle_datagram(now, datagram),
                 (true, None) => {}
                 (false, _) => self.subscriber.handle_datagram(now, datagram),
