@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::members::{Member, Members};
 use super::streams::Streams;
 use super::{Connection, Event};
 use crate::signal::proto::{ParticipantInfo, participant_info};
@@ -18,22 +19,16 @@ const REJOIN_GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Roster {
     session_id: String,
     suppressed: bool,
-    members: Vec<Member>,
+    members: Members,
+    /// Not later than the first deadline of a member.
+    deadline: Option<Instant>,
     /// The next update names everyone: whoever is not in it has left.
     expects_everyone: bool,
 }
 
-struct Member {
-    connection: Arc<Connection>,
-    version: u32,
-    streams: Streams,
-    /// It has not rejoined yet.
-    missing_until: Option<Instant>,
-}
-
 impl Roster {
     pub fn new(session_id: String, suppressed: bool) -> Self {
-        Self { session_id, suppressed, members: Vec::new(), expects_everyone: false }
+        Self { session_id, suppressed, members: Members::default(), deadline: None, expects_everyone: false }
     }
 
     pub fn connection(&self, participant: &ParticipantInfo) -> Connection {
@@ -56,6 +51,7 @@ impl Roster {
             self.apply(now, participant);
         }
         self.members.iter_mut().for_each(|member| member.streams.release());
+        self.deadline = None;
     }
 
     /// Every connection, then every stream.
@@ -88,13 +84,13 @@ impl Roster {
     pub fn succeed(&mut self, now: Instant, old: Roster, grace: bool) -> Vec<Event> {
         let fresh = std::mem::replace(&mut self.members, old.members);
         let mut fresh: HashMap<String, Member> =
-            fresh.into_iter().map(|member| (member.connection.id.clone(), member)).collect();
+            fresh.into_members().map(|member| (member.connection.id.clone(), member)).collect();
         let present: HashSet<String> = fresh.keys().cloned().collect();
         let mut events = match grace {
             true => Vec::new(),
             false => self.remove_where(|member| !present.contains(&member.connection.id)),
         };
-        for member in &mut self.members {
+        for member in self.members.iter_mut() {
             match fresh.remove(&member.connection.id) {
                 Some(again) => {
                     member.missing_until = None;
@@ -112,11 +108,12 @@ impl Roster {
             events.extend(self.created(&member));
             self.members.push(member);
         }
+        self.find_deadline();
         events
     }
 
     pub fn find(&self, id: &str) -> Option<&Arc<Connection>> {
-        self.members.iter().map(|member| &member.connection).find(|connection| connection.id == id)
+        self.members.get(id).map(|member| &member.connection)
     }
 
     /// A sender as a data packet names it.
@@ -129,34 +126,43 @@ impl Roster {
         self.find(sid).or_else(by_identity)
     }
 
+    /// May come early, for somebody who has left meanwhile: to ask all members after every input would cost more.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let member = |member: &Member| {
-            [member.missing_until, member.streams.poll_timeout()].into_iter().flatten().min()
-        };
-        self.members.iter().filter_map(member).min()
+        self.deadline
+    }
+
+    fn find_deadline(&mut self) {
+        self.deadline = self.members.iter().filter_map(Member::deadline).min();
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Event> {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return Vec::new();
+        }
         let mut events = self.remove_where(|member| member.missing_until.is_some_and(|until| now >= until));
-        for member in &mut self.members {
+        for member in self.members.iter_mut() {
             events.extend(member.streams.handle_timeout(now));
         }
+        self.find_deadline();
         events
     }
 
     fn apply(&mut self, now: Instant, participant: &ParticipantInfo) -> Vec<Event> {
         let is_hidden = participant.permission.as_ref().is_some_and(|permission| permission.hidden);
         if participant.state() == participant_info::State::Disconnected || is_hidden {
-            return self.remove_where(|member| member.connection.id == participant.sid);
+            let gone = self.members.remove(&participant.sid);
+            return gone.iter().flat_map(|member| self.dropped(member)).collect();
         }
-        if let Some(member) = self.members.iter_mut().find(|member| member.connection.id == participant.sid) {
+        if let Some(member) = self.members.get_mut(&participant.sid) {
             // Updates may overtake each other on their way through a cluster.
             if participant.version < member.version {
                 return Vec::new();
             }
             member.version = participant.version;
             member.missing_until = None;
-            return member.streams.update(now, &participant.tracks);
+            let events = member.streams.update(now, &participant.tracks);
+            self.deadline = [self.deadline, member.deadline()].into_iter().flatten().min();
+            return events;
         }
         if participant.state() != participant_info::State::Active || participant.sid.is_empty() {
             return Vec::new();
@@ -170,6 +176,7 @@ impl Roster {
         };
         let mut events: Vec<Event> = self.created(&member);
         events.extend(member.streams.update(now, &participant.tracks));
+        self.deadline = [self.deadline, member.deadline()].into_iter().flatten().min();
         self.members.push(member);
         events
     }
@@ -181,19 +188,13 @@ impl Roster {
     }
 
     /// All streams of a client are dropped before its connection is.
+    fn dropped(&self, member: &Member) -> Vec<Event> {
+        let connection = (!self.suppressed).then(|| Event::ConnectionDropped(member.connection.clone()));
+        member.streams.announced().map(Event::StreamDropped).chain(connection).collect()
+    }
+
     fn remove_where(&mut self, leaves: impl Fn(&Member) -> bool) -> Vec<Event> {
-        let mut events = Vec::new();
-        let suppressed = self.suppressed;
-        self.members.retain(|member| {
-            let leaves = leaves(member);
-            if leaves {
-                events.extend(member.streams.announced().map(Event::StreamDropped));
-                if !suppressed {
-                    events.push(Event::ConnectionDropped(member.connection.clone()));
-                }
-            }
-            !leaves
-        });
-        events
+        let gone = self.members.remove_where(leaves);
+        gone.iter().flat_map(|member| self.dropped(member)).collect()
     }
 }
