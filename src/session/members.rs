@@ -3,7 +3,7 @@
 //! A session may have a thousand members, and each of them hears of the coming and going of all others.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,9 +21,9 @@ pub(super) struct Member {
 
 #[derive(Default)]
 pub(super) struct Members {
-    by_number: BTreeMap<u64, Member>,
+    /// With their numbers, which grow.
+    ordered: Vec<(u64, Member)>,
     numbers: HashMap<ById, u64>,
-    /// Each gets one of its own, so the order of the numbers is that of the coming.
     last_number: u64,
 }
 
@@ -38,11 +38,17 @@ impl Member {
 
 impl Members {
     pub fn get(&self, id: &str) -> Option<&Member> {
-        self.by_number.get(self.numbers.get(id)?)
+        self.ordered.get(self.position(id)?).map(|(_, member)| member)
     }
 
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Member> {
-        self.by_number.get_mut(self.numbers.get(id)?)
+        let position = self.position(id)?;
+        self.ordered.get_mut(position).map(|(_, member)| member)
+    }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        let wanted = self.numbers.get(id)?;
+        self.ordered.binary_search_by_key(wanted, |(number, _)| *number).ok()
     }
 
     /// One with an id that is there already takes its place.
@@ -50,30 +56,35 @@ impl Members {
         self.remove(&member.connection.id);
         self.last_number += 1;
         self.numbers.insert(ById(member.connection.clone()), self.last_number);
-        self.by_number.insert(self.last_number, member);
+        self.ordered.push((self.last_number, member));
     }
 
     pub fn remove(&mut self, id: &str) -> Option<Member> {
-        self.by_number.remove(&self.numbers.remove(id)?)
+        let position = self.position(id)?;
+        self.numbers.remove(id);
+        Some(self.ordered.remove(position).1)
     }
 
     /// Takes out those that leave, in the order in which they came.
     pub fn remove_where(&mut self, leaves: impl Fn(&Member) -> bool) -> Vec<Member> {
-        let gone = self.iter().filter(|member| leaves(member)).map(|member| member.connection.id.clone());
-        let gone: Vec<String> = gone.collect();
-        gone.iter().filter_map(|id| self.remove(id)).collect()
+        let gone = self.ordered.extract_if(.., |(_, member)| leaves(member));
+        let gone: Vec<Member> = gone.map(|(_, member)| member).collect();
+        for member in &gone {
+            self.numbers.remove(member.connection.id.as_str());
+        }
+        gone
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.by_number.values()
+        self.ordered.iter().map(|(_, member)| member)
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.by_number.values_mut()
+        self.ordered.iter_mut().map(|(_, member)| member)
     }
 
     pub fn into_members(self) -> impl Iterator<Item = Member> {
-        self.by_number.into_values()
+        self.ordered.into_iter().map(|(_, member)| member)
     }
 }
 
@@ -96,3 +107,43 @@ impl PartialEq for ById {
 }
 
 impl Eq for ById {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(id: &str, version: u32) -> Member {
+        let connection = Arc::new(Connection {
+            id: id.into(),
+            identity: String::new(),
+            data: String::new(),
+            created_ms: 0,
+            session_id: String::new(),
+        });
+        Member { streams: Streams::new(connection.clone()), connection, version, missing_until: None }
+    }
+
+    fn ids(members: &Members) -> Vec<&str> {
+        members.iter().map(|member| member.connection.id.as_str()).collect()
+    }
+
+    #[test]
+    fn members_keep_their_order_and_are_found_whoever_has_left() {
+        let mut members = Members::default();
+        for (id, version) in [("d", 1), ("a", 2), ("c", 3), ("b", 4), ("e", 5)] {
+            members.push(member(id, version));
+        }
+        assert_eq!(members.remove("a").map(|member| member.version), Some(2));
+        assert!(members.remove("a").is_none());
+        let gone = members.remove_where(|member| member.version > 4 || member.version < 2);
+        assert_eq!(gone.iter().map(|member| member.version).collect::<Vec<_>>(), [1, 5]);
+        members.push(member("a", 6));
+        assert_eq!(ids(&members), ["c", "b", "a"]);
+        for (id, version) in [("c", 3), ("b", 4), ("a", 6)] {
+            assert_eq!(members.get(id).map(|member| member.version), Some(version));
+        }
+        assert!(members.get("d").is_none() && members.get_mut("e").is_none());
+        members.push(member("c", 7));
+        assert_eq!(ids(&members), ["b", "a", "c"]);
+    }
+}
