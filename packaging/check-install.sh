@@ -53,9 +53,9 @@ cc "$work/program.c" -I"$prefix/include" "$prefix/lib/libopentok.a" \
 try static "$work/static"
 
 if command -v pkg-config >/dev/null; then
-    export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
-    cc "$work/program.c" $(pkg-config --cflags --libs libopentok) \
-        -Wl,-rpath,"$(pkg-config --variable=libdir libopentok)" -o "$work/by-pkg-config"
+    # Not exported: cargo would build everything anew for the second installation below.
+    package() { PKG_CONFIG_PATH="$prefix/lib/pkgconfig" pkg-config "$@" libopentok; }
+    cc "$work/program.c" $(package --cflags --libs) -Wl,-rpath,"$(package --variable=libdir)" -o "$work/by-pkg-config"
     try pkg-config "$work/by-pkg-config"
 else
     echo "left out: pkg-config is not installed"

@@ -146,6 +146,7 @@ c_tests! {
         the_logger_may_be_set_before_the_library_starts
         a_mistake_is_told_with_function_and_parameter
         the_logger_may_call_the_library
+        the_logger_may_call_the_library_when_that_is_not_running
         levels_of_old_headers_are_understood
     }
     session {
@@ -176,6 +177,7 @@ c_tests! {
         teardown_04_delete_waits_two_seconds_at_most
         teardown_06_destroy_leaves_nothing_and_init_works_again
         teardown_06_destroy_ends_what_lives_in_time_and_says_nothing
+        teardown_06_destroy_waits_five_seconds_at_most_for_a_callback
         teardown_06_destroy_inside_a_callback_returns
         teardown_06_exit_inside_a_callback_terminates
         teardown_08_who_leaves_hears_nothing_of_the_others_and_they_hear_it

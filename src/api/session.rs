@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -100,8 +101,10 @@ pub struct Session {
     observer: Arc<dyn Observer>,
     gate: Gate,
     inner: Mutex<Inner>,
-    /// Something changed that a deletion waits for.
-    changed: Condvar,
+    /// Attempts that have not ended, or whose last words are not with the kernel yet. No lock is taken with it held.
+    talking: Mutex<usize>,
+    /// `talking` has become less.
+    fell_silent: Condvar,
 }
 
 #[derive(Default)]
@@ -145,7 +148,8 @@ impl Session {
             observer,
             gate: Gate::default(),
             inner: Mutex::default(),
-            changed: Condvar::new(),
+            talking: Mutex::default(),
+            fell_silent: Condvar::new(),
         })
     }
 
@@ -179,11 +183,7 @@ impl Session {
         }
         inner.phase = Phase::Connecting;
         inner.has_asked = Arc::default();
-        let listener = Arc::new(Ear {
-            session: self.clone(),
-            poster: means.poster.clone(),
-            has_asked: inner.has_asked.clone(),
-        });
+        let listener = Arc::new(Ear::new(self, means.poster.clone(), inner.has_asked.clone()));
         inner.attempt = Some(self.begin(means, way, room, token, listener));
         Ok(())
     }
@@ -229,12 +229,8 @@ impl Session {
         self.close_gate(Instant::now() + callbacks::DELETE_TIMEOUT);
         if !callbacks::is_inside_callback() {
             let deadline = Instant::now() + FAREWELL_WAIT;
-            let mut inner = self.inner.lock();
-            while inner.attempt.is_some() {
-                if self.changed.wait_until(&mut inner, deadline).timed_out() {
-                    break;
-                }
-            }
+            let mut talking = self.talking.lock();
+            while *talking > 0 && !self.fell_silent.wait_until(&mut talking, deadline).timed_out() {}
         }
     }
 
@@ -392,6 +388,13 @@ struct Ear {
     has_asked: Arc<AtomicBool>,
 }
 
+impl Drop for Ear {
+    fn drop(&mut self) {
+        *self.session.talking.lock() -= 1;
+        self.session.fell_silent.notify_all();
+    }
+}
+
 impl Listener for Ear {
     fn event(&self, event: Event) {
         // The lock is held until the notice is queued: what a call answers and what is queued agree.
@@ -440,6 +443,11 @@ impl Listener for Ear {
 }
 
 impl Ear {
+    fn new(session: &Arc<Session>, poster: Poster, has_asked: Arc<AtomicBool>) -> Self {
+        *session.talking.lock() += 1;
+        Self { session: session.clone(), poster, has_asked }
+    }
+
     fn ended(&self, inner: &mut Inner, ending: Ending) {
         let error = |fault: Fault| Notice::Error { reason: fault.reason, text: fault.text };
         let notices = match (inner.phase, ending) {
@@ -463,7 +471,6 @@ impl Ear {
         for notice in notices {
             self.post(notice, || true);
         }
-        self.session.changed.notify_all();
     }
 
     fn post(&self, notice: Notice, is_wanted: impl FnOnce() -> bool + Send + 'static) {
@@ -490,13 +497,13 @@ impl Inner {
     }
 }
 
-/// Unpredictable bytes. Where the system has none the clock has to do: nothing secret is made of them.
+/// Bytes that differ each time. Nothing secret is made of them: the cryptographic library would take a tenth of a second
+/// for its first ones, on the program's thread.
 fn random<const N: usize>() -> [u8; N] {
+    let state = RandomState::new();
     let mut bytes = [0; N];
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let now = now.as_nanos().to_le_bytes();
-        bytes.iter_mut().zip(now).for_each(|(byte, noise)| *byte = noise);
+    for (index, chunk) in bytes.chunks_mut(8).enumerate() {
+        chunk.iter_mut().zip(state.hash_one(index).to_le_bytes()).for_each(|(byte, noise)| *byte = noise);
     }
     bytes
 }

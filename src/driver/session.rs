@@ -29,7 +29,8 @@ pub type Dialling = Pin<Box<dyn Future<Output = Result<Link, Fault>> + Send>>;
 
 pub type Calling = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
 
-/// Who hears of the events. Called on a thread of the runtime; must not wait.
+/// Who hears of the events. Called on a thread of the runtime; must not wait. Dropped when the last words to the
+/// server are with the kernel, which may be a while after `Event::Ended`.
 pub trait Listener: Send + Sync + 'static {
     fn event(&self, event: Event);
 }
@@ -67,8 +68,9 @@ pub fn attempt(
         if AssertUnwindSafe(drive.run(receiver)).catch_unwind().await.is_err() {
             drive.panicked();
         }
-        let Drive { leaving, calls, .. } = drive;
-        // Calls too are made although the program has left right behind them.
+        // All that is left to do is to hear the server out. Calls too are made although the program has left right
+        // behind them.
+        let (leaving, calls) = drive.finish();
         tokio::join!(
             async {
                 if let Some(link) = leaving {
@@ -101,12 +103,13 @@ struct Drive {
 }
 
 impl Drive {
-    async fn run(&mut self, mut wishes: mpsc::UnboundedReceiver<Input>) {
+    async fn run(&mut self, wishes: mpsc::UnboundedReceiver<Input>) {
+        let mut wishes = Some(wishes);
         self.core.handle(Instant::now(), Input::Connect);
         self.carry_out();
         while !self.core.is_over() {
             let input = tokio::select! {
-                wish = wishes.recv() => Some(wish.unwrap_or(Input::Leave)),
+                wish = wished(&mut wishes) => Some(wish),
                 dialled = dialled(&mut self.dialling) => {
                     self.dialling = None;
                     Some(match dialled {
@@ -180,6 +183,11 @@ impl Drive {
         }
     }
 
+    /// What outlives the session. The listener and the sockets go here.
+    fn finish(self) -> (Option<Link>, FuturesUnordered<Calling>) {
+        (self.leaving, self.calls)
+    }
+
     /// The session ends, the process does not.
     fn panicked(&mut self) {
         log::error!("a session ended because of a defect in this library");
@@ -195,6 +203,18 @@ impl Drive {
 fn tell(called: Result<(), Fault>) {
     if let Err(fault) = called {
         log::warn!("the server did not do what was asked of it: {}", fault.text);
+    }
+}
+
+/// The next wish. Whoever drops the attempt wishes to leave, once.
+async fn wished(wishes: &mut Option<mpsc::UnboundedReceiver<Input>>) -> Input {
+    let Some(receiver) = wishes else { return pending().await };
+    match receiver.recv().await {
+        Some(wish) => wish,
+        None => {
+            *wishes = None;
+            Input::Leave
+        }
     }
 }
 
@@ -216,5 +236,67 @@ async fn at(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
+
+    use super::*;
+
+    /// A server that never answers, and how often somebody looked whether it has.
+    #[derive(Default)]
+    struct BlackHole(Arc<AtomicUsize>);
+
+    impl Dialler for BlackHole {
+        fn call(&self, _: Call, _: String) -> Calling {
+            Box::pin(pending())
+        }
+
+        fn dial(&self, _: JoinQuery, _: String) -> Dialling {
+            let looks = self.0.clone();
+            Box::pin(poll_fn(move |_| {
+                looks.fetch_add(1, Ordering::Relaxed);
+                Poll::Pending
+            }))
+        }
+    }
+
+    struct Ears(mpsc::UnboundedSender<Event>);
+
+    impl Listener for Ears {
+        fn event(&self, event: Event) {
+            let _ = self.0.send(event);
+        }
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    }
+
+    #[test]
+    fn a_farewell_that_nobody_wishes_to_change_any_more_rests_until_its_time_is_over() {
+        let looks = Arc::new(AtomicUsize::new(0));
+        let (events, mut hears) = mpsc::unbounded_channel();
+        let config = Config { session_id: "room".into(), token: "token".into(), ..Config::default() };
+        let (wishes, run) = attempt(config, Arc::new(BlackHole(looks.clone())), Arc::new(Ears(events)));
+        runtime().block_on(async {
+            let run = tokio::spawn(run);
+            wishes.wish(Input::Leave);
+            assert_eq!(hears.recv().await, Some(Event::Ended(Ending::Left)));
+            drop(wishes);
+            assert_eq!(
+                hears.try_recv(),
+                Err(mpsc::error::TryRecvError::Empty),
+                "the listener is still there"
+            );
+            assert_eq!(hears.recv().await, None);
+            run.await.expect("it ends");
+        });
+        let looks = looks.load(Ordering::Relaxed);
+        assert!(looks < 20, "looked {looks} times");
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 
+use socket2::SockRef;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
@@ -50,7 +51,9 @@ impl Sockets {
     /// Never waits. A datagram that the kernel does not take is lost, as datagrams are.
     pub fn send(&self, datagram: &Datagram) {
         if let Some((_, socket)) = self.0.iter().find(|(address, _)| *address == datagram.local) {
-            let _ = socket.try_send_to(&datagram.bytes, datagram.remote);
+            // Past the runtime, which takes a socket for busy until it has heard otherwise from the kernel: the first
+            // datagrams, those that look for a path, would be lost to that.
+            let _ = SockRef::from(socket).send_to(&datagram.bytes, &datagram.remote.into());
         }
     }
 
@@ -78,4 +81,27 @@ fn bind(address: IpAddr) -> io::Result<(SocketAddr, UdpSocket)> {
     let socket = std::net::UdpSocket::bind((address, 0))?;
     socket.set_nonblocking(true)?;
     Ok((socket.local_addr()?, UdpSocket::from_std(socket)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_first_datagram_leaves_at_once() {
+        let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        receiver.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+        let remote = receiver.local_addr().expect("an address");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let sockets = Sockets::open(Some(remote));
+            let local = sockets.addresses()[0];
+            sockets.send(&Datagram { local, remote, bytes: b"first".to_vec() });
+            let mut space = [0; 16];
+            let (length, from) = receiver.recv_from(&mut space).expect("the datagram");
+            assert_eq!((&space[..length], from), (b"first".as_slice(), local));
+        });
+    }
 }

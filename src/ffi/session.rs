@@ -282,7 +282,7 @@ pub extern "C" fn otc_session_disconnect(session: *mut otc_session) -> otc_statu
 /// `otc_session_connect`; a later call changes it, and all clients have to do the same.
 ///
 /// @param session  A session.
-/// @param secret   8 to 256 characters; copied.
+/// @param secret   8 to 256 bytes of UTF-8; copied.
 ///
 /// @return `OTC_SUCCESS`.
 ///         `OTC_SESSION_INVALID_ENCRYPTION_SECRET`: too short or too long; the earlier one stays.

@@ -92,9 +92,7 @@ fn both<H>(
 }
 
 fn begin<H>(session: *mut otc_session, handle: *mut H, parameter: &'static str) -> Result<(), Refusal> {
-    if both(session, handle, parameter)?.session.connection().is_none() {
-        return Err(Error::NotConnected.into());
-    }
+    both(session, handle, parameter)?.session.check_connected()?;
     Err(Refusal::handle(parameter, "is not a handle of this library"))
 }
 

@@ -230,8 +230,8 @@ impl Core {
     fn link_opened(&mut self, now: Instant) {
         match &mut self.state {
             State::Joining(joining) => joining.step = JoinStep::Asking,
-            State::Reconnecting(reconnecting) => reconnecting.link_opened(),
-            State::Farewell(_) => self.farewell_link_opened(now),
+            State::Reconnecting(reconnecting) => reconnecting.link_opened(now),
+            State::Farewell(_) => self.farewell_link_opened(),
             State::New | State::Connected(_) | State::Over => {}
         }
     }
@@ -252,7 +252,7 @@ impl Core {
             }
             State::Connected(_) => self.begin_reconnect(now, false),
             State::Reconnecting(_) => self.try_failed(now, fault),
-            State::Farewell(_) => self.state = State::Over,
+            State::Farewell(_) => self.farewell_link_lost(now),
             State::New | State::Over => {}
         }
     }
@@ -279,7 +279,7 @@ impl Core {
         }
         match &self.state {
             State::Joining(Joining { step: JoinStep::Wiring(live), .. }) if live.wires.is_open() => {
-                self.connected()
+                self.connected(now)
             }
             State::Reconnecting(reconnecting) if reconnecting.is_wired() => self.reconnected(now),
             State::Farewell(_) => self.farewell_timeout(now),

@@ -90,8 +90,8 @@ impl Core {
     }
 
     /// Signals can be sent and heard: the program may know.
-    pub(super) fn connected(&mut self) {
-        let State::Joining(Joining { step: JoinStep::Wiring(live), .. }) =
+    pub(super) fn connected(&mut self, now: Instant) {
+        let State::Joining(Joining { step: JoinStep::Wiring(mut live), .. }) =
             std::mem::replace(&mut self.state, State::Over)
         else {
             return;
@@ -99,6 +99,7 @@ impl Core {
         self.say([Event::Connected { connection: live.own.clone(), capabilities: live.capabilities }]);
         self.say(live.roster.everything());
         self.say(live.recording());
+        self.say(live.early_signals(now));
         self.state = State::Connected(live);
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, JoinStep, Output, State};
 use super::event::{Ending, Event};
 use super::live::Live;
+use super::reconnect::{Reconnecting, Step};
 use super::{Fault, Reason};
 use crate::signal::frame::FromClient;
 use crate::signal::proto::{DisconnectReason, LeaveRequest, leave_request, signal_request};
@@ -34,8 +35,8 @@ impl Core {
     pub(super) fn end(&mut self, now: Instant, ending: Ending) {
         let until = now + FAREWELL_TIMEOUT;
         let polite = matches!(ending, Ending::Left);
-        let next = match std::mem::replace(&mut self.state, State::Over) {
-            State::New => State::Over,
+        let (next, live) = match std::mem::replace(&mut self.state, State::Over) {
+            State::New => (State::Over, None),
             // Ended already: the end is not said twice, and what was begun goes on.
             over @ (State::Farewell(_) | State::Over) => {
                 self.state = over;
@@ -43,28 +44,40 @@ impl Core {
             }
             State::Joining(joining) => match joining.step {
                 // The request may be with the server already. It would keep a ghost of this client if it were not told.
-                JoinStep::Dialling if polite => State::Farewell(Farewell { until, live: None }),
-                JoinStep::Dialling => {
-                    self.push(Output::Cut);
-                    State::Over
-                }
-                JoinStep::Asking | JoinStep::Wiring(_) => self.goodbye(),
+                JoinStep::Dialling if polite => (State::Farewell(Farewell { until, live: None }), None),
+                JoinStep::Dialling => (self.cut(), None),
+                JoinStep::Asking => (self.goodbye(), None),
+                JoinStep::Wiring(live) => (self.goodbye(), Some(live)),
             },
             State::Connected(mut live) => match polite && live.wires.is_sending() {
-                true => {
-                    live.wires.drop_subscriber();
-                    State::Farewell(Farewell { until, live: Some(live) })
-                }
-                false => self.goodbye(),
+                true => (State::Farewell(Farewell { until, live: Some(live) }), None),
+                false => (self.goodbye(), Some(live)),
             },
-            State::Reconnecting(reconnecting) if reconnecting.is_link_open() => self.goodbye(),
-            State::Reconnecting(_) => {
-                self.push(Output::Cut);
-                State::Over
-            }
+            State::Reconnecting(Reconnecting { live, step, .. }) => match step {
+                Step::Asking { .. } | Step::Wiring { .. } => (self.goodbye(), Some(live)),
+                // As above, and this server has known this client for long.
+                Step::Dialling { .. } if polite => {
+                    (State::Farewell(Farewell { until, live: None }), Some(live))
+                }
+                Step::Dialling { .. } | Step::Waiting { .. } => (self.cut(), Some(live)),
+            },
         };
+        if let Some(mut live) = live {
+            self.close_wires(now, &mut live);
+        }
         self.say([Event::Ended(ending)]);
         self.state = next;
+    }
+
+    /// Ends the peer connections in due form: where no link carries a farewell, this is how the server learns of it.
+    pub(super) fn close_wires(&mut self, now: Instant, live: &mut Live) {
+        self.outputs.extend(live.wires.close(now).into_iter().map(Output::Transmit));
+    }
+
+    /// There is nothing to say, or nobody to say it to.
+    fn cut(&mut self) -> State {
+        self.push(Output::Cut);
+        State::Over
     }
 
     /// Tells the server. The driver keeps the link for as long as that takes, and not longer than the limit.
@@ -79,20 +92,30 @@ impl Core {
         State::Over
     }
 
-    pub(super) fn farewell_link_opened(&mut self, _now: Instant) {
+    pub(super) fn farewell_link_opened(&mut self) {
         self.state = self.goodbye();
     }
 
+    pub(super) fn farewell_link_lost(&mut self, now: Instant) {
+        self.farewell_over(now, |_| State::Over);
+    }
+
+    /// Once what was sent has left, or the time for it is over.
     pub(super) fn farewell_timeout(&mut self, now: Instant) {
         let State::Farewell(farewell) = &mut self.state else { return };
-        let is_sending = farewell.live.as_mut().is_some_and(|live| live.wires.is_sending());
-        match &farewell.live {
-            Some(_) if !is_sending || now >= farewell.until => self.state = self.goodbye(),
-            None if now >= farewell.until => {
-                self.push(Output::Cut);
-                self.state = State::Over;
-            }
+        let is_late = now >= farewell.until;
+        match farewell.live.as_mut().map(|live| live.wires.is_sending()) {
+            Some(is_sending) if is_late || !is_sending => self.farewell_over(now, Self::goodbye),
+            None if is_late => self.farewell_over(now, Self::cut),
             _ => {}
+        }
+    }
+
+    fn farewell_over(&mut self, now: Instant, last: impl FnOnce(&mut Self) -> State) {
+        let State::Farewell(farewell) = std::mem::replace(&mut self.state, State::Over) else { return };
+        self.state = last(self);
+        if let Some(mut live) = farewell.live {
+            self.close_wires(now, &mut live);
         }
     }
 }

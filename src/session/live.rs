@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::core::{Config, Core, Output, State};
 use super::roster::Roster;
+use super::signals::Early;
 use super::wires::Wires;
 use super::{Capabilities, Connection, Event};
 use crate::signal::frame::FromClient;
 use crate::signal::proto::{
     JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, signal_request,
 };
+use crate::signal::signals::Incoming;
 use crate::signal::token::Token;
 
 /// How often the link is tried where the server does not say so. LiveKit's own figures.
@@ -26,6 +28,7 @@ pub(super) struct Live {
     pub capabilities: Capabilities,
     pub roster: Roster,
     pub wires: Wires,
+    early: Early,
     /// The room's own sid: it names the running recording, for which LiveKit gives clients no other name.
     room_sid: String,
     is_recording: bool,
@@ -35,6 +38,8 @@ pub(super) struct Live {
     pings: i64,
     next_ping: Instant,
     heard: Instant,
+    /// Since when a ping waits for its answer; any word of the server is one.
+    unanswered: Option<Instant>,
     /// The peer connection has failed.
     broken_until: Option<Instant>,
 }
@@ -52,12 +57,13 @@ impl Live {
             _ => default,
         };
         let ping_interval = seconds(join.ping_interval, PING_INTERVAL);
-        let ping_timeout = seconds(join.ping_timeout, PING_TIMEOUT).max(ping_interval);
+        let ping_timeout = seconds(join.ping_timeout, PING_TIMEOUT);
         // A token that is good for every room makes nobody an admin of one.
         let may_moderate = Token::parse(&config.token)
             .is_ok_and(|token| token.claims().grants.room_admin && !token.claims().session_id.is_empty());
-        let mut roster = Roster::new(config.session_id.clone(), config.connection_events_suppressed);
-        let own = Arc::new(roster.connection(&participant));
+        let suppressed = config.connection_events_suppressed;
+        let mut roster = Roster::new(config.session_id.clone(), &participant, suppressed);
+        let own = roster.own().clone();
         roster.fill(now, &join.other_participants);
         let wires = match inline {
             true => Wires::inline(),
@@ -76,6 +82,8 @@ impl Live {
             pings: 0,
             next_ping: now + ping_interval,
             heard: now,
+            unanswered: None,
+            early: Early::default(),
             broken_until: None,
         })
     }
@@ -83,6 +91,7 @@ impl Live {
     /// What differs from the session that was lost, for the program to hear after `Reconnected`.
     pub fn succeed(&mut self, now: Instant, old: Live) -> Vec<Event> {
         let mut events = self.roster.succeed(now, old.roster, self.wires.is_inline());
+        self.wires.succeed(old.wires);
         if old.is_recording != self.is_recording {
             events.push(self.recording_event(&old.room_sid));
         }
@@ -92,6 +101,14 @@ impl Live {
     /// Something came from the server.
     pub fn heard(&mut self, now: Instant) {
         self.heard = now;
+        self.unanswered = None;
+    }
+
+    /// When the server counts as gone. Only one that was asked can fail to answer: a process that was stopped for a
+    /// while has heard nothing either, and has not asked.
+    fn silent_until(&self) -> Option<Instant> {
+        let asked = self.unanswered? + self.ping_interval.min(self.ping_timeout);
+        Some(asked.max(self.heard + self.ping_timeout))
     }
 
     /// The peer connection has failed: unless the server says why in time, the session is begun anew.
@@ -110,15 +127,27 @@ impl Live {
     /// Participants came, went or changed.
     pub fn update(&mut self, now: Instant, participants: &[ParticipantInfo]) -> Vec<Event> {
         let mut events = Vec::new();
-        if let Some(own) = participants.iter().find(|participant| participant.sid == self.own.id) {
-            let capabilities = capabilities(own.permission.as_ref(), self.may_moderate);
+        let own = participants.iter().find(|participant| participant.sid == self.own.id);
+        if let Some(permission) = own.and_then(|own| own.permission.as_ref()) {
+            let capabilities = capabilities(Some(permission), self.may_moderate);
             if capabilities != self.capabilities {
                 self.capabilities = capabilities;
                 events.push(Event::CapabilitiesChanged(capabilities));
             }
         }
-        events.extend(self.roster.update(now, participants, &self.own.id));
+        events.extend(self.roster.update(now, participants));
+        events.extend(self.early_signals(now));
         events
+    }
+
+    /// Keeps a signal that came before the program may hear it.
+    pub fn keep_early(&mut self, now: Instant, signal: Incoming) {
+        self.early.keep(now, signal);
+    }
+
+    /// The signals that were kept and whose senders are known by now.
+    pub fn early_signals(&mut self, now: Instant) -> Vec<Event> {
+        self.early.take(now, &self.roster)
     }
 
     pub fn room_update(&mut self, room: &Room) -> Option<Event> {
@@ -143,8 +172,7 @@ impl Live {
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ping = Some(self.next_ping);
-        let silence = Some(self.heard + self.ping_timeout);
-        [ping, silence, self.broken_until, self.roster.poll_timeout()].into_iter().flatten().min()
+        [ping, self.silent_until(), self.broken_until, self.roster.poll_timeout()].into_iter().flatten().min()
     }
 }
 
@@ -166,11 +194,12 @@ impl Core {
     pub(super) fn watch_link(&mut self, now: Instant) {
         let State::Connected(live) = &mut self.state else { return };
         let events = live.roster.handle_timeout(now);
-        let is_silent = now >= live.heard + live.ping_timeout;
+        let is_silent = live.silent_until().is_some_and(|until| now >= until);
         let is_broken = live.broken_until.is_some_and(|until| now >= until);
         let ping = (now >= live.next_ping).then(|| {
             live.next_ping = now + live.ping_interval;
             live.pings += 1;
+            live.unanswered.get_or_insert(now);
             Ping { timestamp: live.pings, rtt: 0 }
         });
         self.say(events);

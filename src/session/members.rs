@@ -31,6 +31,14 @@ pub(super) struct Members {
 struct ById(Arc<Connection>);
 
 impl Member {
+    /// A server that took over from another may have named its clients anew; signals go to the new name.
+    pub fn is_called(&mut self, identity: &str) {
+        if self.connection.identity != identity {
+            let connection = Connection { identity: identity.into(), ..(*self.connection).clone() };
+            self.connection = Arc::new(connection);
+        }
+    }
+
     pub fn deadline(&self) -> Option<Instant> {
         [self.missing_until, self.streams.poll_timeout()].into_iter().flatten().min()
     }

@@ -17,10 +17,12 @@ impl Core {
         match frame {
             FromServer::Welcome(join) => self.admitted(now, join, true),
             FromServer::Message(Message::Join(join)) => self.admitted(now, join, false),
-            FromServer::Data(packet) => self.packet(&packet),
+            FromServer::Data(packet) => self.packet(now, &packet),
             FromServer::Message(Message::Reconnect(_)) => self.resumed(now),
             FromServer::Message(Message::Leave(leave)) => self.dismissed(now, &leave),
-            FromServer::Message(Message::RefreshToken(token)) => self.config.token = token,
+            FromServer::Message(Message::RefreshToken(token)) if !token.is_empty() => {
+                self.config.token = token
+            }
             FromServer::Message(Message::Update(update)) => {
                 let events = self.live_mut().map(|live| live.update(now, &update.participants));
                 self.say_or_hold(events.unwrap_or_default());
@@ -56,7 +58,7 @@ impl Core {
     }
 
     /// Tells the program at once while it is connected, and after `Reconnected` while it is not.
-    fn say_or_hold(&mut self, events: Vec<Event>) {
+    pub(super) fn say_or_hold(&mut self, events: Vec<Event>) {
         match &mut self.state {
             State::Connected(_) => self.say(events),
             State::Reconnecting(reconnecting) => reconnecting.hold(events),
@@ -77,7 +79,8 @@ impl Core {
             (State::Connected(_), Dismissal::End(ending)) => self.end(now, ending),
             (State::Connected(_), Dismissal::Resume) => self.begin_reconnect(now, false),
             (State::Connected(_), Dismissal::Rejoin) => self.begin_reconnect(now, true),
-            (State::Reconnecting(_), Dismissal::End(Ending::Removed)) => self.end(now, Ending::Removed),
+            // Where a new join would bring back what was ended on purpose, it is not tried.
+            (State::Reconnecting(_), Dismissal::End(ending)) if is_final(leave) => self.end(now, ending),
             (State::Reconnecting(_), Dismissal::Resume) => {
                 self.push(Output::Cut);
                 self.try_failed(now, None);
@@ -90,6 +93,17 @@ impl Core {
     pub(super) fn request(&mut self, message: signal_request::Message) {
         self.push(Output::Send(FromClient::Message(message).encode()));
     }
+}
+
+/// Whether somebody wanted this end: of this client, or of the whole session. All else a new join may heal.
+fn is_final(leave: &LeaveRequest) -> bool {
+    matches!(
+        leave.reason(),
+        DisconnectReason::ParticipantRemoved
+            | DisconnectReason::DuplicateIdentity
+            | DisconnectReason::RoomDeleted
+            | DisconnectReason::RoomClosed
+    )
 }
 
 /// A farewell in place of a welcome.

@@ -16,8 +16,9 @@ pub const RESUME_PERIOD: Duration = Duration::from_secs(15);
 /// When a lost session is given up. A router has restarted by then, and a person has not yet.
 pub const RECONNECT_PERIOD: Duration = Duration::from_secs(60);
 
-/// How long one try may take: a server that accepts and says nothing must not eat the whole period.
-const TRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one step of a try may take: a server that accepts and says nothing must not eat the whole period, and a
+/// slow link needs for each step what it needed when the session began.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The wait after the first failed try; it doubles from there. The first try itself does not wait.
 const WAIT_FIRST: Duration = Duration::from_millis(200);
@@ -31,7 +32,7 @@ pub(super) struct Reconnecting {
     tries: u32,
     /// The server does not know this participant any more; only a new join helps.
     must_rejoin: bool,
-    step: Step,
+    pub step: Step,
     /// What went wrong last, for the error text in case this is the end.
     last: Option<Fault>,
     /// What came or went meanwhile; told after `Reconnected`.
@@ -43,7 +44,7 @@ pub(super) struct Reconnecting {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Step {
+pub(super) enum Step {
     Waiting {
         until: Instant,
     },
@@ -68,14 +69,10 @@ impl Reconnecting {
         step.min(self.since + RECONNECT_PERIOD)
     }
 
-    pub fn link_opened(&mut self) {
-        if let Step::Dialling { deadline } = self.step {
-            self.step = Step::Asking { deadline };
+    pub fn link_opened(&mut self, now: Instant) {
+        if let Step::Dialling { .. } = self.step {
+            self.step = Step::Asking { deadline: now + STEP_TIMEOUT };
         }
-    }
-
-    pub fn is_link_open(&self) -> bool {
-        matches!(self.step, Step::Asking { .. } | Step::Wiring { .. })
     }
 
     /// The server knows us and data gets through.
@@ -126,7 +123,7 @@ impl Core {
             query.resume_sid = Some(own.id.clone());
         }
         reconnecting.tries += 1;
-        reconnecting.step = Step::Dialling { deadline: now + TRY_TIMEOUT };
+        reconnecting.step = Step::Dialling { deadline: now + STEP_TIMEOUT };
         self.dial(query);
     }
 
@@ -205,8 +202,8 @@ impl Core {
     /// The server still knows us.
     pub(super) fn resumed(&mut self, now: Instant) {
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
-        let Step::Asking { deadline } = reconnecting.step else { return };
-        reconnecting.step = Step::Wiring { deadline };
+        let Step::Asking { .. } = reconnecting.step else { return };
+        reconnecting.step = Step::Wiring { deadline: now + STEP_TIMEOUT };
         reconnecting.live.heard(now);
         reconnecting.live.expect_full_roster();
         if let Some(sync) = reconnecting.live.wires.sync_state() {
@@ -221,15 +218,17 @@ impl Core {
     pub(super) fn rejoined(&mut self, now: Instant, join: JoinResponse, inline: bool) {
         let fresh = Live::new(now, join, inline, &self.config);
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
-        let Step::Asking { deadline } = reconnecting.step else { return };
+        let Step::Asking { .. } = reconnecting.step else { return };
         let Some(fresh) = fresh else {
             self.push(Output::Cut);
             return self.try_failed(now, None);
         };
-        reconnecting.step = Step::Wiring { deadline };
-        let old = std::mem::replace(&mut *reconnecting.live, fresh);
+        reconnecting.step = Step::Wiring { deadline: now + STEP_TIMEOUT };
+        let mut old = std::mem::replace(&mut *reconnecting.live, fresh);
+        let farewells = old.wires.close(now);
         let events = reconnecting.live.succeed(now, old);
         reconnecting.hold(events);
+        self.outputs.extend(farewells.into_iter().map(Output::Transmit));
         if !inline {
             self.push(Output::OpenSockets);
         }

@@ -11,6 +11,7 @@ use super::members::{Member, Members};
 use super::streams::Streams;
 use super::{Connection, Event};
 use crate::signal::proto::{ParticipantInfo, participant_info};
+use crate::signal::signals::Incoming;
 
 /// How long connections are kept after their server died and another took its place. Everybody rejoins within
 /// moments, each at its own time; nobody should be told that all others left and came back.
@@ -18,6 +19,8 @@ const REJOIN_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) struct Roster {
     session_id: String,
+    /// Never announced.
+    own: Arc<Connection>,
     suppressed: bool,
     members: Members,
     /// Not later than the first deadline of a member.
@@ -27,22 +30,14 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    pub fn new(session_id: String, suppressed: bool) -> Self {
-        Self { session_id, suppressed, members: Members::default(), deadline: None, expects_everyone: false }
+    pub fn new(session_id: String, own: &ParticipantInfo, suppressed: bool) -> Self {
+        let own = Arc::new(connection(&session_id, own));
+        let members = Members::default();
+        Self { session_id, own, suppressed, members, deadline: None, expects_everyone: false }
     }
 
-    pub fn connection(&self, participant: &ParticipantInfo) -> Connection {
-        let created_ms = match participant.joined_at_ms {
-            0 => participant.joined_at.saturating_mul(1000),
-            ms => ms,
-        };
-        Connection {
-            id: participant.sid.clone(),
-            identity: participant.identity.clone(),
-            data: participant.metadata.clone(),
-            created_ms,
-            session_id: self.session_id.clone(),
-        }
+    pub fn own(&self) -> &Arc<Connection> {
+        &self.own
     }
 
     /// Those who were there first, without a word: [`Roster::everything`] says it when the program may hear it.
@@ -66,15 +61,15 @@ impl Roster {
         self.expects_everyone = true;
     }
 
-    pub fn update(&mut self, now: Instant, participants: &[ParticipantInfo], own_id: &str) -> Vec<Event> {
+    pub fn update(&mut self, now: Instant, participants: &[ParticipantInfo]) -> Vec<Event> {
         let mut events = Vec::new();
-        if self.expects_everyone && participants.iter().any(|participant| participant.sid == own_id) {
+        if self.expects_everyone && participants.iter().any(|participant| participant.sid == self.own.id) {
             self.expects_everyone = false;
             let present: HashSet<&str> =
                 participants.iter().map(|participant| participant.sid.as_str()).collect();
             events.extend(self.remove_where(|member| !present.contains(member.connection.id.as_str())));
         }
-        for participant in participants.iter().filter(|participant| participant.sid != own_id) {
+        for participant in participants {
             events.extend(self.apply(now, participant));
         }
         events
@@ -95,9 +90,13 @@ impl Roster {
                 Some(again) => {
                     member.missing_until = None;
                     member.version = again.version;
+                    member.is_called(&again.connection.identity);
                     events.extend(member.streams.succeed(again.streams));
                 }
-                None => member.missing_until = Some(now + REJOIN_GRACE),
+                None => {
+                    member.missing_until = Some(now + REJOIN_GRACE);
+                    member.version = 0; // the other server counts anew
+                }
             }
         }
         let mut newcomers: Vec<Member> = fresh.into_values().collect();
@@ -116,14 +115,17 @@ impl Roster {
         self.members.get(id).map(|member| &member.connection)
     }
 
-    /// A sender as a data packet names it.
-    pub fn sender(&self, sid: &str, identity: &str) -> Option<&Arc<Connection>> {
+    /// Who sent a signal: `Some(None)` is the server, `None` somebody who has not been announced.
+    pub fn sender_of(&self, signal: &Incoming) -> Option<Option<Arc<Connection>>> {
+        let (sid, identity) = (signal.sender_sid.as_deref(), signal.sender_identity.as_deref());
+        if sid.is_none() && identity.is_none() {
+            return Some(None);
+        }
         let by_identity = || {
-            let same =
-                |connection: &&Arc<Connection>| !identity.is_empty() && connection.identity == identity;
-            self.members.iter().map(|member| &member.connection).find(same)
+            let connections = self.members.iter().map(|member| &member.connection);
+            identity.and_then(|identity| connections.into_iter().find(|known| known.identity == identity))
         };
-        self.find(sid).or_else(by_identity)
+        sid.and_then(|sid| self.find(sid)).or_else(by_identity).cloned().map(Some)
     }
 
     /// May come early, for somebody who has left meanwhile: to ask all members after every input would cost more.
@@ -148,6 +150,9 @@ impl Roster {
     }
 
     fn apply(&mut self, now: Instant, participant: &ParticipantInfo) -> Vec<Event> {
+        if participant.sid == self.own.id {
+            return Vec::new();
+        }
         let is_hidden = participant.permission.as_ref().is_some_and(|permission| permission.hidden);
         if participant.state() == participant_info::State::Disconnected || is_hidden {
             let gone = self.members.remove(&participant.sid);
@@ -160,6 +165,7 @@ impl Roster {
             }
             member.version = participant.version;
             member.missing_until = None;
+            member.is_called(&participant.identity);
             let events = member.streams.update(now, &participant.tracks);
             self.deadline = [self.deadline, member.deadline()].into_iter().flatten().min();
             return events;
@@ -167,14 +173,27 @@ impl Roster {
         if participant.state() != participant_info::State::Active || participant.sid.is_empty() {
             return Vec::new();
         }
-        let connection = Arc::new(self.connection(participant));
+        // An identity is one client's at a time, whose earlier place the server has not cleared away yet. This library's
+        // server calls those that have none by their sid, so these need not be looked for.
+        let is_named = !participant.identity.is_empty() && participant.identity != participant.sid;
+        let is_same = |identity: &str| is_named && identity == participant.identity;
+        if is_same(&self.own.identity) {
+            return Vec::new();
+        }
+        let mut events = match is_named {
+            true => self.remove_where(|member| {
+                is_same(&member.connection.identity) && member.missing_until.is_none()
+            }),
+            false => Vec::new(),
+        };
+        let connection = Arc::new(connection(&self.session_id, participant));
         let mut member = Member {
             streams: Streams::new(connection.clone()),
             connection,
             version: participant.version,
             missing_until: None,
         };
-        let mut events: Vec<Event> = self.created(&member);
+        events.extend(self.created(&member));
         events.extend(member.streams.update(now, &participant.tracks));
         self.deadline = [self.deadline, member.deadline()].into_iter().flatten().min();
         self.members.push(member);
@@ -196,5 +215,19 @@ impl Roster {
     fn remove_where(&mut self, leaves: impl Fn(&Member) -> bool) -> Vec<Event> {
         let gone = self.members.remove_where(leaves);
         gone.iter().flat_map(|member| self.dropped(member)).collect()
+    }
+}
+
+fn connection(session_id: &str, participant: &ParticipantInfo) -> Connection {
+    let created_ms = match participant.joined_at_ms {
+        0 => participant.joined_at.saturating_mul(1000),
+        ms => ms,
+    };
+    Connection {
+        id: participant.sid.clone(),
+        identity: participant.identity.clone(),
+        data: participant.metadata.clone(),
+        created_ms,
+        session_id: session_id.into(),
     }
 }

@@ -1,13 +1,15 @@
 //! Signals: sent, echoed, kept while reconnecting, and heard.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::core::{Core, Output, Signal, State, Target};
-use super::{Event, Fault, Reason};
+use super::roster::Roster;
+use super::{Connection, Event, Fault, Reason};
 use crate::signal::frame::FromClient;
 use crate::signal::proto::DataPacket;
-use crate::signal::signals;
+use crate::signal::signals::{self, Incoming};
 
 /// How many signals wait for the end of a reconnection. About one a frame for half a minute.
 pub const QUEUE_LENGTH_MAX: usize = 1000;
@@ -59,8 +61,10 @@ impl Core {
             let packet = signals::packet(&signal.kind, &signal.data, destination);
             if live.wires.is_inline() {
                 self.outputs.push_back(Output::Send(FromClient::Data(packet).encode()));
-            } else {
-                live.wires.send(now, packet);
+            } else if !live.wires.send(now, &packet) {
+                let text =
+                    "the network does not carry signals as fast as they are sent; this one was dropped";
+                return self.say([Event::Warned(Fault::new(Reason::UnableToSendSignal, text))]);
             }
         }
         if echo {
@@ -70,24 +74,50 @@ impl Core {
     }
 
     /// A data packet came, by whichever way.
-    pub(super) fn packet(&mut self, packet: &DataPacket) {
-        let Some(incoming) = signals::read(packet) else { return };
-        let Some(live) = self.live() else { return };
-        let from = match (incoming.sender_sid.as_deref(), incoming.sender_identity.as_deref()) {
-            (None, None) => None,
-            (sid, identity) => {
-                match live.roster.sender(sid.unwrap_or_default(), identity.unwrap_or_default()) {
-                    Some(connection) => Some(connection.clone()),
-                    // Its connection was not announced, or was dropped already: there is nobody to name.
-                    None => return,
-                }
-            }
-        };
-        let event = Event::SignalReceived { kind: incoming.kind, data: incoming.data, from };
-        match &mut self.state {
-            State::Connected(_) => self.say([event]),
-            State::Reconnecting(reconnecting) => reconnecting.hold(vec![event]),
-            State::New | State::Joining(_) | State::Farewell(_) | State::Over => {}
+    pub(super) fn packet(&mut self, now: Instant, packet: &DataPacket) {
+        let Some(signal) = signals::read(packet) else { return };
+        let is_joining = matches!(self.state, State::Joining(_));
+        let Some(live) = self.live_mut() else { return };
+        match live.roster.sender_of(&signal) {
+            Some(from) if !is_joining => self.say_or_hold(vec![heard(signal, from)]),
+            _ => live.keep_early(now, signal),
         }
     }
+}
+
+/// How many signals wait for the news of their senders, and for how long. Data and news come by different ways, and
+/// LiveKit collects its news of participants for about a second. What comes on top, or from nobody, is dropped.
+const EARLY_LENGTH_MAX: usize = 100;
+const EARLY_PERIOD: Duration = Duration::from_secs(2);
+
+/// Signals that came before their sender was announced, or before this client's join was complete.
+#[derive(Default)]
+pub(super) struct Early(Vec<(Instant, Incoming)>);
+
+impl Early {
+    pub fn keep(&mut self, now: Instant, signal: Incoming) {
+        self.0.retain(|(until, _)| now < *until);
+        if self.0.len() < EARLY_LENGTH_MAX {
+            self.0.push((now + EARLY_PERIOD, signal));
+        } else {
+            log::debug!("a signal was dropped: too many came before their senders were known");
+        }
+    }
+
+    /// Those whose senders are known by now.
+    pub fn take(&mut self, now: Instant, roster: &Roster) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (until, signal) in std::mem::take(&mut self.0) {
+            match roster.sender_of(&signal) {
+                Some(from) if now < until => events.push(heard(signal, from)),
+                None if now < until => self.0.push((until, signal)),
+                _ => {}
+            }
+        }
+        events
+    }
+}
+
+fn heard(signal: Incoming, from: Option<Arc<Connection>>) -> Event {
+    Event::SignalReceived { kind: signal.kind, data: signal.data, from }
 }

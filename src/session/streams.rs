@@ -82,7 +82,7 @@ impl Streams {
                 }
                 None => {
                     let id = tracks[0].sid.clone();
-                    let stream = stream(id, self.created_ms(now, &tracks), &self.connection, &tracks);
+                    let stream = stream(id, self.created_ms(&tracks), &self.connection, &tracks);
                     let is_complete = stream.has_audio_track && stream.has_video_track;
                     let stream = Arc::new(stream);
                     if is_complete {
@@ -123,7 +123,7 @@ impl Streams {
     }
 
     /// LiveKit gives the moment of a track's last change, at its birth that of its birth, in microseconds.
-    fn created_ms(&self, _now: Instant, tracks: &[&TrackInfo]) -> i64 {
+    fn created_ms(&self, tracks: &[&TrackInfo]) -> i64 {
         let version =
             tracks.iter().filter_map(|track| track.version.as_ref()).map(|version| version.unix_micro).min();
         version.map_or(self.connection.created_ms, |micro| micro / 1000)

@@ -13,6 +13,9 @@ use crate::signal::proto::{
 use crate::signal::service::Call;
 use crate::signal::signals;
 
+mod peers;
+mod strange;
+
 /// A core, its clock, and what came out of it.
 struct Client {
     core: Core,
@@ -21,15 +24,16 @@ struct Client {
     dials: Vec<crate::signal::join::JoinQuery>,
     sent: Vec<FromClient>,
     calls: Vec<Call>,
+    transmitted: Vec<crate::rtc::Datagram>,
     hung_up: usize,
     cut: usize,
 }
 
 impl Client {
     fn new(config: Config) -> Self {
-        let (events, dials, sent, calls) = Default::default();
+        let (events, dials, sent, calls, transmitted) = Default::default();
         let (core, now) = (Core::new(config), Instant::now());
-        let mut client = Self { core, now, events, dials, sent, calls, hung_up: 0, cut: 0 };
+        let mut client = Self { core, now, events, dials, sent, calls, transmitted, hung_up: 0, cut: 0 };
         client.input(Input::Connect);
         client
     }
@@ -77,7 +81,8 @@ impl Client {
                 Output::HangUp => self.hung_up += 1,
                 Output::Cut => self.cut += 1,
                 Output::Call { call, .. } => self.calls.push(call),
-                Output::OpenSockets | Output::Transmit(_) => {}
+                Output::Transmit(datagram) => self.transmitted.push(datagram),
+                Output::OpenSockets => {}
             }
         }
     }
@@ -419,7 +424,9 @@ fn leaving_while_reconnecting_is_no_error() {
     client.input(Input::LinkClosed(None));
     client.input(Input::Leave);
     assert_eq!(client.ending(), Ending::Left);
+    client.pass(FAREWELL_TIMEOUT);
     assert!(client.core.is_over());
+    assert_eq!(client.heard(), []);
 }
 
 #[test]

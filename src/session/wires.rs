@@ -19,7 +19,7 @@ use crate::signal::proto::{
 };
 
 /// How many packets wait for a data channel that is not open or is full. A program that sends faster than the
-/// network carries loses the newest, and the log says so.
+/// network carries is told that its newest signals are not sent.
 const OUTBOX_LENGTH_MAX: usize = 1000;
 
 pub(super) enum Wires {
@@ -102,22 +102,41 @@ impl Wires {
         }
     }
 
-    /// Nothing is heard from now on.
-    pub fn drop_subscriber(&mut self) {
-        if let Self::Peers(peers) = self {
-            peers.subscriber = None;
+    /// Ends the peer connections. What comes back tells the other side.
+    pub fn close(&mut self, now: Instant) -> Vec<Datagram> {
+        let Self::Peers(peers) = self else { return Vec::new() };
+        let mut farewells = Vec::new();
+        for mut side in [peers.subscriber.take(), peers.publisher.take()].into_iter().flatten() {
+            side.peer.close(now);
+            while let Some(output) = side.peer.poll() {
+                if let rtc::Output::Transmit(datagram) = output {
+                    farewells.push(datagram);
+                }
+            }
+        }
+        farewells
+    }
+
+    /// Takes over what had not left through the wires that were lost.
+    pub fn succeed(&mut self, old: Wires) {
+        if let (Self::Peers(peers), Self::Peers(old)) = (self, old)
+            && !old.outbox.is_empty()
+        {
+            peers.outbox = old.outbox;
+            peers.wants_publisher = true;
         }
     }
 
-    pub fn send(&mut self, now: Instant, packet: DataPacket) {
-        let Self::Peers(peers) = self else { return };
+    /// Sends a packet, or keeps it until it can be sent. False when there is no room for it.
+    pub fn send(&mut self, now: Instant, packet: &DataPacket) -> bool {
+        let Self::Peers(peers) = self else { return false };
         if peers.outbox.len() >= OUTBOX_LENGTH_MAX {
-            log::warn!("a signal was dropped: the network does not carry them as fast as they are sent");
-            return;
+            return false;
         }
         peers.outbox.push_back(packet.encode_to_vec());
         peers.wants_publisher = true;
         peers.drive(now);
+        true
     }
 
     pub fn sockets_opened(&mut self, now: Instant, addresses: Vec<SocketAddr>) {
@@ -142,7 +161,10 @@ impl Wires {
     pub fn answered(&mut self, now: Instant, answer: &SessionDescription) {
         let Self::Peers(peers) = self else { return };
         let Some(side) = &mut peers.publisher else { return };
-        if let Err(error) = side.peer.accept_answer(now, &answer.sdp) {
+        let accepted = side.peer.accept_answer(now, &answer.sdp);
+        if let Err(rtc::RtcError::NotOffered) = accepted {
+            log::debug!("an answer that nobody waits for was skipped");
+        } else if let Err(error) = accepted {
             log::warn!("the server's answer could not be used: {error:?}");
             peers.outputs.push_back(WiresOutput::Failed("the server's answer could not be used"));
         }
@@ -366,7 +388,7 @@ impl Core {
         match output {
             WiresOutput::Transmit(datagram) => self.push(Output::Transmit(datagram)),
             WiresOutput::Request(message) => self.request(message),
-            WiresOutput::Packet(packet) => self.packet(&packet),
+            WiresOutput::Packet(packet) => self.packet(now, &packet),
             WiresOutput::Failed(text) => match &self.state {
                 State::Joining(_) => {
                     self.end(now, Ending::Failed(Fault::new(Reason::ConnectionFailed, text)));

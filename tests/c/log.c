@@ -71,6 +71,24 @@ static void the_logger_may_call_the_library(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
 }
 
+static void on_line_that_sets_the_log_up(const char *message) {
+  (void)message;
+  otc_log_enable(OTC_LOG_LEVEL_ALL);
+  otc_log_set_logger_callback(on_line);
+  flag_set(&came);
+}
+
+static void the_logger_may_call_the_library_when_that_is_not_running(void) {
+  static const struct otc_session_callbacks no_callbacks;
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  otc_log_enable(OTC_LOG_LEVEL_ALL);
+  otc_log_set_logger_callback(on_line_that_sets_the_log_up);
+  otc_session *session = otc_session_new("key", "session", &no_callbacks);
+  CHECK_EQUAL(otc_session_connect(session, "token"), OTC_FATAL);
+  CHECK(flag_wait(&came, PATIENCE_MS));
+  otc_session_delete(session);
+}
+
 static void levels_of_old_headers_are_understood(void) {
   otc_log_enable((enum otc_log_level)100);
   CHECK_EQUAL(otc_get_log_level(), OTC_LOG_LEVEL_ALL);
@@ -88,6 +106,7 @@ int main(int argc, char **argv) {
       TEST(the_logger_may_be_set_before_the_library_starts),
       TEST(a_mistake_is_told_with_function_and_parameter),
       TEST(the_logger_may_call_the_library),
+      TEST(the_logger_may_call_the_library_when_that_is_not_running),
       TEST(levels_of_old_headers_are_understood),
       {0},
   };

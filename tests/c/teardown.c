@@ -291,6 +291,19 @@ static void teardown_06_destroy_ends_what_lives_in_time_and_says_nothing(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS); /* again, with nothing to end */
 }
 
+static void teardown_06_destroy_waits_five_seconds_at_most_for_a_callback(void) {
+  recorder *self = recorder_new();
+  self->hook = hook_hold_for_long;
+  CHECK_EQUAL(recorder_connect(self, TOKEN), OTC_SUCCESS);
+  CHECK(flag_wait(&entered, PATIENCE_MS));
+  long long start = now_ms();
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK(now_ms() - start <= DESTROY_MAX_MS + BUSY_MS);
+  self->state = LAW_DELETED;
+  flag_set(&release);
+  CHECK(flag_wait(&left, PATIENCE_MS));
+}
+
 static void hook_destroy(recorder *self, const char *event) {
   (void)self;
   if (strcmp(event, "connected")) return;
@@ -390,6 +403,7 @@ int main(int argc, char **argv) {
       TEST(teardown_04_delete_waits_two_seconds_at_most),
       TEST(teardown_06_destroy_leaves_nothing_and_init_works_again),
       TEST(teardown_06_destroy_ends_what_lives_in_time_and_says_nothing),
+      TEST(teardown_06_destroy_waits_five_seconds_at_most_for_a_callback),
       TEST(teardown_06_destroy_inside_a_callback_returns),
       TEST(teardown_06_exit_inside_a_callback_terminates),
       TEST(teardown_08_who_leaves_hears_nothing_of_the_others_and_they_hear_it),

@@ -90,6 +90,8 @@ impl World {
             };
             self.now = self.now.max(at);
             self.timeouts();
+            // A program that acts has heard what was said before.
+            self.carry_out();
             if arrival.is_some_and(|arrival| arrival <= self.now)
                 && let Some((_, arrival)) = self.agenda.take()
             {

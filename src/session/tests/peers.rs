@@ -1,0 +1,219 @@
+//! The core against a server with peer connections, as LiveKit has them.
+
+use std::net::SocketAddr;
+
+use super::*;
+use crate::rtc::{Channel, Datagram, Output as RtcOutput, Peer};
+use crate::signal::proto::{SessionDescription, SignalTarget, TrickleRequest};
+
+const STEP: Duration = Duration::from_millis(10);
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], port))
+}
+
+/// A client and the server's ends of its two peer connections.
+struct Wired {
+    client: Client,
+    subscriber: Peer,
+    publisher: Option<Peer>,
+    /// What the server's ends said, the subscriber's before the publisher's.
+    said: Vec<RtcOutput>,
+}
+
+impl Wired {
+    /// The link is open, the server has let the client in and has offered.
+    fn joining(mut client: Client) -> Self {
+        client.input(Input::LinkOpened);
+        let join = JoinResponse { subscriber_primary: true, ..welcome(&["ann"]) };
+        client.message(Message::Join(join));
+        client.input(Input::SocketsOpened(vec![address(1)]));
+        let mut subscriber = Peer::new(client.now, &[address(2)]);
+        let sdp = subscriber.offer(client.now).expect("an offer");
+        client.message(Message::Offer(SessionDescription {
+            r#type: "offer".into(),
+            sdp,
+            ..Default::default()
+        }));
+        let answer = client.sent.iter().rev().find_map(|message| match message {
+            FromClient::Message(signal_request::Message::Answer(answer)) => Some(answer.sdp.clone()),
+            _ => None,
+        });
+        subscriber.accept_answer(client.now, &answer.expect("an answer")).expect("it fits");
+        Self { client, subscriber, publisher: None, said: Vec::new() }
+    }
+
+    fn connected() -> Self {
+        let mut wired = Self::joining(Client::connecting());
+        wired.run_until(|wired| !wired.client.events.is_empty());
+        assert_eq!(words(&wired.client.heard()), ["connected", "created ann"]);
+        wired
+    }
+
+    /// The last offer of the client's.
+    fn offer(&self) -> Option<String> {
+        self.client.sent.iter().rev().find_map(|message| match message {
+            FromClient::Message(signal_request::Message::Offer(offer)) => Some(offer.sdp.clone()),
+            _ => None,
+        })
+    }
+
+    /// The server answers the client's offer.
+    fn answer(&mut self) -> String {
+        let mut publisher = Peer::new(self.client.now, &[address(3)]);
+        let offer = self.offer().expect("an offer");
+        let sdp = publisher.accept_offer(self.client.now, &offer).expect("it fits");
+        self.publisher = Some(publisher);
+        self.client.message(Message::Answer(SessionDescription {
+            r#type: "answer".into(),
+            sdp: sdp.clone(),
+            ..Default::default()
+        }));
+        sdp
+    }
+
+    /// Datagrams arrive and time passes, until it is so.
+    fn run_until(&mut self, is_so: impl Fn(&Self) -> bool) {
+        for _ in 0..1000 {
+            self.exchange();
+            if is_so(self) {
+                return;
+            }
+            self.client.pass(STEP);
+            let now = self.client.now;
+            for peer in [Some(&mut self.subscriber), self.publisher.as_mut()].into_iter().flatten() {
+                if peer.poll_timeout().is_some_and(|at| now >= at) {
+                    peer.handle_timeout(now);
+                }
+            }
+        }
+        panic!("it does not come to that: {:?}, {:?}", self.client.events, self.said);
+    }
+
+    fn exchange(&mut self) {
+        let now = self.client.now;
+        for Datagram { local, remote, bytes } in std::mem::take(&mut self.client.transmitted) {
+            let datagram = Datagram { local: remote, remote: local, bytes };
+            match (remote == address(3), &mut self.publisher) {
+                (true, Some(publisher)) => publisher.handle_datagram(now, datagram),
+                (true, None) => {}
+                (false, _) => self.subscriber.handle_datagram(now, datagram),
+            }
+        }
+        let mut sent = Vec::new();
+        for peer in [Some(&mut self.subscriber), self.publisher.as_mut()].into_iter().flatten() {
+            while let Some(output) = peer.poll() {
+                match output {
+                    RtcOutput::Transmit(datagram) => sent.push(datagram),
+                    output => self.said.push(output),
+                }
+            }
+        }
+        for Datagram { local, remote, bytes } in sent {
+            self.client.input(Input::Datagram(Datagram { local: remote, remote: local, bytes }));
+        }
+    }
+
+    fn signals_at_the_server(&self) -> usize {
+        let is_signal = |output: &&RtcOutput| matches!(output, RtcOutput::Data(Channel::Reliable, _));
+        self.said.iter().filter(is_signal).count()
+    }
+}
+
+fn failures(said: &[RtcOutput]) -> usize {
+    said.iter().filter(|output| matches!(output, RtcOutput::Failed(_))).count()
+}
+
+#[test]
+fn leaving_closes_the_peer_connections_so_that_no_ghost_stays() {
+    let mut wired = Wired::connected();
+    wired.client.input(signal("one", Target::Everyone));
+    wired.answer();
+    wired.run_until(|wired| wired.signals_at_the_server() == 1);
+    wired.client.heard();
+    wired.client.input(Input::Leave);
+    assert_eq!(wired.client.ending(), Ending::Left);
+    wired.run_until(|wired| wired.client.core.is_over());
+    wired.exchange();
+    assert_eq!(failures(&wired.said), 2, "both ends hear the farewell: {:?}", wired.said);
+}
+
+#[test]
+fn peer_connections_are_closed_too_when_there_is_no_link_to_say_farewell_on() {
+    let mut wired = Wired::connected();
+    wired.client.input(Input::LinkClosed(None));
+    wired.client.input(Input::LinkFailed(Fault::new(Reason::Refused, "nothing listens there")));
+    wired.client.input(Input::Leave);
+    assert!(wired.client.core.is_over());
+    wired.exchange();
+    assert_eq!(failures(&wired.said), 1);
+}
+
+#[test]
+fn a_new_join_closes_the_peer_connections_of_the_old_one() {
+    let mut wired = Wired::connected();
+    wired.client.input(Input::LinkClosed(None));
+    wired.client.input(Input::LinkOpened);
+    wired.client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    wired.client.input(Input::LinkOpened);
+    wired.client.message(Message::Join(JoinResponse { subscriber_primary: true, ..welcome(&["ann"]) }));
+    wired.exchange();
+    assert_eq!(failures(&wired.said), 1);
+}
+
+#[test]
+fn signals_that_had_not_left_yet_are_sent_after_a_new_join() {
+    let mut wired = Wired::connected();
+    wired.client.input(signal("one", Target::Everyone));
+    wired.client.input(Input::LinkClosed(None));
+    wired.client.input(Input::LinkOpened);
+    wired.client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    wired.client.sent.clear();
+    let mut wired = Wired::joining(wired.client);
+    wired.answer();
+    wired.run_until(|wired| wired.signals_at_the_server() == 1);
+    assert_eq!(words(&wired.client.heard()), ["signal one", "reconnecting", "reconnected"]);
+}
+
+#[test]
+fn a_signal_that_finds_no_room_says_so_and_is_not_echoed() {
+    let mut wired = Wired::connected();
+    for _ in 0..1000 {
+        wired.client.input(signal("one", Target::Everyone));
+    }
+    assert_eq!(wired.client.heard().len(), 1000);
+    wired.client.input(signal("more", Target::Everyone));
+    let heard = wired.client.heard();
+    assert!(
+        matches!(heard[..], [Event::Warned(Fault { reason: Reason::UnableToSendSignal, .. })]),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_changes_nothing() {
+    let mut wired = Wired::connected();
+    wired.client.input(signal("one", Target::Everyone));
+    let sdp = wired.answer();
+    let again = SessionDescription { r#type: "answer".into(), sdp, ..Default::default() };
+    wired.client.message(Message::Answer(again));
+    wired.run_until(|wired| wired.signals_at_the_server() == 1);
+    wired.client.pass(Duration::from_secs(2));
+    assert_eq!(words(&wired.client.heard()), ["signal one"]);
+}
+
+#[test]
+fn candidates_before_the_offer_are_not_collected_without_end() {
+    let mut client = Client::connecting();
+    client.input(Input::LinkOpened);
+    client.message(Message::Join(JoinResponse { subscriber_primary: true, ..welcome(&[]) }));
+    let init = r#"{"candidate":"candidate:1 1 udp 1 10.0.0.1 2 typ host","sdpMid":"0"}"#;
+    for _ in 0..10_000 {
+        client.message(Message::Trickle(TrickleRequest {
+            candidate_init: init.into(),
+            target: SignalTarget::Subscriber as i32,
+            ..Default::default()
+        }));
+    }
+    assert_eq!(client.heard(), []);
+}
