@@ -135,6 +135,9 @@ int main(int argc, char **argv) {
   check_back(&before, otc_ext_live_objects);
   holding after = held(otc_ext_live_objects());
   print_holding("none", &after);
+  malloc_trim(0); /* what the allocator kept for later */
+  after = held(otc_ext_live_objects());
+  print_holding("trimmed", &after);
   printf("all connected after %.0f ms, all disconnected after %.0f ms, deleted after %.0f ms more\n", connect_ms,
          disconnect_ms, delete_ms);
 

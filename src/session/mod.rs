@@ -13,6 +13,7 @@ mod join;
 pub mod lawful;
 mod leave;
 mod live;
+mod members;
 mod messages;
 mod moderation;
 mod reconnect;

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::members::{Member, Members};
 use super::streams::Streams;
 use super::{Connection, Event};
 use crate::signal::proto::{ParticipantInfo, participant_info};
@@ -21,33 +22,18 @@ pub(super) struct Roster {
     /// Never announced.
     own: Arc<Connection>,
     suppressed: bool,
-    members: Vec<Member>,
+    members: Members,
+    /// Not later than the first deadline of a member.
+    deadline: Option<Instant>,
     /// The next update names everyone: whoever is not in it has left.
     expects_everyone: bool,
-}
-
-struct Member {
-    connection: Arc<Connection>,
-    version: u32,
-    streams: Streams,
-    /// It has not rejoined yet.
-    missing_until: Option<Instant>,
-}
-
-impl Member {
-    /// A server that took over from another may have named its clients anew; signals go to the new name.
-    fn is_called(&mut self, identity: &str) {
-        if self.connection.identity != identity {
-            let connection = Connection { identity: identity.into(), ..(*self.connection).clone() };
-            self.connection = Arc::new(connection);
-        }
-    }
 }
 
 impl Roster {
     pub fn new(session_id: String, own: &ParticipantInfo, suppressed: bool) -> Self {
         let own = Arc::new(connection(&session_id, own));
-        Self { session_id, own, suppressed, members: Vec::new(), expects_everyone: false }
+        let members = Members::default();
+        Self { session_id, own, suppressed, members, deadline: None, expects_everyone: false }
     }
 
     pub fn own(&self) -> &Arc<Connection> {
@@ -60,6 +46,7 @@ impl Roster {
             self.apply(now, participant);
         }
         self.members.iter_mut().for_each(|member| member.streams.release());
+        self.deadline = None;
     }
 
     /// Every connection, then every stream.
@@ -92,13 +79,13 @@ impl Roster {
     pub fn succeed(&mut self, now: Instant, old: Roster, grace: bool) -> Vec<Event> {
         let fresh = std::mem::replace(&mut self.members, old.members);
         let mut fresh: HashMap<String, Member> =
-            fresh.into_iter().map(|member| (member.connection.id.clone(), member)).collect();
+            fresh.into_members().map(|member| (member.connection.id.clone(), member)).collect();
         let present: HashSet<String> = fresh.keys().cloned().collect();
         let mut events = match grace {
             true => Vec::new(),
             false => self.remove_where(|member| !present.contains(&member.connection.id)),
         };
-        for member in &mut self.members {
+        for member in self.members.iter_mut() {
             match fresh.remove(&member.connection.id) {
                 Some(again) => {
                     member.missing_until = None;
@@ -120,11 +107,12 @@ impl Roster {
             events.extend(self.created(&member));
             self.members.push(member);
         }
+        self.find_deadline();
         events
     }
 
     pub fn find(&self, id: &str) -> Option<&Arc<Connection>> {
-        self.members.iter().map(|member| &member.connection).find(|connection| connection.id == id)
+        self.members.get(id).map(|member| &member.connection)
     }
 
     /// Who sent a signal: `Some(None)` is the server, `None` somebody who has not been announced.
@@ -140,18 +128,24 @@ impl Roster {
         sid.and_then(|sid| self.find(sid)).or_else(by_identity).cloned().map(Some)
     }
 
+    /// May come early, for somebody who has left meanwhile: to ask all members after every input would cost more.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let member = |member: &Member| {
-            [member.missing_until, member.streams.poll_timeout()].into_iter().flatten().min()
-        };
-        self.members.iter().filter_map(member).min()
+        self.deadline
+    }
+
+    fn find_deadline(&mut self) {
+        self.deadline = self.members.iter().filter_map(Member::deadline).min();
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Event> {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return Vec::new();
+        }
         let mut events = self.remove_where(|member| member.missing_until.is_some_and(|until| now >= until));
-        for member in &mut self.members {
+        for member in self.members.iter_mut() {
             events.extend(member.streams.handle_timeout(now));
         }
+        self.find_deadline();
         events
     }
 
@@ -161,9 +155,10 @@ impl Roster {
         }
         let is_hidden = participant.permission.as_ref().is_some_and(|permission| permission.hidden);
         if participant.state() == participant_info::State::Disconnected || is_hidden {
-            return self.remove_where(|member| member.connection.id == participant.sid);
+            let gone = self.members.remove(&participant.sid);
+            return gone.iter().flat_map(|member| self.dropped(member)).collect();
         }
-        if let Some(member) = self.members.iter_mut().find(|member| member.connection.id == participant.sid) {
+        if let Some(member) = self.members.get_mut(&participant.sid) {
             // Updates may overtake each other on their way through a cluster.
             if participant.version < member.version {
                 return Vec::new();
@@ -171,18 +166,26 @@ impl Roster {
             member.version = participant.version;
             member.missing_until = None;
             member.is_called(&participant.identity);
-            return member.streams.update(now, &participant.tracks);
+            let events = member.streams.update(now, &participant.tracks);
+            self.deadline = [self.deadline, member.deadline()].into_iter().flatten().min();
+            return events;
         }
         if participant.state() != participant_info::State::Active || participant.sid.is_empty() {
             return Vec::new();
         }
-        // An identity is one client's at a time, whose earlier place the server has not cleared away yet.
-        let is_same = |identity: &str| !identity.is_empty() && identity == participant.identity;
+        // An identity is one client's at a time, whose earlier place the server has not cleared away yet. This library's
+        // server calls those that have none by their sid, so these need not be looked for.
+        let is_named = !participant.identity.is_empty() && participant.identity != participant.sid;
+        let is_same = |identity: &str| is_named && identity == participant.identity;
         if is_same(&self.own.identity) {
             return Vec::new();
         }
-        let mut events = self
-            .remove_where(|member| is_same(&member.connection.identity) && member.missing_until.is_none());
+        let mut events = match is_named {
+            true => self.remove_where(|member| {
+                is_same(&member.connection.identity) && member.missing_until.is_none()
+            }),
+            false => Vec::new(),
+        };
         let connection = Arc::new(connection(&self.session_id, participant));
         let mut member = Member {
             streams: Streams::new(connection.clone()),
@@ -192,6 +195,7 @@ impl Roster {
         };
         events.extend(self.created(&member));
         events.extend(member.streams.update(now, &participant.tracks));
+        self.deadline = [self.deadline, member.deadline()].into_iter().flatten().min();
         self.members.push(member);
         events
     }
@@ -203,20 +207,14 @@ impl Roster {
     }
 
     /// All streams of a client are dropped before its connection is.
+    fn dropped(&self, member: &Member) -> Vec<Event> {
+        let connection = (!self.suppressed).then(|| Event::ConnectionDropped(member.connection.clone()));
+        member.streams.announced().map(Event::StreamDropped).chain(connection).collect()
+    }
+
     fn remove_where(&mut self, leaves: impl Fn(&Member) -> bool) -> Vec<Event> {
-        let mut events = Vec::new();
-        let suppressed = self.suppressed;
-        self.members.retain(|member| {
-            let leaves = leaves(member);
-            if leaves {
-                events.extend(member.streams.announced().map(Event::StreamDropped));
-                if !suppressed {
-                    events.push(Event::ConnectionDropped(member.connection.clone()));
-                }
-            }
-            !leaves
-        });
-        events
+        let gone = self.members.remove_where(leaves);
+        gone.iter().flat_map(|member| self.dropped(member)).collect()
     }
 }
 
