@@ -4,6 +4,7 @@
 //! once it has disconnected it hears the end and nothing else, once it has deleted it hears nothing.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -453,13 +454,13 @@ impl Inner {
     }
 }
 
-/// Unpredictable bytes. Where the system has none the clock has to do: nothing secret is made of them.
+/// Bytes that differ each time; nothing secret is made of them. From the standard library's own seed, because the
+/// cryptographic library gathers entropy for some 30 ms of work at its first use, and this is the program's thread.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let now = now.as_nanos().to_le_bytes();
-        bytes.iter_mut().zip(now).for_each(|(byte, noise)| *byte = noise);
+    for chunk in bytes.chunks_mut(size_of::<u64>()) {
+        let number = RandomState::new().build_hasher().finish().to_le_bytes();
+        chunk.iter_mut().zip(number).for_each(|(byte, random)| *byte = random);
     }
     bytes
 }
