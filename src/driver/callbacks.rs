@@ -217,6 +217,7 @@ impl Drop for Leave<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::sync::mpsc;
 
     use super::*;
@@ -303,5 +304,115 @@ mod tests {
         });
         assert_eq!(hears.recv_timeout(LIMIT), Ok(true));
         assert_eq!(hears.recv_timeout(LIMIT), Ok(true));
+    }
+
+    /// Numbers for a test that has to be repeatable (Knuth's constants for 64 bits).
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, sides: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (self.0 >> 33) % sides
+        }
+    }
+
+    /// Threads that pass, and one that closes at some moment: with its return the object may be freed, so whoever is
+    /// found inside after that, or enters later, would use freed memory.
+    #[test]
+    fn after_close_nobody_is_inside_and_nobody_comes() {
+        const PASSERS: u64 = 4;
+        for seed in 0..40 {
+            let gate = Gate::default();
+            let inside = AtomicU32::new(0);
+            let is_freed = AtomicBool::new(false);
+            let passed = AtomicU32::new(0);
+            thread::scope(|scope| {
+                for passer in 0..PASSERS {
+                    let (gate, inside, is_freed, passed) = (&gate, &inside, &is_freed, &passed);
+                    scope.spawn(move || {
+                        let mut dice = Dice(seed * PASSERS + passer);
+                        for _ in 0..50 {
+                            gate.pass(|| {
+                                inside.fetch_add(1, Ordering::SeqCst);
+                                assert!(
+                                    !is_freed.load(Ordering::SeqCst),
+                                    "seed {seed}: a callback after close"
+                                );
+                                for _ in 0..dice.roll(20) {
+                                    thread::yield_now();
+                                }
+                                assert!(
+                                    !is_freed.load(Ordering::SeqCst),
+                                    "seed {seed}: a callback through close"
+                                );
+                                inside.fetch_sub(1, Ordering::SeqCst);
+                                passed.fetch_add(1, Ordering::SeqCst);
+                            });
+                        }
+                    });
+                }
+                let mut dice = Dice(!seed);
+                let at_least = dice.roll(100) as u32;
+                while passed.load(Ordering::SeqCst) < at_least {
+                    thread::yield_now();
+                }
+                gate.close(Instant::now() + LIMIT);
+                is_freed.store(true, Ordering::SeqCst);
+                assert_eq!(inside.load(Ordering::SeqCst), 0, "seed {seed}");
+            });
+        }
+    }
+
+    /// Posts from many threads, a gate that closes and a thread that stops, in any order: jobs run one at a time, in
+    /// the order of each poster, none after the stop, and the next thread begins after the last one.
+    #[test]
+    fn posts_closes_and_stops_in_any_order_run_one_at_a_time() {
+        const POSTERS: usize = 3;
+        let running = Arc::new(AtomicU32::new(0));
+        let mut before = None;
+        for seed in 0..40 {
+            let mut dice = Dice(seed);
+            let callbacks = Callbacks::start(&mut before).expect("a thread");
+            let gate = Arc::new(Gate::default());
+            let is_stopped = Arc::new(AtomicBool::new(false));
+            let heard = Arc::new(Mutex::new(vec![Vec::new(); POSTERS]));
+            thread::scope(|scope| {
+                for poster in 0..POSTERS {
+                    let (mine, gate, running) = (callbacks.poster(), gate.clone(), running.clone());
+                    let (is_stopped, heard) = (is_stopped.clone(), heard.clone());
+                    scope.spawn(move || {
+                        for number in 0..30 {
+                            let (gate, running) = (gate.clone(), running.clone());
+                            let (is_stopped, heard) = (is_stopped.clone(), heard.clone());
+                            mine.post(move || {
+                                assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+                                gate.pass(|| heard.lock()[poster].push(number));
+                                assert!(!is_stopped.load(Ordering::SeqCst), "one after the stop");
+                                running.fetch_sub(1, Ordering::SeqCst);
+                            });
+                        }
+                    });
+                }
+                for _ in 0..dice.roll(200) {
+                    thread::yield_now();
+                }
+                gate.close(Instant::now() + LIMIT);
+                let count: usize = heard.lock().iter().map(Vec::len).sum();
+                if dice.roll(2) == 0 {
+                    before = callbacks.stop(LIMIT);
+                    is_stopped.store(true, Ordering::SeqCst);
+                } else {
+                    // As where a callback takes too long: the next thread takes over.
+                    before = callbacks.stop(Duration::ZERO);
+                }
+                let heard = heard.lock();
+                assert_eq!(heard.iter().map(Vec::len).sum::<usize>(), count, "seed {seed}: one after close");
+                for numbers in heard.iter() {
+                    assert!(numbers.is_sorted(), "seed {seed}: {numbers:?}");
+                }
+            });
+        }
+        assert!(before.is_none_or(|remnant| remnant.wait(LIMIT).is_none()));
+        assert_eq!(running.load(Ordering::SeqCst), 0, "a job's own check failed");
     }
 }

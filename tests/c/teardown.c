@@ -227,6 +227,8 @@ static void teardown_04_delete_waits_for_a_callback_that_runs(void) {
   CHECK_EQUAL(recorder_delete_session(self), OTC_SUCCESS);
   CHECK(left.is_set);
   pthread_join(other, NULL);
+  if (self->last_connection) otc_connection_delete(self->last_connection);
+  free(self);
 }
 
 static void hook_hold_for_long(recorder *self, const char *event) {
@@ -249,6 +251,8 @@ static void teardown_04_delete_waits_two_seconds_at_most(void) {
   CHECK(!left.is_set);
   flag_set(&release);
   CHECK(flag_wait(&left, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS); /* the callback has returned after this */
+  free(self);
 }
 
 /* 6 ---- otc_destroy */
@@ -317,8 +321,8 @@ static void teardown_06_destroy_inside_a_callback_returns(void) {
   CHECK_EQUAL(recorder_connect(self, TOKEN), OTC_SUCCESS);
   CHECK(flag_wait(&hook_done, PATIENCE_MS));
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
-  recorder *again = connected(TOKEN);
-  recorder_delete(again);
+  recorder *again = connected(TOKEN); /* the first callback has returned: there are never two */
+  recorder_delete(again), free(self);
 }
 
 static void hook_exit(recorder *self, const char *event) {

@@ -22,6 +22,9 @@ instrument=(-fsanitize="$SANITIZER" -fno-omit-frame-pointer)
 [ "$SANITIZER" = leak ] && instrument=()   # it is all in the runtime
 # Linked without -fsanitize. The runtime's symbols are exported for a library that is opened at run time.
 cc "${instrument[@]}" "${compile[@]}" -c -o "$program.o"
-cc -o "$program" "$program.o" "$INSTRUMENTED/libopentok.a" \
+# The archive is large; gold, where there is one, takes a tenth of the time.
+linker=()
+command -v ld.gold >/dev/null && linker=(-fuse-ld=gold)
+cc "${linker[@]}" -o "$program" "$program.o" "$INSTRUMENTED/libopentok.a" \
     -Wl,--whole-archive "$RUNTIME" -Wl,--no-whole-archive -Wl,--export-dynamic \
     -lpthread -ldl -lm -lrt -lresolv -lgcc_s -lutil

@@ -58,7 +58,7 @@ sanitized() { # sanitizer, then flags of cargo, then --, then tests
     while [ "$1" != -- ]; do cargo+=("$1"); shift; done
     shift
     local folder=$TARGET-$TOOL
-    RUSTFLAGS="-Zsanitizer=$SANITIZER -Cforce-frame-pointers=yes" CARGO_TARGET_DIR=$folder \
+    RUSTFLAGS="-Zsanitizer=$SANITIZER" CARGO_TARGET_DIR=$folder \
         cargo +nightly build --locked --lib --target "$HOST" "${cargo[@]}"
     export INSTRUMENTED=$folder/$HOST/debug C_TEST_LIBRARY=$folder/$HOST/debug/libopentok.so
     export RUNTIME; RUNTIME=$(runtime)
@@ -82,11 +82,12 @@ case $TOOL in
         # Leaks are part of it. Return addresses live on the fake stack, so a use after return is seen too.
         export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0
         export LSAN_OPTIONS=suppressions=$HERE/lsan.supp:print_suppressions=0 TEST_SLOWNESS=4
-        sanitized address -- "$@"
+        sanitized address -- "$@" --skip exits::
+        ASAN_OPTIONS=${ASAN_OPTIONS/detect_leaks=1/detect_leaks=0} c_tests exits::
         ;;
     lsan)
         export LSAN_OPTIONS=suppressions=$HERE/lsan.supp:print_suppressions=0 TEST_SLOWNESS=2
-        sanitized leak -- "$@"
+        sanitized leak -- "$@" --skip exits::
         ;;
     tsan)
         export TSAN_OPTIONS=suppressions=$HERE/tsan.supp:halt_on_error=0:exitcode=66:second_deadlock_stack=1
