@@ -29,14 +29,21 @@ enum Kept {
 
 /// Whether this link will come in as somebody who is in the room already, and so takes no new place.
 pub fn returns(room: &Room, admission: &Admission, now: Instant) -> bool {
-    admission.query.resume_sid.is_some() || matches!(kept(room, admission, now), Kept::Replaces(_))
+    let query = &admission.query;
+    query.resume_sid.is_some()
+        || matches!(kept(room, admission, now), Kept::Replaces(_))
+        // A LiveKit client takes the place of who has its identity: mostly itself, before its link broke.
+        || !query.inline_data && room.key_of_identity(&admission.claims.identity).is_some()
 }
 
 fn kept(room: &Room, admission: &Admission, now: Instant) -> Kept {
     let Some(sid) = admission.query.keep_sid.as_ref().filter(|sid| is_participant_sid(sid)) else {
         return Kept::No;
     };
-    let Some(key) = room.key_of_sid(sid) else { return Kept::Free(sid.clone()) };
+    let Some(key) = room.key_of_sid(sid) else {
+        // The sid becomes the identity of who has no other.
+        return if room.key_of_identity(sid).is_some() { Kept::No } else { Kept::Free(sid.clone()) };
+    };
     let Some(participant) = room.participants.get(&key) else { return Kept::No };
     let lost = match participant.presence {
         Presence::Away { .. } => true,

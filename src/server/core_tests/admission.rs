@@ -17,6 +17,22 @@ fn a_full_session_refuses_newcomers_and_takes_back_its_own() {
 }
 
 #[test]
+fn a_livekit_client_that_lost_its_link_is_let_back_into_a_full_session() {
+    let mut world =
+        World::with(Config { secrets: secrets(), connections_max: Some(2), ..Default::default() });
+    let (watcher, _) = world.publisher("watcher");
+    let (first, _) = world.join(theirs(), &livekit("robot"));
+    world.cut(first);
+    world.take(watcher);
+    let (_, join) = world.join(theirs(), &livekit("robot"));
+    assert_eq!(join.other_participants.len(), 1, "it took its own place");
+    assert_eq!(
+        world.open(theirs(), &livekit("another"), Locality::Remote).map_err(|refusal| refusal.status),
+        Err(429)
+    );
+}
+
+#[test]
 fn two_that_were_admitted_to_the_last_place_do_not_both_get_it() {
     let mut world =
         World::with(Config { secrets: secrets(), connections_max: Some(1), ..Default::default() });

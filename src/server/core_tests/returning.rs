@@ -140,3 +140,13 @@ fn a_kept_sid_whose_link_is_lost_is_taken_over_in_silence() {
         assert_eq!(world.server.links(), 2);
     }
 }
+
+#[test]
+fn a_kept_sid_that_is_the_identity_of_another_is_not_granted() {
+    let mut world = World::new();
+    world.join(theirs(), &livekit("PA_robot"));
+    let (_, join) = world.join(keeping("PA_robot"), &classic(Role::Publisher, "bob"));
+    let bob = join.participant.expect("a participant");
+    assert_ne!(bob.sid, "PA_robot");
+    assert_eq!(bob.identity, bob.sid);
+}
