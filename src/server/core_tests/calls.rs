@@ -58,3 +58,49 @@ fn an_empty_room_vanishes_and_a_created_one_waits_for_somebody() {
     assert_eq!(world.server.rooms.len(), 0);
     assert_eq!(world.server.poll_timeout(), None);
 }
+
+#[test]
+fn the_members_of_a_deleted_room_are_sent_away_and_not_told_of_each_other() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let (second, _) = world.publisher("bob");
+    let (away, _) = world.publisher("carol");
+    world.cut(away);
+    world.take(first);
+    world.take(second);
+    world.call(Call::DeleteRoom(proto::DeleteRoomRequest { room: ROOM.into() })).expect("deleted");
+    for link in [first, second] {
+        let frames = world.take(link);
+        assert_eq!(frames.len(), 1, "{frames:?}");
+        world.inbox.insert(link, frames);
+        assert_eq!(world.left(link), Some((DisconnectReason::RoomDeleted, Action::Disconnect)));
+    }
+    assert_eq!(world.server.poll_timeout(), None, "nothing of it is left");
+    let (_, join) = world.join(ours(), &classic(Role::Publisher, "dave"));
+    assert_eq!(join.other_participants, []);
+}
+
+#[test]
+fn who_is_hidden_later_is_gone_for_the_others_and_can_come_back() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let (second, bob) = world.publisher("bob");
+    world.take(first);
+    let mut hide = |hidden| {
+        let permission = proto::ParticipantPermission { hidden, ..bob.permission.clone().expect("one") };
+        let request = proto::UpdateParticipantRequest {
+            room: ROOM.into(),
+            identity: bob.identity.clone(),
+            permission: Some(permission),
+            ..Default::default()
+        };
+        world.call(Call::UpdateParticipant(request)).expect("updated");
+        (world.updates(first), world.updates(second))
+    };
+    assert_eq!(hide(true), (vec![gone(&bob, DisconnectReason::UnknownReason)], vec![active(&bob)]));
+    assert_eq!(hide(true), (vec![], vec![active(&bob)]), "and only once");
+    assert_eq!(hide(false), (vec![active(&bob)], vec![active(&bob)]));
+    assert_eq!(hide(true).0.len(), 1);
+    world.say(second, leave());
+    assert_eq!(world.updates(first), []);
+}
