@@ -41,6 +41,12 @@ pub const METADATA_SIZE_MAX: usize = 64 << 10;
 /// time then, and not memory.
 pub const ROUTES_MAX: usize = 16 << 10;
 
+/// How long a LiveKit client may take until its connections are up. LiveKit's own servers are as patient.
+pub const JOIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a farewell is waited for when a client's connections are gone. It is on its way or will not come.
+pub const FAREWELL_GRACE: Duration = Duration::from_secs(1);
+
 /// How long an empty room stays, so that a conference whose last member reconnects finds its metadata again.
 pub const ROOM_EMPTY_TIMEOUT: Duration = Duration::from_secs(20);
 

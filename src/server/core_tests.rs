@@ -187,7 +187,7 @@ impl World {
     }
 
     /// Lets time pass; the links named here send their pings meanwhile.
-    fn pass(&mut self, time: Duration, alive: &[LinkId]) {
+    pub fn pass(&mut self, time: Duration, alive: &[LinkId]) {
         let end = self.now + time;
         let mut ping = self.now + PING_INTERVAL;
         loop {
@@ -237,7 +237,7 @@ impl World {
         self.take(link).into_iter().filter_map(read).collect()
     }
 
-    fn left(&mut self, link: LinkId) -> Option<(DisconnectReason, Action)> {
+    pub fn left(&mut self, link: LinkId) -> Option<(DisconnectReason, Action)> {
         assert!(self.closed.contains(&link));
         match self.take(link).pop()? {
             FromServer::Message(Message::Leave(leave)) => Some((leave.reason(), leave.action())),

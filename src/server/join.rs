@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::claims::Admission;
-use super::config::{PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
+use super::config::{JOIN_LIMIT, PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
 use super::core::LinkId;
-use super::participant::{Key, Participant, Presence};
+use super::participant::{Key, Participant, Presence, Standing};
 use super::peers::{self, Peers};
 use super::room::Room;
 use super::shared::{Seat, Shared};
@@ -82,7 +82,7 @@ pub fn join(
     let has_peers = !inline && !shared.config.udp_addresses.is_empty();
     if has_peers {
         participant.peers = Some(Box::new(Peers::new(now, &shared.config.udp_addresses)));
-        participant.is_active = false;
+        participant.standing = Standing::Joining { until: now + JOIN_LIMIT };
     }
     room.participants.insert(key, participant);
     room.stay(shared);

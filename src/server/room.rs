@@ -197,13 +197,17 @@ impl Room {
         }
     }
 
-    /// A deadline has come: the link was silent for too long, the absence lasted too long, or neither.
+    /// A deadline has come: the connections failed, the link was silent for too long, the absence lasted too long, or
+    /// none of it.
     pub fn wake(&mut self, shared: &mut Shared, now: Instant, key: Key, set: Instant) {
         let Some(participant) = self.participants.get_mut(&key) else { return };
         if participant.wake != Some(set) {
             return;
         }
         participant.wake = None;
+        if let Some((reason, action)) = participant.failure(now) {
+            return self.expel(shared, now, key, reason, action);
+        }
         if now >= participant.deadline() {
             match participant.presence {
                 Presence::Linked { link, .. } => {
