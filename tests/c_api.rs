@@ -213,6 +213,7 @@ c_tests! {
     takeover {
         hosts_that_are_killed_are_followed_by_others
         a_host_that_is_frozen_for_a_moment_loses_nobody
+        who_comes_while_the_host_ends_or_is_killed_comes_in_all_the_same
     }
     dlopen {
         rounds_of_dlopen_and_dlclose_leave_nothing

@@ -57,7 +57,7 @@ impl Dialler for Way {
             }
             Ok(Road::Hub) => {
                 let request = Request { path_and_query: format!("/rtc?{}", query.encode()), token };
-                Box::pin(async move { dial(Target::Stream(hub::connect().await?), &request).await })
+                Box::pin(async move { hub::dial(&request).await })
             }
             Ok(Road::Server { address, proxy }) => {
                 let request = Request { path_and_query: address.signal_path(&query), token };

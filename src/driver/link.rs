@@ -63,6 +63,8 @@ pub struct Link {
     /// Writing has failed. What the server said before is still read.
     broken: Option<Fault>,
     ended: Option<Option<Fault>>,
+    /// What [`Link::peek`] has seen and [`Link::next`] has not told yet.
+    peeked: Option<LinkEvent>,
 }
 
 impl Link {
@@ -84,6 +86,7 @@ impl Link {
             large_age: 0,
             broken: None,
             ended: None,
+            peeked: None,
         }
     }
 
@@ -116,6 +119,12 @@ impl Link {
         poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// What [`Link::next`] will tell next.
+    pub async fn peek(&mut self) -> &LinkEvent {
+        let event = self.next().await;
+        self.peeked.insert(event)
+    }
+
     /// Hands to the kernel what it takes at once. For the moment before a program hears that its session is over.
     pub fn flush_now(&mut self) {
         if self.ended.is_some() {
@@ -137,6 +146,9 @@ impl Link {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<LinkEvent> {
+        if let Some(event) = self.peeked.take() {
+            return Poll::Ready(event);
+        }
         if let Some(fault) = &self.ended {
             return Poll::Ready(LinkEvent::Closed(fault.clone()));
         }

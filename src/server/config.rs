@@ -36,6 +36,17 @@ pub const DATA_SIZE_MAX: usize = 64 << 10;
 /// The largest metadata, name or set of attributes a participant or a room may have, in bytes.
 pub const METADATA_SIZE_MAX: usize = 64 << 10;
 
+/// For how many addresses it is remembered whose datagrams come from there. Two for each of thousands of LiveKit
+/// clients. Beyond it all are forgotten and found again one by one: a client that sends from ever new addresses costs
+/// time then, and not memory.
+pub const ROUTES_MAX: usize = 16 << 10;
+
+/// How long a LiveKit client may take until its connections are up. LiveKit's own servers are as patient.
+pub const JOIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a farewell is waited for when a client's connections are gone. It is on its way or will not come.
+pub const FAREWELL_GRACE: Duration = Duration::from_secs(1);
+
 /// How long an empty room stays, so that a conference whose last member reconnects finds its metadata again.
 pub const ROOM_EMPTY_TIMEOUT: Duration = Duration::from_secs(20);
 

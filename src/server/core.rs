@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::claims::{self, Admission, Fingerprint, Locality, Refusal};
-use super::config::Config;
+use super::config::{Config, ROUTES_MAX};
 use super::participant::Key;
 use super::room::Room;
 use super::shared::{Counters, Seat, Shared};
@@ -139,6 +139,9 @@ impl Server {
                     Some(Seat { room: room.name.clone(), key: *key })
                 };
                 let Some(seat) = self.rooms.values().find_map(find) else { return };
+                if self.shared.routes.len() >= ROUTES_MAX {
+                    self.shared.routes.clear();
+                }
                 self.shared.routes.insert(datagram.remote, seat.clone());
                 seat
             }
@@ -217,15 +220,9 @@ impl Server {
     /// The end: everybody is told to join anew, elsewhere or here after a restart, and nobody is let in any more.
     pub fn shutdown(&mut self, now: Instant) {
         self.state = State::ShuttingDown;
-        for mut room in std::mem::take(&mut self.rooms).into_values() {
-            for peers in room.participants.values_mut().filter_map(|participant| participant.peers.as_mut()) {
-                peers.close(now, &mut self.shared);
-            }
-            for link in room.participants.values().filter_map(super::participant::Participant::link) {
-                self.shared.dismiss(link, DisconnectReason::ServerShutdown, Action::Reconnect);
-            }
+        for room in std::mem::take(&mut self.rooms).into_values() {
+            room.disband(&mut self.shared, now, DisconnectReason::ServerShutdown, Action::Reconnect);
         }
-        self.shared.timers = super::timers::Timers::default();
     }
 
     pub fn is_shutting_down(&self) -> bool {

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::claims::Admission;
-use super::config::{PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
+use super::config::{JOIN_LIMIT, PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
 use super::core::LinkId;
-use super::participant::{Key, Participant, Presence};
+use super::participant::{Key, Participant, Presence, Standing};
 use super::peers::{self, Peers};
 use super::room::Room;
 use super::shared::{Seat, Shared};
@@ -29,14 +29,21 @@ enum Kept {
 
 /// Whether this link will come in as somebody who is in the room already, and so takes no new place.
 pub fn returns(room: &Room, admission: &Admission, now: Instant) -> bool {
-    admission.query.resume_sid.is_some() || matches!(kept(room, admission, now), Kept::Replaces(_))
+    let query = &admission.query;
+    query.resume_sid.is_some()
+        || matches!(kept(room, admission, now), Kept::Replaces(_))
+        // A LiveKit client takes the place of who has its identity: mostly itself, before its link broke.
+        || !query.inline_data && room.key_of_identity(&admission.claims.identity).is_some()
 }
 
 fn kept(room: &Room, admission: &Admission, now: Instant) -> Kept {
     let Some(sid) = admission.query.keep_sid.as_ref().filter(|sid| is_participant_sid(sid)) else {
         return Kept::No;
     };
-    let Some(key) = room.key_of_sid(sid) else { return Kept::Free(sid.clone()) };
+    let Some(key) = room.key_of_sid(sid) else {
+        // The sid becomes the identity of who has no other.
+        return if room.key_of_identity(sid).is_some() { Kept::No } else { Kept::Free(sid.clone()) };
+    };
     let Some(participant) = room.participants.get(&key) else { return Kept::No };
     let lost = match participant.presence {
         Presence::Away { .. } => true,
@@ -79,7 +86,9 @@ pub fn join(
     let mut participant = Participant::new(sid, identity, joined_ms, admission, link, now);
     participant.peers = peers(shared, now, inline);
     let has_peers = participant.peers.is_some();
-    participant.is_active = !has_peers;
+    if has_peers {
+        participant.standing = Standing::Joining { until: now + JOIN_LIMIT };
+    }
     room.participants.insert(key, participant);
     room.stay(shared);
     shared.seats.insert(link, Seat { room: room.name.clone(), key });

@@ -12,6 +12,7 @@
 //! LiveKit's words are used here: room, participant, identity. Read `core.rs` first, then `room.rs`.
 
 mod actor;
+mod allowance;
 pub mod claims;
 pub mod config;
 pub mod core;

@@ -10,7 +10,7 @@ use super::config::{
 use super::core::LinkId;
 use super::peers::Peers;
 use crate::signal::proto::participant_info::State;
-use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission};
+use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission, leave_request::Action};
 use crate::signal::token::Grants;
 
 /// The number of a participant in this process. Grows with each join, so the order of keys is the order of joining.
@@ -26,6 +26,20 @@ pub enum Presence {
     },
     /// The link is gone without a farewell; the client may come back.
     Away { until: Instant, reason: DisconnectReason },
+}
+
+/// Whether a participant can take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A LiveKit client whose connections have to be up by then. It is not announced yet.
+    Joining {
+        until: Instant,
+    },
+    Active,
+    /// A LiveKit client whose connections are gone. It is given until then to say farewell.
+    Failed {
+        until: Instant,
+    },
 }
 
 #[derive(Debug)]
@@ -45,8 +59,7 @@ pub struct Participant {
     pub queue: Queue,
     /// Data packets go this way for a LiveKit client, and inside the signalling connection for one of ours.
     pub peers: Option<Box<Peers>>,
-    /// Whether it can take part. A LiveKit client whose connections are not up yet is not announced.
-    pub is_active: bool,
+    pub standing: Standing,
     /// The deadline that is set for it.
     pub wake: Option<Instant>,
 }
@@ -75,7 +88,7 @@ impl Participant {
             presence: Presence::Linked { link, heard: now },
             queue: Queue::default(),
             peers: None,
-            is_active: true,
+            standing: Standing::Active,
             wake: None,
         }
     }
@@ -89,13 +102,30 @@ impl Participant {
 
     /// Whether others are told of it.
     pub fn is_visible(&self) -> bool {
-        self.is_active && !self.permission.hidden
+        !matches!(self.standing, Standing::Joining { .. }) && !self.permission.hidden
     }
 
     pub fn deadline(&self) -> Instant {
-        match self.presence {
+        let presence = match self.presence {
             Presence::Linked { heard, .. } => heard + PING_TIMEOUT,
             Presence::Away { until, .. } => until,
+        };
+        match self.standing {
+            Standing::Active => presence,
+            Standing::Joining { until } | Standing::Failed { until } => presence.min(until),
+        }
+    }
+
+    /// Why it has to go now, if its connections are the reason, and what it should do then.
+    pub fn failure(&self, now: Instant) -> Option<(DisconnectReason, Action)> {
+        match self.standing {
+            Standing::Joining { until } if now >= until => {
+                Some((DisconnectReason::JoinFailure, Action::Disconnect))
+            }
+            Standing::Failed { until } if now >= until => {
+                Some((DisconnectReason::ConnectionTimeout, Action::Reconnect))
+            }
+            _ => None,
         }
     }
 
@@ -110,7 +140,8 @@ impl Participant {
 
     /// As it is described to others and to itself while it is here.
     pub fn present(&self) -> ParticipantInfo {
-        self.info(if self.is_active { State::Active } else { State::Joined })
+        let is_joining = matches!(self.standing, Standing::Joining { .. });
+        self.info(if is_joining { State::Joined } else { State::Active })
     }
 
     pub fn info(&self, state: State) -> ParticipantInfo {

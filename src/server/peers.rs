@@ -9,23 +9,23 @@ use std::time::Instant;
 
 use prost::Message as _;
 
+use super::allowance::Allowance;
+use super::config::FAREWELL_GRACE;
 use super::data;
-use super::participant::{Key, Participant};
+use super::participant::{Key, Participant, Standing};
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use super::timers::Timer;
 use crate::rtc::{self, Channel, Datagram, Peer, SendError};
 use crate::signal::proto::signal_response::Message;
-use crate::signal::proto::{
-    DataPacket, DisconnectReason, SessionDescription, SignalTarget, TrickleRequest, data_packet::Kind,
-    leave_request::Action,
-};
+use crate::signal::proto::{DataPacket, SessionDescription, SignalTarget, TrickleRequest, data_packet::Kind};
 
 pub struct Peers {
     publisher: Peer,
     subscriber: Peer,
     /// Counts the offers, so that a client can tell which one it answers.
     offers: u32,
+    pub negotiations: Allowance,
     /// As in [`Participant::wake`].
     pub wake: Option<Instant>,
 }
@@ -46,7 +46,13 @@ impl std::fmt::Debug for Peers {
 
 impl Peers {
     pub fn new(now: Instant, local: &[SocketAddr]) -> Self {
-        Self { publisher: Peer::new(now, local), subscriber: Peer::new(now, local), offers: 0, wake: None }
+        Self {
+            publisher: Peer::new(now, local),
+            subscriber: Peer::new(now, local),
+            offers: 0,
+            negotiations: Allowance::new(now),
+            wake: None,
+        }
     }
 
     pub fn accepts(&self, datagram: &Datagram) -> bool {
@@ -180,10 +186,7 @@ pub fn settle(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
                 Event::Up => activate(room, shared, key),
                 Event::Packet(packet) => data::publish(room, shared, now, key, *packet),
                 Event::Garbage => shared.counters.frames_malformed += 1,
-                Event::Failed => {
-                    let reason = DisconnectReason::ConnectionTimeout;
-                    return room.expel(shared, now, key, reason, Action::Reconnect);
-                }
+                Event::Failed => return fail(room, shared, now, key),
             }
         }
         flush(room, shared, now, key);
@@ -194,11 +197,23 @@ pub fn settle(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
 
 fn activate(room: &mut Room, shared: &mut Shared, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
-    if !participant.is_active {
-        participant.is_active = true;
+    if matches!(participant.standing, Standing::Joining { .. }) {
+        participant.standing = Standing::Active;
         participant.version += 1;
         room.announce(shared, key, true);
     }
+}
+
+/// A connection is gone for good. A client that leaves closes its connections and says farewell in one breath, but over
+/// different roads; so who took part already is given the time to say it.
+fn fail(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    match participant.standing {
+        Standing::Joining { .. } => participant.standing = Standing::Joining { until: now },
+        Standing::Active => participant.standing = Standing::Failed { until: now + FAREWELL_GRACE },
+        Standing::Failed { .. } => {}
+    }
+    room.watch(shared, key);
 }
 
 /// Packets that waited for the channel, until it takes no more.

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use prost::Message as _;
 
+use super::config::JOIN_LIMIT;
 use super::core_tests::{World, active, gone, leave, livekit, secrets, signal, theirs};
 use super::{Config, Input, LinkId, Locality};
 use crate::rtc::{self, Channel, Datagram, Peer};
 use crate::signal::frame::{FromClient, FromServer};
 use crate::signal::proto::signal_request::Message as Ask;
 use crate::signal::proto::signal_response::Message;
-use crate::signal::proto::{DataPacket, DisconnectReason, ParticipantInfo, SessionDescription};
+use crate::signal::proto::{
+    DataPacket, DisconnectReason, ParticipantInfo, SessionDescription, leave_request::Action,
+};
 use crate::signal::signals;
 
 /// Far more than a connection needs on a network that loses nothing.
@@ -190,4 +193,67 @@ fn datagrams_that_belong_to_nobody_change_nothing() {
         world.drain();
     }
     assert_eq!(world.datagrams, []);
+}
+
+/// One of ours, and a LiveKit client that it knows of.
+fn meeting() -> (World, LinkId, [Foreign; 1]) {
+    let mut world = world();
+    let (first, _) = world.publisher("ours");
+    let mut foreign = [Foreign::join(&mut world, "robot", 5000)];
+    run(&mut world, &mut foreign, |world, _| !world.updates(first).is_empty());
+    (world, first, foreign)
+}
+
+#[test]
+fn a_farewell_that_comes_behind_the_end_of_the_connections_is_heard() {
+    let (mut world, first, mut foreign) = meeting();
+    for peer in [&mut foreign[0].subscriber, &mut foreign[0].publisher] {
+        peer.close(world.now);
+    }
+    run(&mut world, &mut foreign, |_, _| true);
+    assert_eq!(world.updates(first), [], "its last word is waited for");
+    world.say(foreign[0].link, leave());
+    assert_eq!(world.updates(first), [gone(&foreign[0].info, DisconnectReason::ClientInitiated)]);
+}
+
+#[test]
+fn who_closes_its_connections_and_says_nothing_is_sent_to_join_anew() {
+    let (mut world, first, mut foreign) = meeting();
+    foreign[0].subscriber.close(world.now);
+    let mut updates = Vec::new();
+    run(&mut world, &mut foreign, |world, _| {
+        updates.extend(world.updates(first));
+        !updates.is_empty()
+    });
+    assert_eq!(updates, [gone(&foreign[0].info, DisconnectReason::ConnectionTimeout)]);
+    assert_eq!(world.left(foreign[0].link), Some((DisconnectReason::ConnectionTimeout, Action::Reconnect)));
+}
+
+#[test]
+fn a_livekit_client_whose_connections_never_come_up_is_sent_away_and_nobody_hears_of_it() {
+    let mut world = world();
+    let (first, _) = world.publisher("ours");
+    let link = world.open(theirs(), &livekit("robot"), Locality::Remote).expect("admitted");
+    world.take(link);
+    world.pass(JOIN_LIMIT - Duration::from_secs(1), &[first, link]);
+    assert!(world.take(link).iter().all(|frame| matches!(frame, FromServer::Message(Message::Pong(_)))));
+    world.pass(Duration::from_secs(1), &[first, link]);
+    assert_eq!(world.left(link), Some((DisconnectReason::JoinFailure, Action::Disconnect)));
+    assert_eq!(world.updates(first), []);
+}
+
+#[test]
+fn a_flood_of_offers_is_not_read_to_its_end() {
+    let mut world = world();
+    let robot = Foreign::join(&mut world, "robot", 5000);
+    let sdp = "a=x\r\n".repeat(10_000);
+    for _ in 0..30 {
+        world.say(robot.link, FromClient::Message(Ask::Offer(description("offer", sdp.clone()))));
+    }
+    let refused = world.server.counters().negotiations_refused;
+    assert!((10..30).contains(&refused), "{refused}");
+    world.pass(Duration::from_secs(5), &[robot.link]);
+    let small = FromClient::Message(Ask::Offer(description("offer", "nonsense".into())));
+    world.say(robot.link, small);
+    assert_eq!(world.server.counters().negotiations_refused, refused, "it may go on later");
 }

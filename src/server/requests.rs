@@ -83,6 +83,16 @@ fn answer(
 
 fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key: Key, message: &Asked) {
     let Some(peers) = room.participants.get_mut(&key).and_then(|one| one.peers.as_mut()) else { return };
+    let size = match message {
+        Asked::Offer(description) | Asked::Answer(description) => description.sdp.len(),
+        Asked::Trickle(trickle) => trickle.candidate_init.len(),
+        _ => 0,
+    };
+    if !peers.negotiations.take(now, size) {
+        // An honest client makes a new connection when nothing comes of its offer.
+        shared.counters.negotiations_refused += 1;
+        return;
+    }
     let answer = match message {
         Asked::Offer(offer) => peers.handle_offer(now, offer),
         Asked::Answer(answer) => {

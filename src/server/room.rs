@@ -117,6 +117,28 @@ impl Room {
     /// Takes a participant out and tells the others. What its link is told is the caller's business.
     pub fn remove(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
         let Some(mut participant) = self.participants.remove(&key) else { return };
+        self.release(shared, now, key, &mut participant);
+        if participant.is_visible() {
+            self.announce_end(shared, &participant, reason);
+        }
+        self.expire_if_empty(shared, now);
+    }
+
+    /// Tells everybody who is in the room that somebody is not, or not to be seen, any more.
+    pub fn announce_end(&self, shared: &mut Shared, participant: &Participant, reason: DisconnectReason) {
+        let mut info = participant.info(State::Disconnected);
+        info.version += 1;
+        info.disconnect_reason = reason.into();
+        let own = participant.link();
+        let bytes = update(info);
+        for link in self.participants.values().filter_map(Participant::link).filter(|link| Some(*link) != own)
+        {
+            shared.send_bytes(link, bytes.clone());
+        }
+    }
+
+    /// Takes back what the server has set up for a participant that is no longer in the room.
+    fn release(&self, shared: &mut Shared, now: Instant, key: Key, participant: &mut Participant) {
         let timer = Timer::Participant { room: self.name.clone(), key };
         shared.timers.put(&mut participant.wake, None, timer);
         if let Some(peers) = &mut participant.peers {
@@ -125,13 +147,17 @@ impl Room {
             peers.close(now, shared);
             shared.routes.retain(|_, seat| seat.key != key);
         }
-        if participant.is_visible() {
-            let mut info = participant.info(State::Disconnected);
-            info.version += 1;
-            info.disconnect_reason = reason.into();
-            self.broadcast(shared, None, &update(info));
+    }
+
+    /// The end of the room. Everybody is told why, and nobody of the others, who do not leave but are sent away too.
+    pub fn disband(mut self, shared: &mut Shared, now: Instant, reason: DisconnectReason, action: Action) {
+        for (key, mut participant) in std::mem::take(&mut self.participants) {
+            self.release(shared, now, key, &mut participant);
+            if let Some(link) = participant.link() {
+                shared.dismiss(link, reason, action);
+            }
         }
-        self.expire_if_empty(shared, now);
+        self.stay(shared);
     }
 
     /// Takes a participant out and tells it why.
@@ -156,7 +182,7 @@ impl Room {
         }
     }
 
-    /// Somebody is in it.
+    /// It does not vanish by itself: somebody is in it, or it is gone already.
     pub fn stay(&mut self, shared: &mut Shared) {
         shared.timers.put(&mut self.vanishes, None, Timer::Room { name: self.name.clone() });
     }
@@ -171,13 +197,17 @@ impl Room {
         }
     }
 
-    /// A deadline has come: the link was silent for too long, the absence lasted too long, or neither.
+    /// A deadline has come: the connections failed, the link was silent for too long, the absence lasted too long, or
+    /// none of it.
     pub fn wake(&mut self, shared: &mut Shared, now: Instant, key: Key, set: Instant) {
         let Some(participant) = self.participants.get_mut(&key) else { return };
         if participant.wake != Some(set) {
             return;
         }
         participant.wake = None;
+        if let Some((reason, action)) = participant.failure(now) {
+            return self.expel(shared, now, key, reason, action);
+        }
         if now >= participant.deadline() {
             match participant.presence {
                 Presence::Linked { link, .. } => {

@@ -73,12 +73,8 @@ impl Server {
                 Ok(Answer::Rooms(self.rooms.values().filter(wanted).map(Room::info).collect()))
             }
             Call::DeleteRoom(request) => {
-                let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
-                let keys: Vec<Key> = room.participants.keys().copied().collect();
-                for key in keys {
-                    room.expel(&mut self.shared, now, key, DisconnectReason::RoomDeleted, Action::Disconnect);
-                }
-                self.rooms.remove(request.room.as_str());
+                let room = self.rooms.remove(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+                room.disband(&mut self.shared, now, DisconnectReason::RoomDeleted, Action::Disconnect);
                 Ok(Answer::Done)
             }
             Call::ListParticipants(request) => {
@@ -171,11 +167,15 @@ impl Server {
         if !describe(participant, &request.metadata, &request.name, &request.attributes) {
             return Err(CallError::TooLarge);
         }
+        let was_visible = participant.is_visible();
         if let Some(permission) = request.permission {
             participant.permission = permission;
         }
-        let info = participant.present();
         room.announce(&mut self.shared, key, true);
-        Ok(Answer::Participant(info))
+        let participant = room.participants.get(&key).ok_or(CallError::ParticipantNotFound)?;
+        if was_visible && !participant.is_visible() {
+            room.announce_end(&mut self.shared, participant, DisconnectReason::UnknownReason);
+        }
+        Ok(Answer::Participant(participant.present()))
     }
 }

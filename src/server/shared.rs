@@ -22,6 +22,8 @@ pub struct Counters {
     /// Packets for participants that stayed away while too many others came.
     pub data_queue_dropped: u64,
     pub frames_malformed: u64,
+    /// Descriptions and candidates beyond what a client may send.
+    pub negotiations_refused: u64,
 }
 
 /// Where the participant of a link sits.

@@ -1,6 +1,7 @@
 /*
  * Five processes with four sessions each on one hub, whose host is killed or frozen, again and again. Each survivor says
- * on_reconnection_started and then on_reconnected, and all come to know the same connections.
+ * on_reconnection_started and then on_reconnected, and all come to know the same connections. And processes that come
+ * and go without a pause, for none of which a connect may fail because the host ends or is killed right then.
  *
  * Longer runs: TEST_ROUNDS, TEST_FREEZE_MS.
  */
@@ -126,10 +127,47 @@ static int crowd_member(void) {
   return 0;
 }
 
+/* ---- A process that comes and goes without a pause ---- */
+
+static flag is_gone;
+
+static void on_knocker_connected(otc_session *s, void *u) {
+  tell((member *)u, "connected");
+  CHECK_EQUAL(otc_session_disconnect(s), OTC_SUCCESS);
+}
+static void on_knocker_disconnected(otc_session *s, void *u) {
+  (void)s, (void)u;
+  flag_set(&is_gone);
+}
+static void on_knocker_error(otc_session *s, void *u, const char *text, enum otc_session_error_code code) {
+  on_error(s, u, text, code);
+  flag_set(&is_gone);
+}
+
+static int knocker(void) {
+  static member self;
+  struct otc_session_callbacks callbacks = {0};
+  callbacks.on_connected = on_knocker_connected, callbacks.on_disconnected = on_knocker_disconnected;
+  callbacks.on_error = on_knocker_error;
+  callbacks.user_data = &self;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  struct pollfd words = {STDIN_FILENO, POLLIN, 0};
+  while (poll(&words, 1, 0) == 0) { /* until the test closes its end */
+    flag_init(&is_gone);
+    otc_session *session = otc_session_new(given("TEST_KEY"), given("TEST_SESSION"), &callbacks);
+    CHECK_EQUAL(otc_session_connect(session, given("TEST_TOKEN")), OTC_SUCCESS);
+    CHECK(flag_wait(&is_gone, PATIENCE_MS));
+    CHECK_EQUAL(otc_session_delete(session), OTC_SUCCESS);
+  }
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  return 0;
+}
+
 /* ---- The one that watches and kills ---- */
 
 typedef struct view {
-  int count, started, reconnected, failed;
+  int count, connected, started, reconnected, failed;
   unsigned long long sum;
 } view;
 
@@ -143,7 +181,7 @@ typedef struct process {
 
 static process crowd[PROCESSES];
 
-static void start(process *self) {
+static void start(process *self, const char *role) {
   int words[2], events[2];
   CHECK_EQUAL(pipe2(words, O_CLOEXEC) | pipe2(events, O_CLOEXEC), 0);
   memset(self, 0, sizeof *self);
@@ -152,7 +190,7 @@ static void start(process *self) {
   CHECK(self->pid >= 0);
   if (self->pid == 0) {
     dup2(words[0], STDIN_FILENO), dup2(events[1], STDOUT_FILENO);
-    execl("/proc/self/exe", "takeover", "crowd_member", (char *)NULL);
+    execl("/proc/self/exe", "takeover", role, (char *)NULL);
     _exit(127);
   }
   close(words[0]), close(events[1]);
@@ -165,6 +203,7 @@ static void understand(process *self, const char *line) {
   CHECK_EQUAL(sscanf(line, "%d %d %llu %31s", &number, &count, &sum, event), 4);
   view *view = &self->sessions[number];
   view->count = count, view->sum = sum;
+  view->connected += !strcmp(event, "connected");
   view->started += !strcmp(event, "started");
   view->reconnected += !strcmp(event, "reconnected");
   view->failed += !strcmp(event, "error") || !strcmp(event, "disconnected");
@@ -233,8 +272,19 @@ static process *host(void) {
   fprintf(stderr, "nobody hosts the hub\n"), _exit(1);
 }
 
+typedef enum death { KILLED, ENDED } death;
+
+/* At once: the new one takes part in the race for the place. */
+static void replace(process *victim, const char *role, death death) {
+  if (death == KILLED) kill(victim->pid, SIGKILL);
+  close(victim->words);
+  CHECK_EQUAL(waitpid(victim->pid, NULL, 0), victim->pid);
+  close(victim->events);
+  start(victim, role);
+}
+
 static void gather(void) {
-  for (int i = 0; i < PROCESSES; i++) start(&crowd[i]);
+  for (int i = 0; i < PROCESSES; i++) start(&crowd[i], "crowd_member");
   fprintf(stderr, "together after %lld ms\n", converge("the start"));
 }
 
@@ -262,10 +312,7 @@ static void hosts_that_are_killed_are_followed_by_others(void) {
     for (int i = 0; i < PROCESSES * SESSIONS; i++) {
       before[i / SESSIONS][i % SESSIONS] = crowd[i / SESSIONS].sessions[i % SESSIONS].started;
     }
-    kill(victim->pid, SIGKILL);
-    CHECK_EQUAL(waitpid(victim->pid, NULL, 0), victim->pid);
-    close(victim->words), close(victim->events);
-    start(victim); /* at once: it takes part in the race for the place */
+    replace(victim, "crowd_member", KILLED);
     fprintf(stderr, "together again after %lld ms\n", converge("a kill"));
     for (int i = 0; i < PROCESSES; i++) {
       for (int k = 0; &crowd[i] != victim && k < SESSIONS; k++) {
@@ -296,12 +343,40 @@ static void a_host_that_is_frozen_for_a_moment_loses_nobody(void) {
   disperse();
 }
 
+/* Until each has come in so many times more. */
+static void wait_for_visits(int more) {
+  long long begin = now_ms();
+  int before[PROCESSES], missing;
+  for (int i = 0; i < PROCESSES; i++) before[i] = crowd[i].sessions[0].connected;
+  do {
+    listen_to_all(100);
+    missing = 0;
+    for (int i = 0; i < PROCESSES; i++) {
+      CHECK_EQUAL(crowd[i].sessions[0].failed, 0);
+      missing += crowd[i].sessions[0].connected < before[i] + more;
+    }
+    CHECK(now_ms() - begin < CONVERGE_MAX_MS);
+  } while (missing);
+}
+
+static void who_comes_while_the_host_ends_or_is_killed_comes_in_all_the_same(void) {
+  for (int i = 0; i < PROCESSES; i++) start(&crowd[i], "knocker");
+  for (int round = 0; round < wish("TEST_ROUNDS", 20); round++) {
+    wait_for_visits(2);
+    replace(host(), "knocker", round % 2 ? ENDED : KILLED);
+  }
+  wait_for_visits(2);
+  disperse();
+}
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(hosts_that_are_killed_are_followed_by_others),
       TEST(a_host_that_is_frozen_for_a_moment_loses_nobody),
+      TEST(who_comes_while_the_host_ends_or_is_killed_comes_in_all_the_same),
       {0},
   };
   if (argc == 2 && !strcmp(argv[1], "crowd_member")) return crowd_member();
+  if (argc == 2 && !strcmp(argv[1], "knocker")) return knocker();
   return run_test(argc, argv, tests);
 }

@@ -1,0 +1,58 @@
+//! Who comes, who goes, and who is told.
+
+use super::*;
+
+#[test]
+fn a_newcomer_learns_of_everybody_and_everybody_of_the_newcomer() {
+    let mut world = World::new();
+    let (first, alice) = world.publisher("alice");
+    let (second, join) = world.join(ours(), &classic(Role::Publisher, "bob"));
+    let bob = join.participant.clone().expect("a participant");
+    assert_eq!(join.other_participants, std::slice::from_ref(&alice));
+    assert_eq!(world.updates(first), [active(&bob)]);
+    assert_eq!(world.updates(second), []);
+    assert_eq!((alice.metadata.as_str(), bob.metadata.as_str()), ("alice", "bob"));
+    assert_eq!((alice.joined_at, alice.joined_at_ms), (WALL_MS / 1000, WALL_MS));
+    assert_eq!(join.room.expect("a room").name, ROOM);
+    assert_eq!((join.ping_interval, join.ping_timeout), (5, 15));
+}
+
+#[test]
+fn who_says_farewell_is_gone_at_once() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let (second, bob) = world.publisher("bob");
+    world.updates(first);
+    world.say(second, leave());
+    assert_eq!(world.updates(first), [gone(&bob, DisconnectReason::ClientInitiated)]);
+    assert!(world.closed.contains(&second));
+    world.cut(second);
+    world.say(second, signal("from beyond", &[]));
+    assert_eq!(world.updates(first), []);
+}
+
+#[test]
+fn each_connect_with_one_token_is_a_connection_of_its_own() {
+    let mut world = World::new();
+    let token = livekit("robot");
+    let (first, one) = world.join(ours(), &token);
+    let (_, other) = world.join(ours(), &token);
+    let (one, other) = (one.participant.expect("one"), other.participant.expect("another"));
+    assert_eq!(one.identity, "robot");
+    assert_eq!(other.identity, format!("robot-{}", other.sid));
+    assert_eq!(world.updates(first), [active(&other)]);
+    let (_, classic) = world.publisher("x");
+    assert_eq!(classic.identity, classic.sid);
+}
+
+#[test]
+fn a_second_livekit_client_of_an_identity_ends_the_first() {
+    let mut world = World::new();
+    let (watcher, _) = world.publisher("watcher");
+    let (first, one) = world.join(theirs(), &livekit("robot"));
+    let (_, other) = world.join(theirs(), &livekit("robot"));
+    assert_eq!(world.left(first), Some((DisconnectReason::DuplicateIdentity, Action::Disconnect)));
+    let (one, other) = (one.participant.expect("one"), other.participant.expect("another"));
+    let expected = [active(&one), gone(&one, DisconnectReason::DuplicateIdentity), active(&other)];
+    assert_eq!(world.updates(watcher), expected);
+}

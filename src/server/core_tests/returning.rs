@@ -1,0 +1,152 @@
+//! Lost links: who comes back as whom, and until when.
+
+use super::*;
+
+#[test]
+fn who_resumes_finds_the_roster_and_what_was_said_meanwhile() {
+    let mut world = World::new();
+    let (first, alice) = world.publisher("alice");
+    let token = classic(Role::Publisher, "bob");
+    let (second, bob) = world.publisher("bob");
+    world.updates(first);
+    world.cut(second);
+    world.say(first, signal("one", &[]));
+    world.pass(Duration::from_secs(14), &[first]);
+    world.say(first, signal("two", &[]));
+    let link = world.open(resuming(&bob.sid), &token, Locality::Remote).expect("admitted");
+    assert_eq!(world.updates(first), [], "nobody is told of an absence that ended in time");
+    let frames = world.take(link);
+    let [FromServer::Message(Message::Reconnect(_)), FromServer::Message(Message::Update(roster)), ..] =
+        frames.as_slice()
+    else {
+        panic!("no resumption: {frames:?}")
+    };
+    let sids: Vec<&str> = roster.participants.iter().map(|info| info.sid.as_str()).collect();
+    assert_eq!(sids, [alice.sid.as_str(), bob.sid.as_str()]);
+    assert!(matches!(frames[2], FromServer::Message(Message::RoomUpdate(_))));
+    world.inbox.insert(link, frames);
+    assert_eq!(world.texts(link), ["one", "two"]);
+    world.say(first, signal("three", &[]));
+    assert_eq!(world.texts(link), ["three"]);
+}
+
+#[test]
+fn a_new_link_takes_over_from_one_that_still_seems_open() {
+    let mut world = World::new();
+    let (first, bob) = world.publisher("bob");
+    let link =
+        world.open(resuming(&bob.sid), &classic(Role::Publisher, "bob"), Locality::Remote).expect("admitted");
+    assert!(world.closed.contains(&first));
+    world.cut(first);
+    world.pass(Duration::from_secs(60), &[link]);
+    assert!(!world.closed.contains(&link));
+    assert_eq!(world.server.links(), 1);
+}
+
+#[test]
+fn a_session_resumes_after_its_token_has_expired_but_none_begins() {
+    let mut world = World::new();
+    let (_, bob) = world.publisher("bob");
+    let token = classic(Role::Publisher, "bob");
+    world.wall_ms += 24 * 3600 * 1000;
+    assert_eq!(world.open(ours(), &token, Locality::Remote).map_err(|refusal| refusal.status), Err(401));
+    assert!(world.open(resuming(&bob.sid), &token, Locality::Remote).is_ok());
+}
+
+#[test]
+fn a_sid_is_resumed_only_with_its_own_token() {
+    let mut world = World::new();
+    let (first, bob) = world.publisher("bob");
+    for (sid, token) in [(bob.sid.as_str(), classic(Role::Publisher, "eve")), ("PA_unknown", livekit("bob"))]
+    {
+        let link = world.open(resuming(sid), &token, Locality::Remote).expect("admitted");
+        assert_eq!(world.left(link), Some((DisconnectReason::StateMismatch, Action::Reconnect)));
+    }
+    assert!(!world.closed.contains(&first));
+}
+
+#[test]
+fn who_stays_away_is_gone_after_a_while_and_sooner_on_the_local_socket() {
+    for (locality, hold) in [(Locality::Remote, RESUME_HOLD_REMOTE), (Locality::Local, RESUME_HOLD_LOCAL)] {
+        let mut world = World::new();
+        let (first, _) = world.publisher("alice");
+        let second = world.open(ours(), &classic(Role::Publisher, "bob"), locality).expect("admitted");
+        let bob = world.updates(first)[0].0.clone();
+        world.cut(second);
+        world.pass(hold - Duration::from_millis(1), &[first]);
+        assert_eq!(world.updates(first), []);
+        world.pass(Duration::from_millis(1), &[first]);
+        assert_eq!(world.updates(first), [(bob, State::Disconnected, DisconnectReason::SignalClose)]);
+    }
+}
+
+#[test]
+fn a_link_without_pings_is_cut_and_its_participant_held() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let (second, bob) = world.publisher("bob");
+    world.updates(first);
+    world.pass(PING_TIMEOUT, &[first]);
+    assert!(world.closed.contains(&second) && !world.closed.contains(&first));
+    assert_eq!(world.updates(first), []);
+    world.pass(RESUME_HOLD_REMOTE, &[first]);
+    assert_eq!(world.updates(first), [gone(&bob, DisconnectReason::ConnectionTimeout)]);
+}
+
+#[test]
+fn a_kept_sid_is_granted_on_a_server_that_does_not_know_it() {
+    let mut world = World::new();
+    let (_, join) = world.join(keeping("PA_before"), &classic(Role::Publisher, "bob"));
+    let bob = join.participant.expect("a participant");
+    assert_eq!((bob.sid.as_str(), bob.joined_at_ms), ("PA_before", WALL_MS - 5000));
+    for sid in ["PA_", "bob", "PA_with space", &format!("PA_{}", "x".repeat(100))] {
+        let (_, join) = world.join(keeping(sid), &classic(Role::Publisher, "bob"));
+        assert_ne!(join.participant.expect("a participant").sid, sid);
+    }
+}
+
+#[test]
+fn a_kept_sid_in_use_is_not_granted_to_another() {
+    let mut world = World::new();
+    let (first, bob) = world.publisher("bob");
+    let (_, join) = world.join(keeping(&bob.sid), &classic(Role::Publisher, "bob"));
+    assert_ne!(join.participant.expect("a participant").sid, bob.sid, "its link is alive");
+    world.cut(first);
+    let (_, join) = world.join(keeping(&bob.sid), &classic(Role::Publisher, "eve"));
+    assert_ne!(join.participant.expect("a participant").sid, bob.sid, "another token");
+}
+
+#[test]
+fn a_kept_sid_whose_link_is_lost_is_taken_over_in_silence() {
+    for is_cut in [true, false] {
+        let mut world = World::new();
+        let (first, _) = world.publisher("alice");
+        let (second, bob) = world.publisher("bob");
+        world.updates(first);
+        if is_cut {
+            world.cut(second);
+        } else {
+            world.pass(STALE_AFTER, &[first]);
+        }
+        world.say(first, signal("meanwhile", &[]));
+        let link = world
+            .open(keeping(&bob.sid), &classic(Role::Publisher, "bob"), Locality::Remote)
+            .expect("admitted");
+        assert_eq!(world.updates(first), []);
+        let frames = world.take(link);
+        let FromServer::Welcome(join) = &frames[0] else { panic!("no welcome: {frames:?}") };
+        assert_eq!(join.participant.as_ref().map(|info| &info.sid), Some(&bob.sid));
+        assert_eq!(frames.len(), 1 + usize::from(is_cut), "what was queued, and nothing else: {frames:?}");
+        assert_eq!(world.server.links(), 2);
+    }
+}
+
+#[test]
+fn a_kept_sid_that_is_the_identity_of_another_is_not_granted() {
+    let mut world = World::new();
+    world.join(theirs(), &livekit("PA_robot"));
+    let (_, join) = world.join(keeping("PA_robot"), &classic(Role::Publisher, "bob"));
+    let bob = join.participant.expect("a participant");
+    assert_ne!(bob.sid, "PA_robot");
+    assert_eq!(bob.identity, bob.sid);
+}
