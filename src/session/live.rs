@@ -91,6 +91,7 @@ impl Live {
     /// What differs from the session that was lost, for the program to hear after `Reconnected`.
     pub fn succeed(&mut self, now: Instant, old: Live) -> Vec<Event> {
         let mut events = self.roster.succeed(now, old.roster, self.wires.is_inline());
+        self.wires.succeed(old.wires);
         if old.is_recording != self.is_recording {
             events.push(self.recording_event(&old.room_sid));
         }

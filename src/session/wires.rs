@@ -116,6 +116,16 @@ impl Wires {
         farewells
     }
 
+    /// Takes over what had not left through the wires that were lost.
+    pub fn succeed(&mut self, old: Wires) {
+        if let (Self::Peers(peers), Self::Peers(old)) = (self, old)
+            && !old.outbox.is_empty()
+        {
+            peers.outbox = old.outbox;
+            peers.wants_publisher = true;
+        }
+    }
+
     /// Sends a packet, or keeps it until it can be sent. False when there is no room for it.
     pub fn send(&mut self, now: Instant, packet: &DataPacket) -> bool {
         let Self::Peers(peers) = self else { return false };

@@ -164,6 +164,20 @@ fn a_new_join_closes_the_peer_connections_of_the_old_one() {
 }
 
 #[test]
+fn signals_that_had_not_left_yet_are_sent_after_a_new_join() {
+    let mut wired = Wired::connected();
+    wired.client.input(signal("one", Target::Everyone));
+    wired.client.input(Input::LinkClosed(None));
+    wired.client.input(Input::LinkOpened);
+    wired.client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    wired.client.sent.clear();
+    let mut wired = Wired::joining(wired.client);
+    wired.answer();
+    wired.run_until(|wired| wired.signals_at_the_server() == 1);
+    assert_eq!(words(&wired.client.heard()), ["signal one", "reconnecting", "reconnected"]);
+}
+
+#[test]
 fn a_signal_that_finds_no_room_says_so_and_is_not_echoed() {
     let mut wired = Wired::connected();
     for _ in 0..1000 {
