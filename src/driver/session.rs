@@ -277,6 +277,32 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
     }
 
+    /// Stands for any defect of this library.
+    struct Defect;
+
+    impl Dialler for Defect {
+        fn call(&self, _: Call, _: String) -> Calling {
+            Box::pin(pending())
+        }
+
+        fn dial(&self, _: JoinQuery, _: String) -> Dialling {
+            panic!("on purpose")
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_the_session_and_not_the_process() {
+        let (events, mut hears) = mpsc::unbounded_channel();
+        let config = Config { session_id: "room".into(), token: "token".into(), ..Config::default() };
+        let (_wishes, run) = attempt(config, Arc::new(Defect), Arc::new(Ears(events)));
+        runtime().block_on(run);
+        match hears.try_recv() {
+            Ok(Event::Ended(Ending::Lost(fault))) => assert_eq!(fault.reason, Reason::Internal),
+            other => panic!("{other:?}"),
+        }
+        assert!(hears.try_recv().is_err(), "the end is said once");
+    }
+
     #[test]
     fn a_farewell_that_nobody_wishes_to_change_any_more_rests_until_its_time_is_over() {
         let looks = Arc::new(AtomicUsize::new(0));

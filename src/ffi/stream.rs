@@ -10,7 +10,9 @@
 //! The functions may be called on any thread.
 
 use std::ffi::{CString, c_char, c_int};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
 
 use super::base::{OTC_FALSE, OTC_TRUE, otc_bool, otc_status};
 use super::connection::{CONNECTIONS, ConnectionObject, KeptConnection, otc_connection};
@@ -54,7 +56,7 @@ pub(super) struct StreamObject {
     id: CString,
     name: CString,
     // Made when first asked for: most programs never do.
-    connection: OnceLock<KeptConnection>,
+    connection: OnceCell<KeptConnection>,
 }
 
 impl StreamObject {
@@ -62,7 +64,7 @@ impl StreamObject {
         Arc::new(Self {
             id: text::outgoing(&value.id),
             name: text::outgoing(&value.name),
-            connection: OnceLock::new(),
+            connection: OnceCell::new(),
             value: value.clone(),
         })
     }

@@ -4,9 +4,10 @@
 //! invariant of its own; such an instance is thrown away and the rest of the process goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
+use once_cell::sync::Lazy;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, Input, Output, Reason, Rtc, RtcConfig};
@@ -19,16 +20,12 @@ pub(super) const SEND_BUFFER_SIZE: usize = 128 << 10;
 
 /// One certificate for the whole process. Making one costs a key pair, and the fingerprint in the description is what
 /// authenticates it, so peers of one process may share it.
-static IDENTITY: OnceLock<(Arc<CryptoProvider>, DtlsCert)> = OnceLock::new();
-
-fn identity() -> &'static (Arc<CryptoProvider>, DtlsCert) {
-    IDENTITY.get_or_init(|| {
-        let provider = Arc::new(str0m::crypto::from_feature_flags());
-        // str0m's own fallback panics in this place too; the wall below turns that into a peer that failed.
-        let certificate = provider.dtls_provider.generate_certificate().expect("a key pair could be made");
-        (provider, certificate)
-    })
-}
+static IDENTITY: Lazy<(Arc<CryptoProvider>, DtlsCert)> = Lazy::new(|| {
+    let provider = Arc::new(str0m::crypto::from_feature_flags());
+    // str0m's own fallback panics in this place too; the wall below turns that into a peer that failed.
+    let certificate = provider.dtls_provider.generate_certificate().expect("a key pair could be made");
+    (provider, certificate)
+});
 
 /// What a drain finds, in order.
 #[expect(clippy::large_enum_variant, reason = "each lives for one call")]
@@ -50,7 +47,7 @@ pub(super) struct Stopped(pub String);
 impl Engine {
     pub fn new(now: Instant) -> Result<Self, Stopped> {
         let rtc = walled(|| {
-            let (provider, certificate) = identity();
+            let (provider, certificate) = &*IDENTITY;
             let config = RtcConfig::new()
                 .set_crypto_provider(provider.clone())
                 .set_dtls_cert(certificate.clone())
