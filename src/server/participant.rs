@@ -167,6 +167,7 @@ fn permission(grants: Grants) -> ParticipantPermission {
         can_publish: grants.can_publish,
         can_publish_data: grants.can_publish_data,
         hidden: grants.hidden,
+        can_update_metadata: grants.can_update_metadata,
         ..Default::default()
     }
 }
