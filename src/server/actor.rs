@@ -27,7 +27,7 @@ const DATAGRAM_SIZE_MAX: usize = 2048;
 /// How many bytes may wait for one client. It holds the largest message; who is further behind does not read at all.
 pub const OUTBOX_SIZE_MAX: usize = 4 << 20;
 
-#[derive(Debug)]
+/// Not `Debug`: it holds a token.
 enum Event {
     Admit {
         query: Box<JoinQuery>,
