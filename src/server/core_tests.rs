@@ -9,6 +9,7 @@ mod requests;
 mod returning;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::*;
