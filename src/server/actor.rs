@@ -27,7 +27,7 @@ const DATAGRAM_SIZE_MAX: usize = 2048;
 /// How many bytes may wait for one client. It holds the largest message; who is further behind does not read at all.
 pub const OUTBOX_SIZE_MAX: usize = 4 << 20;
 
-#[derive(Debug)]
+/// Not `Debug`: it holds a token.
 enum Event {
     Admit {
         query: Box<JoinQuery>,
@@ -66,7 +66,7 @@ pub struct Ticket {
 /// The way to one client.
 #[derive(Debug)]
 struct Outbox {
-    frames: mpsc::UnboundedSender<Vec<u8>>,
+    frames: mpsc::UnboundedSender<Arc<[u8]>>,
     waiting: Arc<AtomicUsize>,
     /// Dropped with the outbox; the link wakes up then, also while it waits for its client to read.
     _open: oneshot::Sender<()>,
@@ -75,13 +75,13 @@ struct Outbox {
 /// A link's end of its outbox.
 #[derive(Debug)]
 pub struct Mail {
-    frames: mpsc::UnboundedReceiver<Vec<u8>>,
+    frames: mpsc::UnboundedReceiver<Arc<[u8]>>,
     waiting: Arc<AtomicUsize>,
     pub closed: oneshot::Receiver<()>,
 }
 
 impl Mail {
-    pub fn poll(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Vec<u8>>> {
+    pub fn poll(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Arc<[u8]>>> {
         self.frames.poll_recv(context).map(|frame| {
             frame.inspect(|frame| {
                 self.waiting.fetch_sub(frame.len(), Ordering::Relaxed);
@@ -264,7 +264,7 @@ impl Actor {
         }
     }
 
-    fn post(&mut self, link: LinkId, bytes: Vec<u8>) {
+    fn post(&mut self, link: LinkId, bytes: Arc<[u8]>) {
         let Some(outbox) = self.outboxes.get(&link) else { return };
         let size = bytes.len();
         let waiting = outbox.waiting.fetch_add(size, Ordering::Relaxed) + size;

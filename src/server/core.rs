@@ -37,9 +37,10 @@ pub enum Input {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
+    /// The bytes are shared with the other links that they go to: a packet to a thousand is kept once.
     Send {
         link: LinkId,
-        bytes: Vec<u8>,
+        bytes: Arc<[u8]>,
     },
     /// Close the link once everything before this is on its way. Nothing follows for it.
     Close {

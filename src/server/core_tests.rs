@@ -9,6 +9,7 @@ mod requests;
 mod returning;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::*;
@@ -59,7 +60,20 @@ fn classic(role: Role, data: &str) -> String {
     token::classic(&order).expect("a token")
 }
 
+const GRANTS: Grants = Grants {
+    can_publish: true,
+    can_subscribe: true,
+    can_publish_data: true,
+    room_admin: false,
+    hidden: false,
+    can_update_metadata: false,
+};
+
 pub(super) fn livekit(identity: &str) -> String {
+    livekit_with(identity, GRANTS)
+}
+
+fn livekit_with(identity: &str, grants: Grants) -> String {
     let access = token::Access {
         api_key: KEY,
         secret: SECRET,
@@ -67,13 +81,7 @@ pub(super) fn livekit(identity: &str) -> String {
         identity,
         name: "",
         metadata: "data of livekit",
-        grants: Grants {
-            can_publish: true,
-            can_subscribe: true,
-            can_publish_data: true,
-            room_admin: false,
-            hidden: false,
-        },
+        grants,
         can_join: true,
         can_create_rooms: false,
         can_list_rooms: false,

@@ -1,5 +1,6 @@
 //! Data packets: who may send one, who it says it is from, who gets it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use prost::Message as _;
@@ -72,8 +73,8 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Optio
     }
     let kind = packet.kind();
     // As it travels on a data channel, and as it travels inside a signalling connection.
-    let plain = packet.encode_to_vec();
-    let framed = FromServer::Data(packet).encode();
+    let plain: Arc<[u8]> = packet.encode_to_vec().into();
+    let framed: Arc<[u8]> = FromServer::Data(packet).encode().into();
     for key in receivers {
         let Some(participant) = room.participants.get_mut(&key) else { continue };
         let Participant { queue, peers, presence, .. } = participant;

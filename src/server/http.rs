@@ -114,7 +114,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn admit<B>(request: &Request<B>, locality: Locality, desk: &Desk) -> Result<Ticket, Refusal> {
     let mut query = JoinQuery::decode(request.uri().query().unwrap_or_default());
-    let from_query = query.access_token.take();
+    let from_query = query.access_token.take().map(|token| token.0);
     let token = bearer(request.headers()).map(str::to_owned).or(from_query);
     let token = token.ok_or_else(|| Refusal::new(401, "The request carries no token."))?;
     desk.admit(query, token, locality).await

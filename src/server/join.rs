@@ -17,6 +17,10 @@ use crate::signal::proto::{
     DisconnectReason, JoinResponse, ParticipantUpdate, ReconnectResponse, ServerInfo, leave_request::Action,
 };
 
+/// The version of LiveKit's server whose features a client may count on. Clients refuse to call each other (RPC) below
+/// 1.8.0; the calls are data packets, which travel here as they do there. Later versions promise things about media.
+const LIVEKIT_VERSION: &str = "1.8.0";
+
 /// What a client's `keep_sid` comes to.
 enum Kept {
     /// It may have the sid.
@@ -155,7 +159,7 @@ fn welcome(room: &Room, shared: &mut Shared, link: LinkId, key: Key, inline: boo
 }
 
 fn server_info() -> ServerInfo {
-    ServerInfo { version: env!("CARGO_PKG_VERSION").into(), protocol: PROTOCOL as i32, ..Default::default() }
+    ServerInfo { version: LIVEKIT_VERSION.into(), protocol: PROTOCOL as i32, ..Default::default() }
 }
 
 fn resume(

@@ -2,14 +2,15 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Error};
 
 use super::actor::{Desk, Mail, Ticket};
 use super::core::LinkId;
@@ -115,9 +116,9 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    fn take(&mut self, bytes: Vec<u8>) -> Step {
+    fn take(&mut self, bytes: Arc<[u8]>) -> Step {
         self.is_unflushed = true;
-        match Pin::new(&mut self.socket).start_send(Message::Binary(bytes.into())) {
+        match Pin::new(&mut self.socket).start_send(message(bytes)) {
             Ok(()) => Step::Taken,
             Err(_) => Step::Over,
         }
@@ -127,10 +128,15 @@ impl Link {
     /// throws away what was written last.
     async fn say_farewell(&mut self) -> Option<()> {
         while let Some(bytes) = poll_fn(|context| self.mail.poll(context)).await {
-            self.socket.send(Message::Binary(bytes.into())).await.ok()?;
+            self.socket.send(message(bytes)).await.ok()?;
         }
         self.socket.close(None).await.ok()?;
         while let Some(Ok(_)) = self.socket.next().await {}
         Some(())
     }
+}
+
+/// What is shared with other links stays shared.
+fn message(bytes: Arc<[u8]>) -> Message {
+    Message::Binary(Bytes::from_owner(bytes))
 }

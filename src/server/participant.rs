@@ -1,6 +1,7 @@
 //! One participant of a room: what others see of it, its link, and what waits for it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::claims::{Admission, Fingerprint, Locality};
@@ -167,6 +168,7 @@ fn permission(grants: Grants) -> ParticipantPermission {
         can_publish: grants.can_publish,
         can_publish_data: grants.can_publish_data,
         hidden: grants.hidden,
+        can_update_metadata: grants.can_update_metadata,
         ..Default::default()
     }
 }
@@ -174,13 +176,13 @@ fn permission(grants: Grants) -> ParticipantPermission {
 /// Data packets that wait for a participant, as they will be sent. When it is full the oldest go.
 #[derive(Debug, Default)]
 pub struct Queue {
-    packets: VecDeque<Vec<u8>>,
+    packets: VecDeque<Arc<[u8]>>,
     bytes: usize,
 }
 
 impl Queue {
     /// Returns how many were dropped to make room.
-    pub fn push(&mut self, packet: Vec<u8>) -> u64 {
+    pub fn push(&mut self, packet: Arc<[u8]>) -> u64 {
         self.bytes += packet.len();
         self.packets.push_back(packet);
         let mut dropped = 0;
@@ -197,14 +199,14 @@ impl Queue {
     }
 
     pub fn front(&self) -> Option<&[u8]> {
-        self.packets.front().map(Vec::as_slice)
+        self.packets.front().map(AsRef::as_ref)
     }
 
     pub fn pop(&mut self) {
         self.bytes -= self.packets.pop_front().map_or(0, |packet| packet.len());
     }
 
-    pub fn take(&mut self) -> VecDeque<Vec<u8>> {
+    pub fn take(&mut self) -> VecDeque<Arc<[u8]>> {
         self.bytes = 0;
         std::mem::take(&mut self.packets)
     }
@@ -218,17 +220,17 @@ mod tests {
     fn a_full_queue_drops_its_oldest_packets() {
         let mut queue = Queue::default();
         for number in 0..QUEUE_PACKETS_MAX + 3 {
-            queue.push(number.to_be_bytes().to_vec());
+            queue.push(number.to_be_bytes().into());
         }
         let packets = queue.take();
         assert_eq!(packets.len(), QUEUE_PACKETS_MAX);
-        assert_eq!(packets.front(), Some(&3_usize.to_be_bytes().to_vec()));
+        assert_eq!(packets.front(), Some(&3_usize.to_be_bytes().into()));
     }
 
     #[test]
     fn a_queue_of_large_packets_is_bounded_in_bytes() {
         let mut queue = Queue::default();
-        let dropped: u64 = (0..40).map(|_| queue.push(vec![0; 64 << 10])).sum();
+        let dropped: u64 = (0..40).map(|_| queue.push(vec![0; 64 << 10].into())).sum();
         assert_eq!(dropped, 24);
         assert_eq!(queue.take().len(), 16);
     }

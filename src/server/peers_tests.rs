@@ -210,7 +210,8 @@ fn a_farewell_that_comes_behind_the_end_of_the_connections_is_heard() {
     for peer in [&mut foreign[0].subscriber, &mut foreign[0].publisher] {
         peer.close(world.now);
     }
-    run(&mut world, &mut foreign, |_, _| true);
+    let soon = world.now + Duration::from_millis(500);
+    run(&mut world, &mut foreign, |world, _| world.now >= soon);
     assert_eq!(world.updates(first), [], "its last word is waited for");
     world.say(foreign[0].link, leave());
     assert_eq!(world.updates(first), [gone(&foreign[0].info, DisconnectReason::ClientInitiated)]);

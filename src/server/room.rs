@@ -102,10 +102,10 @@ impl Room {
         }
     }
 
-    pub fn broadcast(&self, shared: &mut Shared, except: Option<Key>, bytes: &[u8]) {
+    pub fn broadcast(&self, shared: &mut Shared, except: Option<Key>, bytes: &Arc<[u8]>) {
         for (key, participant) in &self.participants {
             if let (Some(link), true) = (participant.link(), Some(*key) != except) {
-                shared.send_bytes(link, bytes.to_vec());
+                shared.send_bytes(link, bytes.clone());
             }
         }
     }
@@ -221,6 +221,6 @@ impl Room {
     }
 }
 
-fn update(info: ParticipantInfo) -> Vec<u8> {
-    FromServer::Message(Message::Update(ParticipantUpdate { participants: vec![info] })).encode()
+fn update(info: ParticipantInfo) -> Arc<[u8]> {
+    FromServer::Message(Message::Update(ParticipantUpdate { participants: vec![info] })).encode().into()
 }

@@ -107,7 +107,7 @@ impl Server {
                 }
                 let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
                 room.metadata = request.metadata;
-                let bytes = FromServer::Message(room.update()).encode();
+                let bytes = FromServer::Message(room.update()).encode().into();
                 room.broadcast(&mut self.shared, None, &bytes);
                 Ok(Answer::Room(room.info()))
             }

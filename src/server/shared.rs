@@ -72,8 +72,8 @@ impl Shared {
         self.send_bytes(link, FromServer::Message(message).encode());
     }
 
-    pub fn send_bytes(&mut self, link: LinkId, bytes: Vec<u8>) {
-        self.out.push_back(Output::Send { link, bytes });
+    pub fn send_bytes(&mut self, link: LinkId, bytes: impl Into<Arc<[u8]>>) {
+        self.out.push_back(Output::Send { link, bytes: bytes.into() });
     }
 
     pub fn transmit(&mut self, datagram: Datagram) {

@@ -1,12 +1,16 @@
 //! LiveKit's room service over HTTP: `POST /twirp/livekit.RoomService/<Method>` with protobuf or JSON.
 
+use std::error::Error;
+use std::time::Duration;
+
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, StatusCode};
 use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::actor::Desk;
 use super::claims::{self, Locality};
@@ -22,6 +26,9 @@ const SERVICE: &str = "livekit.RoomService/";
 
 /// The largest request: the largest data packet in JSON, where bytes take a third more, and metadata beside it.
 const BODY_SIZE_MAX: usize = 256 << 10;
+
+/// How long it may take to arrive. As long as its head may take.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -113,14 +120,23 @@ async fn call(request: Request<Incoming>, locality: Locality, desk: &Desk) -> Re
         .ok_or_else(|| Failure::new(Code::Unauthenticated, "The request carries no token."))?;
     let caller = claims::caller(token, super::actor::wall_ms() / 1000, desk.secrets(), locality)
         .map_err(|refusal| Failure::new(Code::Unauthenticated, refusal.text))?;
-    let body = Limited::new(request.into_body(), BODY_SIZE_MAX)
-        .collect()
-        .await
-        .map_err(|_| Failure::new(Code::Malformed, "The request's body is too large or incomplete."))?
-        .to_bytes();
+    let body = read_body(request.into_body(), BODY_LIMIT).await?;
     let call = read(&method, format, &body)?.ok_or_else(no_route)?;
     allow(&caller, &call)?;
     Ok(write(format, &method, desk.call(call).await?))
+}
+
+async fn read_body(
+    body: impl Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+    limit: Duration,
+) -> Result<Bytes, Failure> {
+    let limited = Limited::new(body, BODY_SIZE_MAX);
+    let body = timeout(limit, limited.collect())
+        .await
+        .map_err(|_| Failure::new(Code::Malformed, "The request's body did not come in time."))?;
+    let body =
+        body.map_err(|_| Failure::new(Code::Malformed, "The request's body is too large or incomplete."))?;
+    Ok(body.to_bytes())
 }
 
 fn format(headers: &HeaderMap) -> Option<Format> {
@@ -206,4 +222,31 @@ fn reply(status: StatusCode, format: Format, body: Bytes) -> Reply {
     *reply.status_mut() = status;
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let failure = read_body(silent, Duration::from_millis(1)).await.expect_err("too late");
+        assert_eq!(failure.code, Code::Malformed);
+        assert!(failure.text.contains("in time"), "{}", failure.text);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        for (size, is_read) in [(BODY_SIZE_MAX, true), (BODY_SIZE_MAX + 1, false)] {
+            let body = read_body(Full::new(Bytes::from(vec![b'x'; size])), BODY_LIMIT).await;
+            assert_eq!(body.is_ok_and(|body| body.len() == size), is_read);
+        }
+    }
 }

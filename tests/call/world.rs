@@ -280,7 +280,7 @@ impl World {
 
     fn server_wants(&mut self, output: server::Output) {
         let (link, bytes) = match output {
-            server::Output::Send { link, bytes } => (link, Some(bytes)),
+            server::Output::Send { link, bytes } => (link, Some(bytes.to_vec())),
             server::Output::Close { link } => (link, None),
             server::Output::Transmit(Datagram { local, remote, bytes }) => {
                 let socket = usize::from(remote.port()).checked_sub(FIRST_PORT.into());

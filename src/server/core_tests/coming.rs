@@ -15,6 +15,8 @@ fn a_newcomer_learns_of_everybody_and_everybody_of_the_newcomer() {
     assert_eq!((alice.joined_at, alice.joined_at_ms), (WALL_MS / 1000, WALL_MS));
     assert_eq!(join.room.expect("a room").name, ROOM);
     assert_eq!((join.ping_interval, join.ping_timeout), (5, 15));
+    let version = join.server_info.expect("it tells").version;
+    assert_eq!(version, "1.8.0", "LiveKit's clients switch on by it what they use");
 }
 
 #[test]

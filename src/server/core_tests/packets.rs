@@ -75,3 +75,21 @@ fn a_subscriber_may_not_signal_and_nobody_may_flood() {
     let counters = world.server.counters();
     assert_eq!((counters.data_not_allowed, counters.data_too_large), (1, 1));
 }
+
+#[test]
+fn a_packet_to_many_is_kept_once() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    for _ in 0..3 {
+        world.publisher("listener");
+    }
+    let bytes = signal("hello", &[]).encode();
+    world.server.handle(world.now, WALL_MS, Input::Frame { link: first, bytes });
+    let sent: Vec<Arc<[u8]>> = std::iter::from_fn(|| match world.server.poll()? {
+        Output::Send { bytes, .. } => Some(bytes),
+        other => panic!("nothing but packets, not {other:?}"),
+    })
+    .collect();
+    assert_eq!(sent.len(), 3);
+    assert!(sent.iter().all(|bytes| Arc::ptr_eq(bytes, &sent[0])));
+}

@@ -30,6 +30,27 @@ fn pings_of_both_ages_are_answered() {
 }
 
 #[test]
+fn a_livekit_token_may_grant_to_change_ones_own_description() {
+    let mut world = World::new();
+    let (watcher, _) = world.publisher("watcher");
+    let token = livekit_with("robot", Grants { can_update_metadata: true, ..GRANTS });
+    let (robot, _) = world.join(theirs(), &token);
+    world.take(watcher);
+    let wanted = proto::UpdateParticipantMetadata {
+        name: "Robby".into(),
+        attributes: [("hand".to_owned(), "raised".to_owned())].into(),
+        ..Default::default()
+    };
+    world.say(robot, FromClient::Message(Ask::UpdateMetadata(wanted)));
+    let [FromServer::Message(Message::Update(update))] = &world.take(watcher)[..] else {
+        panic!("no update")
+    };
+    let info = &update.participants[0];
+    assert_eq!((info.name.as_str(), info.metadata.as_str()), ("Robby", "data of livekit"));
+    assert_eq!(info.attributes.get("hand").map(String::as_str), Some("raised"));
+}
+
+#[test]
 fn own_metadata_changes_only_with_the_permission_to() {
     let mut world = World::new();
     let (first, alice) = world.publisher("alice");

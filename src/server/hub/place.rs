@@ -25,15 +25,7 @@ pub struct Place {
 impl Place {
     /// The user's own: under `XDG_RUNTIME_DIR`, else in `/tmp`. Made when it does not exist.
     pub fn find() -> Result<Self, HubError> {
-        let fallback = PathBuf::from(format!("/tmp/openotc-{}", socket_sys::user_id()));
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        // A directory that is gone, or cannot be bound in, is as good as none; one that is unsafe is refused below.
-        let directory = runtime
-            .filter(|base| base.is_absolute() && base.is_dir())
-            .map(|base| base.join("openotc"))
-            .filter(|directory| fits(directory))
-            .unwrap_or(fallback);
-        Self::at(directory)
+        Self::at(choose(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)))
     }
 
     /// This directory and no other.
@@ -59,6 +51,18 @@ impl Place {
     pub fn lock(&self) -> PathBuf {
         self.directory.join(LOCK)
     }
+}
+
+/// A runtime directory that is gone, or cannot be bound in, is as good as none, and so is somebody else's: programs that
+/// an administrator starts with the environment of a user must not make the user's hub theirs.
+fn choose(runtime: Option<PathBuf>) -> PathBuf {
+    let user = socket_sys::user_id();
+    let is_own = |base: &PathBuf| fs::metadata(base).is_ok_and(|found| found.is_dir() && found.uid() == user);
+    runtime
+        .filter(|base| base.is_absolute() && is_own(base))
+        .map(|base| base.join("openotc"))
+        .filter(|directory| fits(directory))
+        .unwrap_or_else(|| PathBuf::from(format!("/tmp/openotc-{user}")))
 }
 
 fn fits(directory: &Path) -> bool {
@@ -88,4 +92,26 @@ fn prepare(directory: &Path) -> Result<(), HubError> {
         return Err(refuse("is open to others; its mode must be 0700"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::chown;
+
+    use super::*;
+
+    #[test]
+    fn only_a_runtime_directory_of_this_user_is_used() {
+        let own = std::env::temp_dir().join(format!("openotc-place-{}", std::process::id()));
+        fs::create_dir(&own).expect("a new directory");
+        let fallback = choose(None);
+        assert!(fallback.starts_with("/tmp"));
+        assert_eq!(choose(Some(own.clone())), own.join("openotc"));
+        // Root can give a directory away; who is not root finds one that is root's.
+        let foreign = if chown(&own, Some(65534), None).is_ok() { own.clone() } else { "/usr".into() };
+        for base in [foreign, "relative".into(), own.join("gone"), "/etc/hostname".into()] {
+            assert_eq!(choose(Some(base.clone())), fallback, "{}", base.display());
+        }
+        fs::remove_dir(&own).expect("removed");
+    }
 }

@@ -33,6 +33,8 @@ pub struct Grants {
     pub room_admin: bool,
     /// Not announced to others.
     pub hidden: bool,
+    /// LiveKit only: may change its own name, metadata and attributes.
+    pub can_update_metadata: bool,
 }
 
 /// What a token says, whatever its kind.
@@ -93,6 +95,7 @@ impl Role {
             can_publish_data: moderator || self == Self::Publisher,
             room_admin: moderator,
             hidden: false,
+            can_update_metadata: false,
         }
     }
 }

@@ -97,6 +97,7 @@ fn livekit_claims(payload: &Object, video: &Object, algorithm: &Algorithm) -> Re
         can_publish_data: flag(video, "canPublishData")?.unwrap_or(can_publish),
         room_admin: flag(video, "roomAdmin")?.unwrap_or(false),
         hidden: flag(video, "hidden")?.unwrap_or(false),
+        can_update_metadata: flag(video, "canUpdateOwnMetadata")?.unwrap_or(false),
     };
     Ok(Claims {
         kind: Kind::LiveKit,
@@ -214,6 +215,7 @@ pub fn livekit(access: &Access) -> Result<String, TokenError> {
         ("roomCreate", access.can_create_rooms),
         ("roomList", access.can_list_rooms),
         ("hidden", access.grants.hidden),
+        ("canUpdateOwnMetadata", access.grants.can_update_metadata),
     ];
     for (name, _) in flags.into_iter().filter(|(_, granted)| *granted) {
         video[name] = true.into();

@@ -148,6 +148,7 @@ fn a_token_of_livekits_generator_is_accepted() {
         can_publish_data: true,
         room_admin: true,
         hidden: true,
+        can_update_metadata: false,
     };
     assert_eq!(claims.grants, grants);
 }
