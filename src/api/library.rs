@@ -266,7 +266,7 @@ impl Library {
                 Ok(())
             }
             Err(_) => {
-                self.end(deadline);
+                (*self).end(deadline);
                 Ok(())
             }
         }
@@ -294,9 +294,9 @@ impl Library {
         })
     }
 
-    fn end(self: Box<Self>, deadline: Instant) {
+    fn end(self, deadline: Instant) {
         let mut last = Last(None);
-        let Library { runtime, callbacks, attempts, .. } = *self;
+        let Library { runtime, callbacks, attempts, .. } = self;
         attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
         runtime.block_on(hub::stop(HUB_TIMEOUT));
         let remaining = || time_until(deadline).max(LAST_TIMEOUT);

@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::actor::{Desk, Ticket};
 use super::claims::{Locality, Refusal};
 use super::running::{Life, Phase};
-use super::socket::Socket;
 use super::{link, twirp};
+use crate::driver::wire::Socket;
 use crate::signal::join::JoinQuery;
 use crate::signal::token::TOKEN_SIZE_MAX;
 

@@ -22,8 +22,8 @@ use tokio::time::{Instant, sleep};
 pub use place::Place;
 
 use super::config::Config;
+use super::process_sys;
 use super::running::{Listener, Running};
-use super::socket_sys;
 
 /// How long to look for a host. One that is just starting needs milliseconds, on a busy machine a second.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -114,7 +114,7 @@ enum Attempt {
 async fn connect(place: &Place) -> Attempt {
     match UnixStream::connect(place.socket()).await {
         Ok(stream) => match stream.peer_cred() {
-            Ok(peer) if peer.uid() == socket_sys::user_id() => Attempt::Connected(stream),
+            Ok(peer) if peer.uid() == process_sys::user_id() => Attempt::Connected(stream),
             Ok(_) => Attempt::Failed(HubError::Foreign),
             // It closed at once.
             Err(_) => Attempt::Busy,
@@ -168,7 +168,7 @@ fn is_orphaned(place: &Place, slot: &Option<Host>) -> bool {
     // Whoever serves has the lock. Where that cannot be asked, what listens is believed.
     let lock =
         OpenOptions::new().write(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(place.lock());
-    lock.and_then(|lock| socket_sys::is_locked(&lock)).is_ok_and(|is_locked| !is_locked)
+    lock.and_then(|lock| process_sys::is_locked(&lock)).is_ok_and(|is_locked| !is_locked)
 }
 
 /// `None` when another process has it.
@@ -181,7 +181,7 @@ fn take_lock(place: &Place) -> Result<Option<File>, HubError> {
         .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
         .open(place.lock())
         .map_err(|error| HubError::Io("open its lock", error))?;
-    let locked = socket_sys::try_lock(&lock).map_err(|error| HubError::Io("lock its lock", error))?;
+    let locked = process_sys::try_lock(&lock).map_err(|error| HubError::Io("lock its lock", error))?;
     Ok(locked.then_some(lock))
 }
 

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error};
 use super::actor::{Desk, Mail, Ticket};
 use super::core::LinkId;
 use super::running::{Life, Phase};
-use super::socket::Socket;
+use crate::driver::wire::Socket;
 use crate::signal::frame::FRAME_SIZE_MAX;
 
 /// Signals and pings are far smaller, and a thousand links must fit into a process that has other things to do.

@@ -23,14 +23,13 @@ mod join;
 mod link;
 mod participant;
 mod peers;
+mod process_sys;
 mod requests;
 mod room;
 mod running;
 pub mod service;
 mod shared;
 mod sids;
-mod socket;
-mod socket_sys;
 mod timers;
 mod twirp;
 

@@ -14,8 +14,8 @@ use super::actor::{self, Desk};
 use super::claims::Locality;
 use super::config::Config;
 use super::http;
-use super::socket::Socket;
-use super::socket_sys;
+use super::process_sys;
+use crate::driver::wire::Socket;
 
 /// How long tasks that were told to end at once may take. They only have to be scheduled.
 const END_LIMIT: Duration = Duration::from_secs(2);
@@ -196,15 +196,15 @@ async fn accept_one(listener: &Listener) -> io::Result<Option<(Socket, Locality)
             let (stream, _) = listener.accept().await?;
             // Signals are small and somebody waits for them.
             let _ = stream.set_nodelay(true);
-            Ok(Some((Socket::Tcp(stream), Locality::Remote)))
+            Ok(Some((Socket::from(stream), Locality::Remote)))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            let ours = stream.peer_cred().is_ok_and(|peer| peer.uid() == socket_sys::user_id());
+            let ours = stream.peer_cred().is_ok_and(|peer| peer.uid() == process_sys::user_id());
             if !ours {
                 log::warn!("hub: a process of another user was turned away");
             }
-            Ok(ours.then_some((Socket::Unix(stream), Locality::Local)))
+            Ok(ours.then_some((Socket::from(stream), Locality::Local)))
         }
     }
 }

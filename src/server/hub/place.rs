@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::HubError;
-use crate::server::socket_sys;
+use crate::server::process_sys;
 
 /// The longest path of a Unix socket: `sun_path` has 108 bytes, the last of which is zero.
 const SOCKET_PATH_SIZE_MAX: usize = 107;
@@ -56,7 +56,7 @@ impl Place {
 /// A runtime directory that is gone, or cannot be bound in, is as good as none, and so is somebody else's: programs that
 /// an administrator starts with the environment of a user must not make the user's hub theirs.
 fn choose(runtime: Option<PathBuf>) -> PathBuf {
-    let user = socket_sys::user_id();
+    let user = process_sys::user_id();
     let is_own = |base: &PathBuf| fs::metadata(base).is_ok_and(|found| found.is_dir() && found.uid() == user);
     runtime
         .filter(|base| base.is_absolute() && is_own(base))
@@ -85,7 +85,7 @@ fn prepare(directory: &Path) -> Result<(), HubError> {
     if !found.is_dir() {
         return Err(refuse("is not a directory"));
     }
-    if found.uid() != socket_sys::user_id() {
+    if found.uid() != process_sys::user_id() {
         return Err(refuse("belongs to another user"));
     }
     if found.mode() & 0o777 != 0o700 {

@@ -1,5 +1,5 @@
-//! The system calls that the standard library does not offer: a lock that dies with its process, a write that raises no
-//! signal, and whose process this is.
+//! The system calls that the standard library does not offer: a lock that dies with its process, and whose process this
+//! is.
 
 use std::fs::File;
 use std::io;
@@ -37,20 +37,6 @@ pub fn is_locked(file: &File) -> io::Result<bool> {
         0 => Ok(found.l_type != libc::F_UNLCK as libc::c_short),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-/// Writes to a socket without `SIGPIPE`: the host program may have left that signal at its default, which kills.
-pub fn send(socket: &impl AsRawFd, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: the descriptor is open as long as `socket` is borrowed, and the buffer is as long as said.
-    let sent = unsafe {
-        libc::send(
-            socket.as_raw_fd(),
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
-        )
-    };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 /// The user whose rights this process has.
