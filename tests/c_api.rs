@@ -70,6 +70,8 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
     command
         .args(["-s", "ABRT", LIMIT_S])
         .arg(program)
+        // Cargo's own path leads to target/debug first, where the library of some earlier `cargo build` may lie.
+        .env("LD_LIBRARY_PATH", libraries())
         .env_remove("OTC_URL")
         .env_remove("OTC_ABI")
         .env_remove("OTC_LOG")
