@@ -86,6 +86,8 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
         .args(["-s", "ABRT", &limit_s])
         .args(runner.split_whitespace())
         .arg(program)
+        // Cargo's own path leads to target/debug first, where the library of some earlier `cargo build` may lie.
+        .env("LD_LIBRARY_PATH", libraries())
         .env_remove("OTC_URL")
         .env_remove("OTC_ABI")
         .env_remove("OTC_LOG")
