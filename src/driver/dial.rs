@@ -51,9 +51,10 @@ impl fmt::Debug for Request {
 /// Opens the link. A redirect is not followed: a token is for the server it was given to.
 pub async fn dial(target: Target, request: &Request) -> Result<Link, Fault> {
     check(request)?;
+    let is_direct = !matches!(target, Target::Tcp { proxy: Some(_), .. });
     let (mut wire, host, place) = reach(target).await?;
     let head = upgrade(&mut wire, &host, request, &place).await?;
-    Ok(Link::new(wire, head.rest).await)
+    Ok(Link::new(wire, head.rest, is_direct).await)
 }
 
 /// An open wire, what the `Host` header has to say, and what people call the place.

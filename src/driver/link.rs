@@ -52,6 +52,7 @@ pub enum LinkEvent {
 pub struct Link {
     socket: WebSocketStream<BufReader<Wire>>,
     /// Not yet given to the WebSocket, which holds one message that the kernel does not take.
+    is_direct: bool,
     queue: VecDeque<Vec<u8>>,
     queue_size: usize,
     /// The last large message. The WebSocket cuts messages out of its own buffer, and takes the whole room back for
@@ -68,8 +69,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// `read` is what came behind the server's agreement.
-    pub(super) async fn new(mut wire: Wire, read: Vec<u8>) -> Self {
+    /// `read` is what came behind the server's agreement; `is_direct` is false where a proxy stands between.
+    pub(super) async fn new(mut wire: Wire, read: Vec<u8>, is_direct: bool) -> Self {
         wire.set_lenient();
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_STEP)
@@ -80,6 +81,7 @@ impl Link {
         let socket = WebSocketStream::from_partially_read(wire, read, Role::Client, Some(config)).await;
         Self {
             socket,
+            is_direct,
             queue: VecDeque::new(),
             queue_size: 0,
             large: None,
@@ -90,8 +92,11 @@ impl Link {
         }
     }
 
-    /// `None` on a Unix socket.
+    /// Where the way to the server begins. `None` on a Unix socket, and where a proxy goes the way.
     pub fn local_addr(&self) -> Option<SocketAddr> {
+        if !self.is_direct {
+            return None;
+        }
         self.socket.get_ref().get_ref().socket().local_addr()
     }
 

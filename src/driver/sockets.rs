@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::Poll;
 
 use socket2::SockRef;
@@ -24,13 +24,16 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// `towards`: the address that the link to the server starts from. It is always among those opened. Where it is
-    /// a loopback address the server is on this machine, and the network hears nothing of it.
+    /// `towards`: the address that the link to the server starts from, where that is known. It is always among those
+    /// opened. Where it is a loopback address the server is on this machine, and the network hears nothing of it.
     pub fn open(towards: Option<SocketAddr>) -> Self {
         let towards = towards.map(|address| address.ip());
         let mut hosts: Vec<IpAddr> = towards.into_iter().collect();
         if !hosts.iter().any(IpAddr::is_loopback) {
             hosts.extend(interfaces::addresses().into_iter().filter(|host| Some(*host) != towards));
+        }
+        if hosts.is_empty() {
+            hosts.push(Ipv4Addr::LOCALHOST.into());
         }
         let mut opened = Self::default();
         for host in hosts {

@@ -130,11 +130,11 @@ impl Core {
     /// One try did not succeed; the next one waits a little longer.
     pub(super) fn try_failed(&mut self, now: Instant, fault: Option<Fault>) {
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
-        // A refusal that time cannot heal. Before the server has been asked for a new join, it may only mean that
-        // it has forgotten this participant.
-        let rejected = fault.as_ref().is_some_and(|fault| {
-            matches!(fault.reason, Reason::Authorization | Reason::InvalidSession | Reason::BlockedCountry)
-        });
+        // A refusal that time cannot heal; a session that cannot be found it can, once the server behind a gateway is
+        // back. Before the server has been asked for a new join, it may only mean that it has forgotten this participant.
+        let is_refusal =
+            |fault: &Fault| matches!(fault.reason, Reason::Authorization | Reason::BlockedCountry);
+        let rejected = fault.as_ref().is_some_and(is_refusal);
         if rejected && reconnecting.must_rejoin {
             return self.give_up(now, fault);
         }

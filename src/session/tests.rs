@@ -469,6 +469,20 @@ fn a_removal_waits_for_the_end_of_a_reconnection() {
 }
 
 #[test]
+fn a_gateway_without_a_server_behind_it_does_not_end_the_reconnection() {
+    let mut client = Client::connected();
+    client.input(Input::LinkClosed(None));
+    for _ in 0..5 {
+        client.input(Input::LinkFailed(Fault::new(Reason::InvalidSession, "404 page not found")));
+        let at = client.core.poll_timeout().expect("the next try");
+        client.pass(at - client.now);
+    }
+    client.input(Input::LinkOpened);
+    client.message(Message::Reconnect(ReconnectResponse::default()));
+    assert_eq!(words(&client.heard()), ["reconnecting", "reconnected"]);
+}
+
+#[test]
 fn a_refreshed_token_is_used_from_then_on() {
     let mut client = Client::connected();
     client.message(Message::RefreshToken("fresh".into()));
