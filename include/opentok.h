@@ -362,7 +362,7 @@ typedef enum otc_session_error_code {
    */
   OTC_SESSION_ENCRYPTION_SECRET_MISSING = 6000,
   /**
-   * The secret is shorter than 8 or longer than 256 characters.
+   * The secret is shorter than 8 or longer than 256 bytes.
    */
   OTC_SESSION_INVALID_ENCRYPTION_SECRET = 6004,
 } otc_session_error_code;
@@ -1143,7 +1143,7 @@ otc_status otc_session_disconnect(otc_session *session);
  * `otc_session_connect`; a later call changes it, and all clients have to do the same.
  *
  * @param session  A session.
- * @param secret   8 to 256 characters; copied.
+ * @param secret   8 to 256 bytes of UTF-8; copied.
  *
  * @return `OTC_SUCCESS`.
  *         `OTC_SESSION_INVALID_ENCRYPTION_SECRET`: too short or too long; the earlier one stays.
