@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use prost::Message as _;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, NEGOTIATIONS};
 use super::config::FAREWELL_GRACE;
 use super::data;
 use super::participant::{Key, Participant, Standing};
@@ -52,7 +52,7 @@ impl Peers {
             publisher: Peer::new(now, local),
             subscriber: Peer::new(now, local),
             offers: 0,
-            negotiations: Allowance::new(now),
+            negotiations: Allowance::new(now, NEGOTIATIONS),
             farewell_until: None,
             wake: None,
         }
