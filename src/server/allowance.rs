@@ -1,38 +1,45 @@
-//! How much of the server's time one client may take with what is costly to read.
+//! How much of the server's time somebody may take with what is costly to read.
 
 use std::time::Instant;
 
-/// How many bytes of descriptions and candidates a client may send at once: one of the largest, and what comes with it.
-const BURST: usize = 768 << 10;
+/// So much at once, and so much more with each second.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    burst: usize,
+    per_second: usize,
+}
 
-/// How many more with each second. A browser with a dozen cameras needs 64 kB for a description; the server reads so
-/// much in a few hundredths of a second.
-const PER_SECOND: usize = 64 << 10;
+/// Bytes of the descriptions and candidates of one client: one of the largest, and what comes with it. A browser with a
+/// dozen cameras needs 64 kB for a description; the server reads so much in a few hundredths of a second.
+pub const NEGOTIATIONS: Rate = Rate { burst: 768 << 10, per_second: 64 << 10 };
 
-/// What any of them costs beside its length.
-const BASE: usize = 1 << 10;
+/// Datagrams from addresses that are not known yet, of all clients together: each is shown to every peer connection.
+/// A client needs a few to be found, so this is hundreds of them per second.
+pub const STRANGERS: Rate = Rate { burst: 1000, per_second: 1000 };
 
-/// What a client has left of it.
+/// What is left of it.
 #[derive(Debug)]
 pub struct Allowance {
+    rate: Rate,
     left: usize,
     counted: Instant,
 }
 
 impl Allowance {
-    pub fn new(now: Instant) -> Self {
-        Self { left: BURST, counted: now }
+    pub fn new(now: Instant, rate: Rate) -> Self {
+        Self { rate, left: rate.burst, counted: now }
     }
 
-    /// Takes what a text of this size costs. False when that is more than is left.
-    pub fn take(&mut self, now: Instant, size: usize) -> bool {
+    /// Takes this much. False when that is more than is left.
+    pub fn take(&mut self, now: Instant, amount: usize) -> bool {
         let millis = now.saturating_duration_since(self.counted).as_millis();
-        let earned = usize::try_from(millis).unwrap_or(usize::MAX).saturating_mul(PER_SECOND) / 1000;
+        let earned =
+            usize::try_from(millis).unwrap_or(usize::MAX).saturating_mul(self.rate.per_second) / 1000;
         if earned > 0 {
-            self.left = self.left.saturating_add(earned).min(BURST);
+            self.left = self.left.saturating_add(earned).min(self.rate.burst);
             self.counted = now;
         }
-        match self.left.checked_sub(size.saturating_add(BASE)) {
+        match self.left.checked_sub(amount) {
             Some(left) => {
                 self.left = left;
                 true
@@ -52,7 +59,7 @@ mod tests {
     #[test]
     fn the_largest_description_is_taken_and_a_flood_of_them_is_not() {
         let now = Instant::now();
-        let mut allowance = Allowance::new(now);
+        let mut allowance = Allowance::new(now, NEGOTIATIONS);
         assert!(allowance.take(now, DESCRIPTION_SIZE_MAX));
         assert!(!allowance.take(now, DESCRIPTION_SIZE_MAX));
         assert!(allowance.take(now, 5000), "a small one still is");

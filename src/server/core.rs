@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::allowance::{Allowance, STRANGERS};
 use super::claims::{self, Admission, Fingerprint, Locality, Refusal};
 use super::config::{Config, ROUTES_MAX};
 use super::participant::Key;
@@ -135,6 +136,11 @@ impl Server {
         let seat = match known {
             Some(seat) => seat.clone(),
             None => {
+                let strangers = self.shared.strangers.get_or_insert_with(|| Allowance::new(now, STRANGERS));
+                if !strangers.take(now, 1) {
+                    self.shared.counters.strangers_ignored += 1;
+                    return;
+                }
                 let find = |room: &Room| {
                     let key = room.participants.keys().find(|key| room.accepts(**key, &datagram))?;
                     Some(Seat { room: room.name.clone(), key: *key })

@@ -37,10 +37,6 @@ pub enum Standing {
         until: Instant,
     },
     Active,
-    /// A LiveKit client whose connections are gone. It is given until then to say farewell.
-    Failed {
-        until: Instant,
-    },
 }
 
 #[derive(Debug)]
@@ -111,23 +107,27 @@ impl Participant {
             Presence::Linked { heard, .. } => heard + PING_TIMEOUT,
             Presence::Away { until, .. } => until,
         };
-        match self.standing {
-            Standing::Active => presence,
-            Standing::Joining { until } | Standing::Failed { until } => presence.min(until),
-        }
+        [self.must_be_up(), self.must_have_left()].into_iter().flatten().fold(presence, Instant::min)
     }
 
     /// Why it has to go now, if its connections are the reason, and what it should do then.
     pub fn failure(&self, now: Instant) -> Option<(DisconnectReason, Action)> {
-        match self.standing {
-            Standing::Joining { until } if now >= until => {
-                Some((DisconnectReason::JoinFailure, Action::Disconnect))
-            }
-            Standing::Failed { until } if now >= until => {
-                Some((DisconnectReason::ConnectionTimeout, Action::Reconnect))
-            }
-            _ => None,
+        let is_over = |limit: Option<Instant>| limit.is_some_and(|limit| now >= limit);
+        if is_over(self.must_be_up()) {
+            return Some((DisconnectReason::JoinFailure, Action::Disconnect));
         }
+        is_over(self.must_have_left()).then_some((DisconnectReason::ConnectionTimeout, Action::Reconnect))
+    }
+
+    fn must_be_up(&self) -> Option<Instant> {
+        match self.standing {
+            Standing::Joining { until } => Some(until),
+            Standing::Active => None,
+        }
+    }
+
+    fn must_have_left(&self) -> Option<Instant> {
+        self.peers.as_ref()?.farewell_until
     }
 
     /// The link is gone; the participant stays for a while.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use prost::Message as _;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, NEGOTIATIONS};
 use super::config::FAREWELL_GRACE;
 use super::data;
 use super::participant::{Key, Participant, Standing};
@@ -26,6 +26,8 @@ pub struct Peers {
     /// Counts the offers, so that a client can tell which one it answers.
     offers: u32,
     pub negotiations: Allowance,
+    /// One of the two is gone for good: how long the client's farewell is waited for.
+    pub farewell_until: Option<Instant>,
     /// As in [`Participant::wake`].
     pub wake: Option<Instant>,
 }
@@ -50,7 +52,8 @@ impl Peers {
             publisher: Peer::new(now, local),
             subscriber: Peer::new(now, local),
             offers: 0,
-            negotiations: Allowance::new(now),
+            negotiations: Allowance::new(now, NEGOTIATIONS),
+            farewell_until: None,
             wake: None,
         }
     }
@@ -208,10 +211,10 @@ fn activate(room: &mut Room, shared: &mut Shared, key: Key) {
 /// different roads; so who took part already is given the time to say it.
 fn fail(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
-    match participant.standing {
-        Standing::Joining { .. } => participant.standing = Standing::Joining { until: now },
-        Standing::Active => participant.standing = Standing::Failed { until: now + FAREWELL_GRACE },
-        Standing::Failed { .. } => {}
+    if let Standing::Joining { until } = &mut participant.standing {
+        *until = now;
+    } else if let Some(peers) = &mut participant.peers {
+        peers.farewell_until.get_or_insert(now + FAREWELL_GRACE);
     }
     room.watch(shared, key);
 }

@@ -258,3 +258,19 @@ fn a_flood_of_offers_is_not_read_to_its_end() {
     world.say(robot.link, small);
     assert_eq!(world.server.counters().negotiations_refused, refused, "it may go on later");
 }
+
+#[test]
+fn a_flood_of_strange_datagrams_costs_little_and_keeps_nobody_out() {
+    let (mut world, first, mut foreign) = meeting();
+    for port in 10_000..15_000 {
+        let datagram = Datagram { local: address(4000), remote: address(port), bytes: vec![0; 20] };
+        world.server.handle(world.now, 0, Input::Datagram(datagram));
+    }
+    let ignored = world.server.counters().strangers_ignored;
+    assert!(ignored >= 4000, "{ignored}");
+    // Who is known is heard all the same, and a newcomer is found.
+    run(&mut world, &mut foreign, |world, foreign| foreign[0].send(world, "still here").is_ok());
+    run(&mut world, &mut foreign, |world, _| world.texts(first) == ["still here"]);
+    let mut newcomer = [Foreign::join(&mut world, "newcomer", 6000)];
+    run(&mut world, &mut newcomer, |world, _| !world.updates(first).is_empty());
+}

@@ -15,6 +15,9 @@ use crate::signal::proto::signal_request::Message as Asked;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{DisconnectReason, Pong, RequestResponse, UpdateParticipantMetadata};
 
+/// What a description or a candidate costs beside its bytes, in bytes.
+const NEGOTIATION_BASE: usize = 1 << 10;
+
 /// A frame of the participant `key`, which sits at `link`.
 pub fn handle(
     room: &mut Room,
@@ -88,7 +91,7 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
         Asked::Trickle(trickle) => trickle.candidate_init.len(),
         _ => 0,
     };
-    if !peers.negotiations.take(now, size) {
+    if !peers.negotiations.take(now, size + NEGOTIATION_BASE) {
         // An honest client makes a new connection when nothing comes of its offer.
         shared.counters.negotiations_refused += 1;
         return;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::allowance::Allowance;
 use super::config::Config;
 use super::core::{LinkId, Output};
 use super::participant::Key;
@@ -24,6 +25,8 @@ pub struct Counters {
     pub frames_malformed: u64,
     /// Descriptions and candidates beyond what a client may send.
     pub negotiations_refused: u64,
+    /// Datagrams from unknown addresses beyond what is looked at.
+    pub strangers_ignored: u64,
 }
 
 /// Where the participant of a link sits.
@@ -45,6 +48,8 @@ pub struct Shared {
     pub restless: VecDeque<Seat>,
     /// Where datagrams from an address went last.
     pub routes: HashMap<SocketAddr, Seat>,
+    /// What may be spent on datagrams from elsewhere; since the first of them.
+    pub strangers: Option<Allowance>,
     keys: u64,
 }
 
@@ -59,6 +64,7 @@ impl Shared {
             seats: HashMap::new(),
             restless: VecDeque::new(),
             routes: HashMap::new(),
+            strangers: None,
             keys: 0,
         }
     }
