@@ -109,7 +109,7 @@ static void every_number_of_threads_left_is_lived_with(void) {
 
 /* ---- Signals ---- */
 
-static volatile sig_atomic_t storms;
+static _Atomic int storms; /* any thread may get one */
 
 static void on_signal(int number) { (void)number, storms++; }
 

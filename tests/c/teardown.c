@@ -390,6 +390,7 @@ static void teardown_10_no_call_waits_for_a_dead_server(void) {
   recorder_wait(self, "disconnected", 1);
   AT_ONCE(recorder_connect(self, TOKEN));
   AT_ONCE(recorder_delete_session(self));
+  free(self);
 }
 
 int main(int argc, char **argv) {
