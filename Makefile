@@ -13,7 +13,7 @@ DEMO := $(TARGET)/debug
 EXAMPLES := session signals reconnect
 EXAMPLE_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Werror -Iinclude
 
-.PHONY: all demo check test install uninstall clean
+.PHONY: all demo check test sanitize install uninstall clean
 
 all:
 	$(CARGO) build --locked --release --lib --bins
@@ -33,9 +33,13 @@ demo:
 check:
 	$(CARGO) test --locked
 
-# Those, then the installed library, the demo, and the real peers.
+# Those, a part of them under valgrind, then the installed library, the demo, and the real peers.
 test:
 	tests/peers/run.sh
+
+# All C tests under AddressSanitizer, LeakSanitizer, valgrind and ThreadSanitizer, and the fuzz targets: an hour.
+sanitize:
+	tests/sanitizers/run.sh all
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/cmake/libopentok

@@ -207,7 +207,8 @@ fn every_compiler_takes_the_header() {
         ("clang++", "c++", ["c++14", "c++20"]),
     ] {
         if Command::new(compiler).arg("--version").output().is_err() {
-            assert!(!compiler.starts_with('g'), "{compiler} is needed");
+            assert_ne!(compiler, "gcc", "a C compiler is needed");
+            eprintln!("left out: {compiler} is not here");
             continue;
         }
         for standard in standards {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the real peers of tests/peers: livekit-server, and LiveKit's Python client with its server API client.
+# Installs the real peers of tests/peers: livekit-server, and LiveKit's Python client with its server API client; and
+# from Debian the compilers and tools that the tests use when they are there.
 #
 # Says nothing and takes milliseconds when they are there already. Each peer has a folder of its own in the cache whose name
 # carries the version; it is moved into place only when it is complete, so an interrupted run leaves nothing half done.
@@ -113,5 +114,10 @@ mkdir -p "$peers_cache"
 need flock util-linux
 exec 9>"$peers_cache/lock"
 flock 9
+# What tests leave out where it is missing: the header in C++, the ways to link, the C tests under valgrind.
+need g++ g++
+need cmake cmake
+need pkg-config pkg-config
+need valgrind valgrind
 install_python_peers
 install_livekit_server

@@ -12,19 +12,22 @@ step() { printf '\n== %s (%d s after the start)\n' "$*" "$((SECONDS - started))"
 command -v cargo >/dev/null || { echo 'cargo is missing: install Rust first' >&2; exit 1; }
 command -v cc >/dev/null || { echo 'a C compiler is missing, on Debian: apt-get install gcc libc6-dev' >&2; exit 1; }
 
-step '1 of 5: the real peers (nothing to do when they are in the cache)'
+step '1 of 6: the real peers and the tools (nothing to do when they are there)'
 tests/peers/install.sh
 
-step '2 of 5: cargo test, our own check'
+step '2 of 6: cargo test, our own check'
 cargo test --locked --no-fail-fast
 
-step '3 of 5: an installed library, in each way that programs use it'
+step '3 of 6: C tests under valgrind'
+tests/sanitizers/run.sh quick
+
+step '4 of 6: an installed library, in each way that programs use it'
 sh packaging/check-install.sh
 
-step '4 of 5: the demo'
+step '5 of 6: the demo'
 make demo
 
-step '5 of 5: the library against livekit-server and LiveKit clients'
+step '6 of 6: the library against livekit-server and LiveKit clients'
 # Most of these wait for time-outs of a server that is frozen or gone, so many at once cost little and save minutes.
 cargo test --locked --test peers -- --ignored --test-threads=8
 
