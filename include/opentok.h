@@ -947,7 +947,7 @@ otc_status otc_session_settings_set_connection_events_suppressed(struct otc_sess
  * Sets STUN and TURN servers.
  *
  * They are kept for the media of a session. Signals use none: on the hub and on `otc serve` they need no connection of
- * their own, and a LiveKit server is reached without help.
+ * their own, and a LiveKit server is reached without help. A connect with `force_turn` says so in the log.
  *
  * @param settings           Settings.
  * @param custom_ice_config  The servers; copied with all texts, so it may be freed at once.

@@ -177,6 +177,9 @@ impl Session {
             return Err(Error::IllegalState);
         }
         let means = library::means(self)?;
+        if self.settings.ice.as_ref().is_some_and(|ice| ice.force_turn) {
+            log::warn!("force_turn is not honoured yet: a LiveKit server is reached without a relay");
+        }
         let mut inner = self.inner.lock();
         if inner.phase != Phase::Idle {
             return Err(Error::IllegalState);
