@@ -306,6 +306,9 @@ static void teardown_06_destroy_waits_five_seconds_at_most_for_a_callback(void) 
   self->state = LAW_DELETED;
   flag_set(&release);
   CHECK(flag_wait(&left, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS); /* waits for the thread that it could not wait for before */
+  CHECK_EQUAL(threads(), 1);
+  free(self);
 }
 
 static void hook_destroy(recorder *self, const char *event) {
