@@ -130,14 +130,16 @@ static inline void client_init(client *self, const char *session_id) {
 
 /* Connects, and waits until it is connected. */
 static inline void client_connect(client *self, const char *token) {
+  int wanted = self->connected + 1; /* before the call: the callback may be faster than its return */
   CHECK_EQUAL(otc_session_connect(self->session, token), OTC_SUCCESS);
-  client_wait(self, &self->connected, self->connected + 1);
+  client_wait(self, &self->connected, wanted);
   CHECK_EQUAL(self->errors, 0);
 }
 
 static inline void client_disconnect(client *self) {
+  int wanted = self->disconnected + 1;
   CHECK_EQUAL(otc_session_disconnect(self->session), OTC_SUCCESS);
-  client_wait(self, &self->disconnected, self->disconnected + 1);
+  client_wait(self, &self->disconnected, wanted);
 }
 
 static inline void client_end(client *self) {
