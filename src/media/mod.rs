@@ -1,3 +1,36 @@
-//! Frames, pixels, samples and codecs.
+//! Frames and sound: pixels, samples, codecs, and the way from a frame to packets and back.
 //!
-//! Empty so far: a session without media is complete, and nothing below it needs a picture.
+//! Values only: a moment, a frame or a packet comes in; packets, frames and wishes (a key frame, another bit rate) come
+//! out. No thread, no clock, no device, no peer connection: `driver` runs these, `rtc` carries the packets.
+//!
+//! A [`Frame`](frame) is what a program hands in, in any format; a [`Picture`] is what everything inside works on.
+//! Read `picture.rs` and `codec/mod.rs` first.
+
+pub mod codec;
+mod picture;
+
+pub use picture::{Metadata, Picture, Rotation};
+
+/// What a track carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Audio,
+    Video,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VideoCodec {
+    Vp8,
+    Vp9,
+    H264,
+    Av1,
+}
+
+/// All sound inside this library has this rate, which is Opus's own: samples per second and channel.
+pub const SAMPLE_RATE: u32 = 48_000;
+
+/// Samples per channel in 10 ms, the step in which sound is worked on.
+pub const STEP_SAMPLES: usize = 480;
+
+/// The RTP clock of every video codec (RFC 7741 section 4.1 and its siblings), ticks per second.
+pub const VIDEO_CLOCK: u32 = 90_000;
