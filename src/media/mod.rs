@@ -3,7 +3,7 @@
 //! Values only: a moment, a frame or a packet comes in; packets, frames and wishes (a key frame, another bit rate) come
 //! out. No thread, no clock, no device, no peer connection: `driver` runs these, `rtc` carries the packets.
 //!
-//! A [`Frame`](frame) is what a program hands in, in any format; a [`Picture`] is what everything inside works on.
+//! A frame is what a program hands in, in any format; a [`Picture`] is what everything inside works on.
 //! Read `picture.rs` and `codec/mod.rs` first.
 
 pub mod codec;

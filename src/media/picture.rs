@@ -105,7 +105,8 @@ impl Picture {
 
     /// For changes in place; copies the pixels first where they are shared.
     pub fn pixels_mut(&mut self) -> &mut [u8] {
-        Arc::make_mut(&mut self.pixels)
+        let pixels: &mut Vec<u8> = Arc::make_mut(&mut self.pixels);
+        pixels
     }
 
     /// Y, U and V. Their strides are the width and the chroma width.
