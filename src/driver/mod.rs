@@ -22,4 +22,7 @@ pub mod session;
 mod sockets;
 pub mod threads;
 mod tls;
+pub mod video_in;
+pub mod video_out;
 pub mod wire;
+pub mod workers;

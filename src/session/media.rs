@@ -180,6 +180,8 @@ pub struct Outgoing {
     pub timestamp: u32,
     /// What follows the RTP header, and whether it carries the marker.
     pub payloads: Vec<(Arc<[u8]>, bool)>,
+    /// When what is in it was captured.
+    pub captured: Instant,
     /// For sound: its level as RFC 6464 writes it, and whether it is a voice.
     pub level: Option<(u8, bool)>,
 }

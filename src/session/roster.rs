@@ -119,6 +119,12 @@ impl Roster {
         self.members.iter().find_map(|member| member.streams.find(id))
     }
 
+    /// The connection whose track this is.
+    pub fn owner_of_track(&self, sid: &str) -> Option<String> {
+        let owner = self.members.iter().find(|member| member.streams.has_track(sid))?;
+        Some(owner.connection.id.clone())
+    }
+
     /// Who sent a signal: `Some(None)` is the server, `None` somebody who has not been announced.
     pub fn sender_of(&self, signal: &Incoming) -> Option<Option<Arc<Connection>>> {
         let (sid, identity) = (signal.sender_sid.as_deref(), signal.sender_identity.as_deref());

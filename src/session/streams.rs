@@ -126,6 +126,10 @@ impl Streams {
         self.groups.iter().map(|group| &group.stream).find(|stream| stream.id == id)
     }
 
+    pub fn has_track(&self, sid: &str) -> bool {
+        self.groups.iter().any(|group| group.stream.tracks().any(|track| track == sid))
+    }
+
     /// Continues after a rejoin with what the server tells now.
     pub fn succeed(&mut self, fresh: Streams) -> Vec<Event> {
         let mut events = Vec::new();
