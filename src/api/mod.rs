@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod error;
+pub mod frame;
 mod hub;
 pub mod library;
 pub mod logger;
