@@ -17,6 +17,7 @@ use super::hub;
 use super::logger;
 use super::session::Session;
 use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
+use crate::driver::workers::Workers;
 use crate::driver::{fork_sys, threads};
 
 /// How long `destroy` takes at most. A supervisor that sends SIGTERM waits about twice as long before SIGKILL.
@@ -43,6 +44,7 @@ pub struct Library {
     callbacks: Callbacks,
     sessions: Mutex<Vec<Weak<Session>>>,
     attempts: Arc<Attempts>,
+    workers: Workers,
 }
 
 enum State {
@@ -109,6 +111,7 @@ pub struct Means {
     pub runtime: runtime::Handle,
     pub poster: Poster,
     pub attempts: Arc<Attempts>,
+    pub workers: Workers,
 }
 
 /// Starts the library if nobody has. After `destroy` it stays ended until `init`. `session` is ended with the library.
@@ -221,7 +224,13 @@ impl Library {
             .build();
         match runtime {
             Ok(runtime) => {
-                Ok(Self { runtime, callbacks, sessions: Mutex::default(), attempts: Arc::default() })
+                Ok(Self {
+                    runtime,
+                    callbacks,
+                    sessions: Mutex::default(),
+                    attempts: Arc::default(),
+                    workers: Workers::default(),
+                })
             }
             Err(error) => {
                 *before = callbacks.stop(UNUSED_TIMEOUT);
@@ -240,6 +249,7 @@ impl Library {
             runtime: self.runtime.handle().clone(),
             poster: self.callbacks.poster(),
             attempts: self.attempts.clone(),
+            workers: self.workers.clone(),
         }
     }
 
@@ -247,13 +257,21 @@ impl Library {
     fn silence(&self, deadline: Instant) {
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
+        let (mut publishers, mut subscribers) = (Vec::new(), Vec::new());
         for session in &sessions {
+            let members = session.members();
+            publishers.extend(members.0);
+            subscribers.extend(members.1);
             session.leave_for_good();
         }
+        publishers.iter().for_each(|publisher| publisher.end());
+        subscribers.iter().for_each(|subscriber| subscriber.end());
         let wait = deadline.min(Instant::now() + callbacks::DELETE_TIMEOUT);
         for session in &sessions {
             session.close_gate(wait);
         }
+        publishers.iter().for_each(|publisher| publisher.close(wait));
+        subscribers.iter().for_each(|subscriber| subscriber.close(wait));
     }
 
     fn end_on_a_fit_thread(self: Box<Self>, deadline: Instant) -> Result<(), Error> {
@@ -296,12 +314,17 @@ impl Library {
 
     fn end(self, deadline: Instant) {
         let mut last = Last(None);
-        let Library { runtime, callbacks, attempts, .. } = self;
+        let Library { runtime, callbacks, attempts, workers, .. } = self;
         attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
         runtime.block_on(hub::stop(HUB_TIMEOUT));
         let remaining = || time_until(deadline).max(LAST_TIMEOUT);
         runtime.shutdown_timeout(remaining());
         last.0 = callbacks.stop(remaining());
+        // Inside a callback what keeps them is still queued behind it.
+        let wait = if callbacks::is_inside_callback() { Duration::ZERO } else { remaining() };
+        if !workers.join(Instant::now() + wait) {
+            log::warn!("a thread of a codec still runs: a callback of the program takes long");
+        }
     }
 }
 
