@@ -7,7 +7,9 @@
 //! Read `picture.rs` and `codec/mod.rs` first.
 
 pub mod codec;
+pub mod packet;
 mod picture;
+pub mod video;
 
 pub use picture::{Metadata, Picture, Rotation};
 
