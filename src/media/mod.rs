@@ -8,8 +8,10 @@
 
 pub mod codec;
 pub mod frame;
+pub mod packet;
 mod picture;
 pub mod pixels;
+pub mod video;
 
 pub use frame::Frame;
 pub use picture::{Metadata, Picture, Rotation};
