@@ -1,7 +1,7 @@
 //! The library as a whole: started by the first need, ended by `destroy`.
 //!
-//! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, and
-//! the callback thread.
+//! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, the
+//! callback thread, and the sound.
 //! `destroy` ends it all, within a limit and however much lives, and leaves nothing behind but the mapped code.
 
 use std::io;
@@ -16,7 +16,9 @@ use super::Error;
 use super::hub;
 use super::logger;
 use super::session::Session;
+use super::sound;
 use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
+use crate::driver::sound::Sound;
 use crate::driver::{fork_sys, threads};
 
 /// How long `destroy` takes at most. A supervisor that sends SIGTERM waits about twice as long before SIGKILL.
@@ -43,6 +45,7 @@ pub struct Library {
     callbacks: Callbacks,
     sessions: Mutex<Vec<Weak<Session>>>,
     attempts: Arc<Attempts>,
+    sound: Sound,
 }
 
 enum State {
@@ -109,6 +112,7 @@ pub struct Means {
     pub runtime: runtime::Handle,
     pub poster: Poster,
     pub attempts: Arc<Attempts>,
+    pub sound: Sound,
 }
 
 /// Starts the library if nobody has. After `destroy` it stays ended until `init`. `session` is ended with the library.
@@ -220,9 +224,13 @@ impl Library {
             .enable_all()
             .build();
         match runtime {
-            Ok(runtime) => {
-                Ok(Self { runtime, callbacks, sessions: Mutex::default(), attempts: Arc::default() })
-            }
+            Ok(runtime) => Ok(Self {
+                runtime,
+                callbacks,
+                sessions: Mutex::default(),
+                attempts: Arc::default(),
+                sound: sound::open(),
+            }),
             Err(error) => {
                 *before = callbacks.stop(UNUSED_TIMEOUT);
                 Err(error)
@@ -240,10 +248,12 @@ impl Library {
             runtime: self.runtime.handle().clone(),
             poster: self.callbacks.poster(),
             attempts: self.attempts.clone(),
+            sound: self.sound.clone(),
         }
     }
 
-    /// Everybody leaves, and no callback starts any more. Waits for those that run, not inside one.
+    /// Everybody leaves, and no callback starts any more, once the audio device has been destroyed. Waits for those that
+    /// run, not inside one.
     fn silence(&self, deadline: Instant) {
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
@@ -254,6 +264,7 @@ impl Library {
         for session in &sessions {
             session.close_gate(wait);
         }
+        sound::close(&self.sound, wait);
     }
 
     fn end_on_a_fit_thread(self: Box<Self>, deadline: Instant) -> Result<(), Error> {

@@ -9,6 +9,7 @@ mod hub;
 pub mod library;
 pub mod logger;
 pub mod session;
+pub mod sound;
 mod way;
 
 pub use error::Error;

@@ -94,7 +94,8 @@
  *   written on success only.
  *
  * The sections: Codes, The library as a whole, The log, Connections, Streams, What a session tells, Settings of a session,
- * Sessions, Signals, Publishing and subscribing, Moderation, Additions of this library.
+ * Sessions, Signals, Publishing and subscribing, Moderation, The audio device, Sound inputs of the system, Sound outputs of
+ * the system, Additions of this library.
  */
 
 #ifndef OPENTOK_H

@@ -19,6 +19,9 @@ mod layout;
 mod refusal;
 mod text;
 
+pub mod audio_device;
+pub mod audio_module_input_device;
+pub mod audio_module_output_device;
 pub mod base;
 pub mod connection;
 pub mod error;
@@ -33,7 +36,7 @@ pub mod session_signal;
 pub mod stream;
 
 /// The files whose exported items make the header, in the header's order. `tests/header.rs` reads this list.
-pub const SECTIONS: [&str; 12] = [
+pub const SECTIONS: [&str; 15] = [
     "error",
     "base",
     "log",
@@ -45,5 +48,8 @@ pub const SECTIONS: [&str; 12] = [
     "session_signal",
     "session_media",
     "session_moderation",
+    "audio_device",
+    "audio_module_input_device",
+    "audio_module_output_device",
     "extension",
 ];
