@@ -1,7 +1,7 @@
 //! The library as a whole: started by the first need, ended by `destroy`.
 //!
-//! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, and
-//! the callback thread.
+//! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, the
+//! callback thread, and the sound.
 //! `destroy` ends it all, within a limit and however much lives, and leaves nothing behind but the mapped code.
 
 use std::io;
@@ -16,7 +16,9 @@ use super::Error;
 use super::hub;
 use super::logger;
 use super::session::Session;
+use super::sound;
 use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
+use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
 use crate::driver::{fork_sys, threads};
 
@@ -44,6 +46,7 @@ pub struct Library {
     callbacks: Callbacks,
     sessions: Mutex<Vec<Weak<Session>>>,
     attempts: Arc<Attempts>,
+    sound: Sound,
     workers: Workers,
 }
 
@@ -111,6 +114,7 @@ pub struct Means {
     pub runtime: runtime::Handle,
     pub poster: Poster,
     pub attempts: Arc<Attempts>,
+    pub sound: Sound,
     pub workers: Workers,
 }
 
@@ -223,15 +227,14 @@ impl Library {
             .enable_all()
             .build();
         match runtime {
-            Ok(runtime) => {
-                Ok(Self {
-                    runtime,
-                    callbacks,
-                    sessions: Mutex::default(),
-                    attempts: Arc::default(),
-                    workers: Workers::default(),
-                })
-            }
+            Ok(runtime) => Ok(Self {
+                runtime,
+                callbacks,
+                sessions: Mutex::default(),
+                attempts: Arc::default(),
+                sound: sound::open(),
+                workers: Workers::default(),
+            }),
             Err(error) => {
                 *before = callbacks.stop(UNUSED_TIMEOUT);
                 Err(error)
@@ -249,11 +252,19 @@ impl Library {
             runtime: self.runtime.handle().clone(),
             poster: self.callbacks.poster(),
             attempts: self.attempts.clone(),
-            workers: self.workers.clone(),
+            Ok(runtime) => Ok(Self {
+                runtime,
+                callbacks,
+                sessions: Mutex::default(),
+                attempts: Arc::default(),
+                sound: sound::open(),
+                workers: Workers::default(),
+            }),
         }
     }
 
-    /// Everybody leaves, and no callback starts any more. Waits for those that run, not inside one.
+    /// Everybody leaves, and no callback starts any more, once the audio device has been destroyed. Waits for those that
+    /// run, not inside one.
     fn silence(&self, deadline: Instant) {
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
@@ -270,6 +281,7 @@ impl Library {
         for session in &sessions {
             session.close_gate(wait);
         }
+        sound::close(&self.sound, wait);
         publishers.iter().for_each(|publisher| publisher.close(wait));
         subscribers.iter().for_each(|subscriber| subscriber.close(wait));
     }

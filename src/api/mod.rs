@@ -12,6 +12,7 @@ pub mod library;
 pub mod logger;
 pub mod publisher;
 pub mod session;
+pub mod sound;
 pub mod subscriber;
 mod way;
 

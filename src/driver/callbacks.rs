@@ -218,6 +218,10 @@ impl Gate {
         callback();
     }
 
+    pub fn is_shut(&self) -> bool {
+        self.state.lock().is_closed
+    }
+
     /// From now on no callback starts. Waits for nothing.
     pub fn shut(&self) {
         self.state.lock().is_closed = true;

@@ -20,6 +20,7 @@ pub mod proxy;
 pub mod service;
 pub mod session;
 mod sockets;
+pub mod sound;
 pub mod threads;
 mod tls;
 pub mod video_in;
