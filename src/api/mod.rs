@@ -4,6 +4,7 @@
 //! observer what happened. No pointer of the C interface comes here, and no message of a server.
 //! Read `session.rs` first.
 
+mod camera;
 pub mod capture;
 pub mod error;
 pub mod frame;
@@ -13,11 +14,13 @@ pub mod logger;
 pub mod publisher;
 pub mod session;
 pub mod sound;
+mod statistics;
 pub mod subscriber;
 mod way;
 
 use std::hash::{BuildHasher as _, RandomState};
 
+pub use crate::media::Kind as Media;
 pub use error::Error;
 
 /// Bytes that differ each time. Nothing secret is made of them: the cryptographic library would take a tenth of a second

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::camera;
 use super::capture::{Capture, CaptureSettings, Capturer};
 use super::session::Session;
-use super::{Error, hexadecimal, random};
+use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS, Poster};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{Capture as SoundCapture, CaptureGuard, CaptureSettings as Processing, Sound};
@@ -19,13 +20,15 @@ use crate::driver::video_out::{Order, Source, VideoOut};
 use crate::driver::workers::Workers;
 use crate::media::audio::{self, AudioSender, Level};
 use crate::media::codec::{self, CodecError};
-use crate::media::video::{self, BitratePreset, ContentHint, Rates, plan_layers};
-use crate::media::{Kind, Picture, VideoCodec};
+use crate::media::video::{self, Rates, plan_layers};
+use crate::media::{Kind, Picture, VideoCodec, pixels};
 use crate::session::media::{
     MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublishedAudio, PublishedLayer,
-    PublishedVideo, PublisherEvent, VideoReason,
+    PublishedVideo, PublisherEvent, Sent, VideoReason,
 };
 use crate::session::{Input, Stream, VideoType};
+
+pub use crate::media::video::{BitratePreset, ContentHint};
 
 /// How long a frame waits for its turn among the callbacks of publishers before the next one takes its place.
 const PREVIEW_PATIENCE: Duration = Duration::from_millis(10);
@@ -46,6 +49,7 @@ pub struct Settings {
     /// Width and height of the camera's pictures.
     pub camera_resolution: (u32, u32),
     pub is_screen_scalable: bool,
+    /// The publisher's own; the receivers' is set on the publisher.
     pub audio_fallback: bool,
     pub sends_statistics: bool,
 }
@@ -77,8 +81,26 @@ pub enum Notice {
     MuteForced,
     VideoDisabled(VideoReason),
     VideoEnabled(VideoReason),
+    VideoDisableWarning,
+    VideoDisableWarningLifted,
+    AudioStatistics { statistics: Statistics, level: f32 },
+    VideoStatistics(Statistics),
     Error(MediaFault),
 }
+
+/// What has gone out so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Statistics {
+    pub packets_lost: u64,
+    pub packets_sent: u64,
+    pub bytes_sent: u64,
+    /// Milliseconds since 1970: of this counting, and of its beginning.
+    pub at_ms: f64,
+    pub since_ms: f64,
+}
+
+/// Gets reports as JSON.
+pub type Reporter = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The program's side. Called with no lock held except the one that gives publishers their turn; may call anything.
 pub trait Observer: Send + Sync + 'static {
@@ -103,7 +125,7 @@ pub struct Publisher {
     poster: Mutex<Option<Poster>>,
     is_mirrored: AtomicBool,
     /// A level waits for the callback thread: no other one is put behind it.
-    level_waits: Arc<AtomicBool>,
+    level_waits: AtomicBool,
 }
 
 struct Inner {
@@ -116,6 +138,11 @@ struct Inner {
     preset: BitratePreset,
     video_limit_bps: Option<u32>,
     audio_limit_bps: Option<u32>,
+    publishes_captions: bool,
+    subscriber_fallback: bool,
+    reporter: Option<Reporter>,
+    /// A report was asked for.
+    owes_report: bool,
     audio: Option<Arc<AudioOut>>,
     capture_guard: Option<CaptureGuard>,
 }
@@ -128,6 +155,7 @@ struct Placed {
     workers: Workers,
     sound: Sound,
     stream: Option<Arc<Stream>>,
+    since_ms: f64,
 }
 
 /// What a session lends a publisher.
@@ -140,8 +168,7 @@ pub(super) struct Place {
 }
 
 impl Publisher {
-    pub fn new(settings: Settings, camera: Option<Arc<dyn Capturer>>, observer: Arc<dyn Observer>) -> Arc<Self> {
-        let capturer = settings.capturer.clone().or(camera).filter(|_| settings.has_video);
+    pub fn new(settings: Settings, observer: Arc<dyn Observer>) -> Arc<Self> {
         let inner = Inner {
             is_deleted: false,
             placed: None,
@@ -152,11 +179,18 @@ impl Publisher {
             preset: BitratePreset::Default,
             video_limit_bps: None,
             audio_limit_bps: None,
+            publishes_captions: false,
+            subscriber_fallback: true,
+            reporter: None,
+            owes_report: false,
             audio: None,
             capture_guard: None,
         };
-        Arc::new(Self {
-            capture: capturer.map(Capture::new),
+        Arc::new_cyclic(|publisher| Self {
+            capture: settings.has_video.then(|| {
+                let own = settings.capturer.clone();
+                Capture::new(own.unwrap_or_else(|| camera::camera(publisher, settings.camera_resolution)))
+            }),
             id: hexadecimal(random()),
             observer,
             gate: Gate::default(),
@@ -164,7 +198,7 @@ impl Publisher {
             video: Mutex::new(None),
             poster: Mutex::default(),
             is_mirrored: AtomicBool::new(false),
-            level_waits: Arc::default(),
+            level_waits: AtomicBool::new(false),
             settings,
         })
     }
@@ -271,6 +305,46 @@ impl Publisher {
         self.order(Order::Preset(preset));
     }
 
+    /// Kept; nothing here makes captions.
+    pub fn set_publishes_captions(&self, publishes_captions: bool) -> Result<(), Error> {
+        if !self.settings.has_audio {
+            return Err(Error::MissingAudioTrack);
+        }
+        self.inner.lock().publishes_captions = publishes_captions;
+        Ok(())
+    }
+
+    pub fn subscriber_fallback(&self) -> bool {
+        self.inner.lock().subscriber_fallback
+    }
+
+    pub fn set_subscriber_fallback(&self, subscriber_fallback: bool) {
+        self.inner.lock().subscriber_fallback = subscriber_fallback;
+    }
+
+    pub fn set_reporter(&self, reporter: Option<Reporter>) {
+        self.inner.lock().reporter = reporter;
+    }
+
+    /// Asks for a report; the reporter gets it.
+    pub fn report(&self) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        if inner.reporter.is_none() {
+            return Err(Error::InvalidParameter);
+        }
+        let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
+        placed.port.wish(Input::Count(placed.id));
+        inner.owes_report = true;
+        Ok(())
+    }
+
+    /// Asks the session for what has gone out so far.
+    pub(super) fn count(&self) {
+        if let Some(placed) = &self.inner.lock().placed {
+            placed.port.wish(Input::Count(placed.id));
+        }
+    }
+
     /// A picture of the capturer, upright. Never waits; nothing happens while nothing is captured.
     pub fn provide(&self, picture: impl FnOnce() -> Result<Picture, Error>) -> Result<(), Error> {
         let at = Instant::now();
@@ -326,7 +400,8 @@ impl Publisher {
         let id = next_id();
         let Place { session, port, poster, workers, sound } = place;
         *self.poster.lock() = Some(poster.clone());
-        inner.placed = Some(Placed { session, id, port, workers, sound, stream: None });
+        let since_ms = statistics::wall_ms();
+        inner.placed = Some(Placed { session, id, port, workers, sound, stream: None, since_ms });
         drop(inner);
         let publisher = self.clone();
         poster.post(move || publisher.begin(id));
@@ -457,9 +532,36 @@ impl Publisher {
             PublisherEvent::Bitrate(bits_per_second) if is_current => {
                 self.order(Order::Estimate(bits_per_second))
             }
+            PublisherEvent::Counted { audio, video } if is_current => {
+                self.counted(&mut inner, audio, video)
+            }
             // The session keeps the stream that ends here, and whether there was one.
             PublisherEvent::Failed(fault) => self.say(Notice::Error(fault)),
             _ => {}
+        }
+    }
+
+    fn counted(self: &Arc<Self>, inner: &mut Inner, audio: Option<Sent>, video: Option<Sent>) {
+        let Some(placed) = &inner.placed else { return };
+        let (at_ms, since_ms) = (statistics::wall_ms(), placed.since_ms);
+        let told = |sent: &Sent| Statistics {
+            packets_lost: sent.packets_lost,
+            packets_sent: sent.packets,
+            bytes_sent: sent.bytes,
+            at_ms,
+            since_ms,
+        };
+        let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().0.value());
+        if let Some(reporter) = inner.reporter.clone().filter(|_| std::mem::take(&mut inner.owes_report)) {
+            let report = statistics::outgoing(at_ms, audio.as_ref(), video.as_ref());
+            self.post(move |_| reporter(&report));
+            return;
+        }
+        if let Some(sent) = &audio {
+            self.say(Notice::AudioStatistics { statistics: told(sent), level });
+        }
+        if let Some(sent) = &video {
+            self.say(Notice::VideoStatistics(told(sent)));
         }
     }
 
@@ -522,9 +624,11 @@ impl Publisher {
 
     /// Puts a notice on the callback thread.
     fn say(self: &Arc<Self>, notice: Notice) {
-        self.post_plain(move |publisher| {
-            PUBLISHERS.take(|| publisher.gate.pass(|| publisher.observer.notify(notice)));
-        });
+        self.post(move |publisher| publisher.observer.notify(notice));
+    }
+
+    fn post(self: &Arc<Self>, callback: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        self.post_plain(move |publisher| PUBLISHERS.take(|| publisher.gate.pass(|| callback(publisher))));
     }
 
     fn post_plain(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
@@ -539,11 +643,8 @@ impl Publisher {
         if !self.observer.hears_levels() || self.level_waits.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.post_plain(move |publisher| {
-            publisher.level_waits.store(false, Ordering::Relaxed);
-            let notice = Notice::AudioLevel(level);
-            PUBLISHERS.take(|| publisher.gate.pass(|| publisher.observer.notify(notice)));
-        });
+        self.post_plain(|publisher| publisher.level_waits.store(false, Ordering::Relaxed));
+        self.say(Notice::AudioLevel(level));
     }
 }
 
@@ -557,7 +658,7 @@ impl Source for Preview {
             return;
         }
         let shown = match publisher.is_mirrored.load(Ordering::Relaxed) {
-            true => picture.mirrored(),
+            true => pixels::mirror(picture),
             false => picture.clone(),
         };
         PUBLISHERS.try_take(PREVIEW_PATIENCE, || {

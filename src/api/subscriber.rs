@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::session::Session;
-use super::{Error, hexadecimal, random};
+use super::publisher::Reporter;
+use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, Poster, SUBSCRIBERS};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{Playout, PlayoutGuard, Sound};
@@ -23,7 +24,7 @@ use crate::media::sync::Sync as LipSync;
 use crate::media::video::{SenderReport, VideoPacket};
 use crate::media::{Kind, Picture, VIDEO_CLOCK, VideoCodec};
 use crate::session::media::{
-    Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, VideoReason, Wants,
+    Format, Incoming, MediaFault, SubscriberEvent, SubscriptionId, VideoReason, Wants,
 };
 use crate::session::{Input, Stream};
 
@@ -47,7 +48,20 @@ pub enum Notice {
     AudioDisabled,
     AudioEnabled,
     AudioLevel(f32),
+    Caption { text: String, is_final: bool },
+    AudioStatistics { statistics: Statistics, level: f32 },
+    VideoStatistics(Statistics),
     Error(MediaFault),
+}
+
+/// What has come so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Statistics {
+    pub packets_lost: u64,
+    pub packets_received: u64,
+    pub bytes_received: u64,
+    /// Milliseconds since 1970.
+    pub at_ms: f64,
 }
 
 /// The program's side. Called with no lock held except the one that gives subscribers their turn; may call anything.
@@ -55,7 +69,7 @@ pub trait Observer: Send + std::marker::Sync + 'static {
     fn notify(&self, notice: Notice);
     fn render(&self, picture: Picture);
     /// 10 ms of stereo at 48 kHz.
-    fn sound(&self, step: &StereoStep);
+    fn sound(&self, step: &[i16]);
     fn hears_levels(&self) -> bool;
     fn hears_sound(&self) -> bool;
 }
@@ -75,7 +89,10 @@ struct Inner {
     is_deleted: bool,
     stream: Arc<Stream>,
     wants: Wants,
-    volume: u8,
+    wants_captions: bool,
+    /// 0 to 100.
+    volume: f64,
+    reporter: Option<Reporter>,
     placed: Option<Placed>,
 }
 
@@ -110,7 +127,9 @@ impl Subscriber {
                 is_deleted: false,
                 stream,
                 wants: Wants::default(),
-                volume: 100,
+                wants_captions: false,
+                volume: 100.0,
+                reporter: None,
                 placed: None,
             }),
             poster: Mutex::default(),
@@ -170,15 +189,68 @@ impl Subscriber {
     }
 
     /// 0 to 100.
-    pub fn volume(&self) -> u8 {
+    pub fn volume(&self) -> f64 {
         self.inner.lock().volume
     }
 
-    pub fn set_volume(&self, percent: u8) {
+    pub fn set_volume(&self, percent: f64) {
         let mut inner = self.inner.lock();
-        inner.volume = percent.min(100);
+        inner.volume = percent;
         if let Some(placed) = &inner.placed {
-            placed.audio.state.lock().volume.set(inner.volume);
+            placed.audio.state.lock().volume.set(percent.round() as u8);
+        }
+    }
+
+    pub fn wants_captions(&self) -> bool {
+        self.inner.lock().wants_captions
+    }
+
+    pub fn set_wants_captions(&self, wants_captions: bool) {
+        self.inner.lock().wants_captions = wants_captions;
+    }
+
+    pub fn set_reporter(&self, reporter: Option<Reporter>) {
+        self.inner.lock().reporter = reporter;
+    }
+
+    /// Asks for a report; the reporter gets it.
+    pub fn report(self: &Arc<Self>) -> Result<(), Error> {
+        let inner = self.inner.lock();
+        let reporter = inner.reporter.clone().ok_or(Error::InvalidParameter)?;
+        let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
+        let audio = placed.audio.state.lock().receiver.as_ref().map(AudioReceiver::counters);
+        let video = placed.video.as_ref().map(VideoIn::counters);
+        let report = statistics::incoming(statistics::wall_ms(), audio.as_ref(), video.as_ref());
+        self.post(move |_| reporter(&report));
+        Ok(())
+    }
+
+    /// Tells what has come so far.
+    pub(super) fn count(self: &Arc<Self>) {
+        let inner = self.inner.lock();
+        let Some(placed) = &inner.placed else { return };
+        let at_ms = statistics::wall_ms();
+        let (id, audio) = (placed.id, placed.audio.state.lock());
+        if let Some(receiver) = &audio.receiver {
+            let counters = receiver.counters();
+            let statistics = Statistics {
+                packets_lost: counters.lost,
+                packets_received: counters.received,
+                bytes_received: counters.bytes,
+                at_ms,
+            };
+            self.say(id, Notice::AudioStatistics { statistics, level: audio.level.0 });
+        }
+        drop(audio);
+        if let Some(video) = &placed.video {
+            let counters = video.counters();
+            let statistics = Statistics {
+                packets_lost: counters.packets_lost,
+                packets_received: counters.packets_received,
+                bytes_received: counters.bytes_received,
+                at_ms,
+            };
+            self.say(id, Notice::VideoStatistics(statistics));
         }
     }
 
@@ -426,9 +498,9 @@ struct AudioState {
 }
 
 impl AudioIn {
-    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: u8) -> Self {
+    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64) -> Self {
         let mut volume = Volume::default();
-        volume.set(percent);
+        volume.set(percent.round() as u8);
         let state = AudioState { receiver: None, volume, sync: LipSync::new(VIDEO_CLOCK), level: (0.0, 0) };
         Self { subscriber, is_wanted: AtomicBool::new(is_wanted), state: Mutex::new(state) }
     }

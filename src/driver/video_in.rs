@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::workers::Workers;
 use crate::media::video::{SenderReport, VideoCounters, VideoOutput, VideoPacket, VideoReceiver};
-use crate::media::{Picture, VideoCodec};
+use crate::media::{Picture, VideoCodec, codec};
 
 /// How many packets wait for the decoder. A second of 10 Mbit/s; a decoder that is further behind starts anew at the
 /// next key frame.
@@ -52,7 +52,7 @@ impl VideoIn {
         let worker = Worker {
             shared: shared.clone(),
             sink,
-            receiver: VideoReceiver::new(),
+            receiver: VideoReceiver::with_decoders(Box::new(codec::video_decoder)),
             newest: None,
             is_ready: false,
             shown: false,

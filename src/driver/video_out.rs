@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::session::MediaPort;
 use super::workers::Workers;
-use crate::media::codec::CodecError;
+use crate::media::codec::{self, CodecError};
 use crate::media::video::{BitratePreset, ContentHint, Rates, SenderSettings, VideoSender};
 use crate::media::{Kind, Picture};
 use crate::session::media::{Outgoing, PublicationId};
@@ -135,7 +135,7 @@ impl Worker {
 
     fn obey(&mut self, order: Order) {
         match (order, &mut self.encoding) {
-            (Order::Begin { id, settings, port }, _) => match VideoSender::new(settings) {
+            (Order::Begin { id, settings, port }, _) => match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
                 Ok(sender) => {
                     self.encoding = Some(Encoding { id, port, sender, rates: Rates::default() });
                 }

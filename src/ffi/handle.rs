@@ -145,6 +145,13 @@ impl<H, T> Table<H, T> {
         entries.into_values().map(|entry| entry.object).collect()
     }
 
+    /// The handle of the first object that is it; NULL when none is. There are few of those that are looked for so.
+    pub fn find(&self, is_it: impl Fn(&T) -> bool) -> *mut H {
+        let entries = self.entries.read();
+        let found = entries.iter().find(|(_, entry)| is_it(&entry.object));
+        found.map_or(std::ptr::null_mut(), |(number, _)| *number as *mut H)
+    }
+
     pub fn len(&self) -> usize {
         self.entries.read().len()
     }

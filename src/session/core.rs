@@ -90,6 +90,8 @@ pub enum Input {
         current_bps: u64,
         desired_bps: u64,
     },
+    /// What has gone out of a publication so far? `PublisherEvent::Counted` says.
+    Count(PublicationId),
     Subscribe {
         id: SubscriptionId,
         stream_id: String,
@@ -203,6 +205,7 @@ impl Core {
             Input::Bitrates { id, current_bps, desired_bps } => {
                 self.set_bitrates(now, id, (current_bps, desired_bps));
             }
+            Input::Count(id) => self.count(id),
             Input::Subscribe { id, stream_id, wants } => self.subscribe(now, id, &stream_id, wants),
             Input::Unsubscribe(id) => self.unsubscribe(id),
             Input::SetWants { id, wants } => self.set_wants(id, wants),

@@ -1,7 +1,7 @@
 //! The words for publishing and subscribing: what goes in, what comes out.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Stream, VideoType};
 use crate::media::{Kind, Rotation, VideoCodec};
@@ -116,6 +116,21 @@ pub enum PublisherEvent {
     LayersWanted(Vec<bool>),
     /// What the network carries, in bit/s.
     Bitrate(u64),
+    /// What has gone out so far: answers `Input::Count`.
+    Counted { audio: Option<Sent>, video: Option<Sent> },
+}
+
+/// What has gone out of one kind so far, all layers together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sent {
+    pub packets: u64,
+    pub bytes: u64,
+    /// As the other side says.
+    pub packets_lost: u64,
+    pub nacks: u64,
+    pub key_frame_requests: u64,
+    pub round_trip: Option<Duration>,
+    pub jitter: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

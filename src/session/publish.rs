@@ -11,7 +11,7 @@ use super::core::{Core, State};
 use super::live::Live;
 use super::media::{
     MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublishedLayer, PublishedVideo,
-    PublisherEvent,
+    PublisherEvent, Sent,
 };
 use super::streams::stream_name;
 use super::wires::Wires;
@@ -552,6 +552,30 @@ impl Core {
         if let Some(live) = self.live_mut() {
             live.wires.set_bitrate(now, current_bps, desired_bps);
         }
+    }
+
+    pub(super) fn count(&mut self, id: PublicationId) {
+        let Some(live) = self.live() else { return };
+        let published = self.publications.all.iter().find(|published| published.wish.id == id);
+        let Some(published) = published.filter(|published| published.state == Stage::Up) else { return };
+        let statistics = live.wires.sent();
+        let sent = |kind| {
+            let section = published.track(kind)?.section?;
+            let mut sum = Sent::default();
+            for one in statistics.iter().filter(|one| one.section == section) {
+                sum.packets += one.packets;
+                sum.bytes += one.bytes;
+                sum.packets_lost += one.lost;
+                sum.nacks += one.nacks;
+                sum.key_frame_requests += one.key_frame_requests;
+                sum.round_trip = one.round_trip.or(sum.round_trip);
+                sum.jitter = one.jitter.or(sum.jitter);
+            }
+            Some(sum)
+        };
+        let (audio, video) = (sent(Kind::Audio), sent(Kind::Video));
+        let event = published.event(PublisherEvent::Counted { audio, video });
+        self.say_media(vec![event]);
     }
 
     /// Packets of a publisher. Those of a stream that is not published, or is switched off, go nowhere.

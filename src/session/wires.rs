@@ -13,7 +13,7 @@ use prost::Message as _;
 use super::core::{Addresses, Core, Output, State};
 use super::event::Ending;
 use super::{Fault, Reason};
-use crate::rtc::{self, Channel, Codec, Datagram, Layer, PacketIn, PacketOut, Peer, Section, SectionInfo, Sending};
+use crate::rtc::{self, Channel, Codec, Datagram, Layer, PacketIn, PacketOut, Peer, Section, SectionInfo, SectionStatistics, Sending};
 use crate::signal::proto::{
     DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest,
     UpdateSubscription, signal_request::Message,
@@ -327,6 +327,12 @@ impl Wires {
         if let Some(side) = &mut self.publisher {
             side.peer.set_bitrate(now, current_bps, desired_bps);
         }
+    }
+
+    /// What has been sent so far, by sections and layers.
+    pub fn sent(&self) -> Vec<SectionStatistics> {
+        let all = self.publisher.as_ref().map(|side| side.peer.statistics()).unwrap_or_default();
+        all.into_iter().filter(|one| one.is_sending).collect()
     }
 
     pub fn request_key_frame(&mut self, now: Instant, section: Section) {

@@ -14,7 +14,6 @@ mod freeze;
 mod layer;
 mod packets;
 mod patience;
-mod pixels;
 mod plan;
 mod rates;
 mod receiver;

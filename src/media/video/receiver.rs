@@ -8,10 +8,9 @@ use super::cadence::Pace;
 use super::frames::{Frame, Frames, Insertion, JUMP};
 use super::freeze::Freeze;
 use super::packets::Stored;
-use super::pixels;
 use super::request::KeyRequest;
 use crate::media::codec::{CodecError, VideoDecoder};
-use crate::media::{Picture, Rotation, VIDEO_CLOCK, VideoCodec, packet};
+use crate::media::{Picture, Rotation, VIDEO_CLOCK, VideoCodec, packet, pixels};
 
 /// The sender's wall clock at a moment of its RTP time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
