@@ -252,14 +252,8 @@ impl Library {
             runtime: self.runtime.handle().clone(),
             poster: self.callbacks.poster(),
             attempts: self.attempts.clone(),
-            Ok(runtime) => Ok(Self {
-                runtime,
-                callbacks,
-                sessions: Mutex::default(),
-                attempts: Arc::default(),
-                sound: sound::open(),
-                workers: Workers::default(),
-            }),
+            sound: self.sound.clone(),
+            workers: self.workers.clone(),
         }
     }
 

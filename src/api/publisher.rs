@@ -367,7 +367,7 @@ impl Publisher {
     }
 
     /// The first half of a deletion, which waits for nothing.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         let placed = {
             let mut inner = self.inner.lock();
             inner.is_deleted = true;

@@ -36,6 +36,9 @@ pub use crate::session::Target;
 /// exit right after. Within the 100 ms that no call may exceed.
 const FAREWELL_WAIT: Duration = Duration::from_millis(50);
 
+/// How often statistics are told; the platform that is mirrored does so about once a second.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The lengths an encryption secret may have, in bytes.
 const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
 
@@ -129,6 +132,8 @@ struct Inner {
     /// Those that are in the session, or were until a moment ago and have to hear of it.
     publishers: HashMap<PublicationId, Publishing>,
     subscribers: HashMap<SubscriptionId, Arc<Subscriber>>,
+    /// Statistics are told every second.
+    is_counting: bool,
     equipment: Option<Equipment>,
 }
 
@@ -141,6 +146,7 @@ struct Publishing {
 /// What publishers and subscribers of this session are lent.
 #[derive(Clone)]
 struct Equipment {
+    runtime: tokio::runtime::Handle,
     poster: Poster,
     workers: Workers,
     sound: Sound,
@@ -211,6 +217,7 @@ impl Session {
         inner.phase = Phase::Connecting;
         inner.has_asked = Arc::default();
         inner.equipment = Some(Equipment {
+            runtime: means.runtime.clone(),
             poster: means.poster.clone(),
             workers: means.workers.clone(),
             sound: means.sound.clone(),
@@ -261,16 +268,17 @@ impl Session {
         let (Some(attempt), Some(equipment)) = (&inner.attempt, inner.equipment.clone()) else {
             return Err(Error::NotConnected);
         };
-        let Equipment { poster, workers, sound } = equipment;
+        let Equipment { runtime, poster, workers, sound } = equipment;
         let port = attempt.media_port();
         let place = publisher::Place { session: self.clone(), port, poster, workers, sound };
         let id = publisher.place(place)?;
         inner.publishers.insert(id, Publishing { publisher: publisher.clone(), stream: None });
+        self.count(&mut inner, &runtime);
         Ok(())
     }
 
     pub fn unpublish(&self, publisher: &Arc<Publisher>) -> Result<(), Error> {
-        let mut inner = self.inner.lock();
+        let inner = self.inner.lock();
         let id = publisher.publication().filter(|id| inner.publishers.contains_key(id));
         let id = id.ok_or(Error::PublisherNotFound)?;
         inner.wish(Input::Unpublish(id));
@@ -285,11 +293,12 @@ impl Session {
         let (Some(attempt), Some(equipment)) = (&inner.attempt, inner.equipment.clone()) else {
             return Err(Error::NotConnected);
         };
-        let Equipment { poster, workers, sound } = equipment;
+        let Equipment { runtime, poster, workers, sound } = equipment;
         let port = attempt.media_port();
         let place = subscriber::Place { session: self.clone(), port, poster, workers, sound };
         let id = subscriber.place(place)?;
         inner.subscribers.insert(id, subscriber.clone());
+        self.count(&mut inner, &runtime);
         Ok(())
     }
 
@@ -315,6 +324,28 @@ impl Session {
             drop(talking);
             self.release_device(Instant::now() + callbacks::DELETE_TIMEOUT);
         }
+    }
+
+    /// Has statistics told while there are publishers or subscribers.
+    fn count(self: &Arc<Self>, inner: &mut Inner, runtime: &tokio::runtime::Handle) {
+        if std::mem::replace(&mut inner.is_counting, true) {
+            return;
+        }
+        let session = Arc::downgrade(self);
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(STATISTICS_INTERVAL).await;
+                let Some(session) = session.upgrade() else { return };
+                let (publishers, subscribers) = session.members();
+                publishers.iter().for_each(|publisher| publisher.count());
+                subscribers.iter().for_each(|subscriber| subscriber.count());
+                let mut inner = session.inner.lock();
+                if inner.publishers.is_empty() && inner.subscribers.is_empty() {
+                    inner.is_counting = false;
+                    return;
+                }
+            }
+        });
     }
 
     /// Once nobody publishes or subscribes any more the audio device has been stopped.

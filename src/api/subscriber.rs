@@ -18,9 +18,9 @@ use crate::driver::session::MediaPort;
 use crate::driver::sound::{Playout, PlayoutGuard, Sound};
 use crate::driver::video_in::{Sink, VideoIn};
 use crate::driver::workers::Workers;
-use crate::media::audio::{AudioPacket, AudioReceiver, STEREO_STEP, StereoStep, Volume};
+use crate::media::audio::{AudioPacket, AudioReceiver, STEREO_STEP, Volume};
 use crate::media::codec;
-use crate::media::sync::Sync as LipSync;
+use crate::media::sync::{Report, Sync as LipSync};
 use crate::media::video::{SenderReport, VideoPacket};
 use crate::media::{Kind, Picture, VIDEO_CLOCK, VideoCodec};
 use crate::session::media::{
@@ -104,7 +104,8 @@ struct Placed {
     /// Made with the first packet of their kind.
     video: Option<VideoIn>,
     audio: Arc<AudioIn>,
-    playout: Option<PlayoutGuard>,
+    /// While it is there the sound is played.
+    _playout: Option<PlayoutGuard>,
     has_heard_connected: bool,
 }
 
@@ -261,7 +262,7 @@ impl Subscriber {
     }
 
     /// The first half of a deletion, which waits for nothing.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         self.gate.shut();
         let placed = {
             let mut inner = self.inner.lock();
@@ -293,7 +294,7 @@ impl Subscriber {
         port.wish(wish);
         let has_heard_connected = false;
         inner.placed =
-            Some(Placed { session, id, port, workers, video: None, audio, playout, has_heard_connected });
+            Some(Placed { session, id, port, workers, video: None, audio, _playout: playout, has_heard_connected });
         Ok(id)
     }
 
@@ -469,10 +470,10 @@ impl Sink for Screen {
         let mut state = self.audio.state.lock();
         let AudioState { receiver: Some(receiver), sync, .. } = &mut *state else { return Duration::ZERO };
         if let Some(report) = report {
-            sync.handle_video_report((report.wall_us, report.timestamp).into());
+            sync.handle_video_report(Report { wall_us: report.wall_us, timestamp: report.timestamp });
         }
-        if let Some(report) = receiver.sender_report() {
-            sync.handle_audio_report(report.into());
+        if let Some((wall_us, timestamp)) = receiver.sender_report() {
+            sync.handle_audio_report(Report { wall_us, timestamp });
         }
         sync.handle_heard(receiver.heard());
         let hold = sync.hold(now, timestamp);

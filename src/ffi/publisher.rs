@@ -27,7 +27,7 @@ use super::video_capturer::{
 use super::{guard, text};
 use crate::api::capture::Capturer;
 use crate::api::publisher::{BitratePreset, Publisher, Settings};
-use crate::api::{Error, Media};
+use crate::api::Media;
 use crate::session::{Stream, VideoType};
 
 /// Kinds of media.
