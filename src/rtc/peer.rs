@@ -14,7 +14,9 @@ use super::description::take_candidates;
 use super::engine::{self, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
 use super::state::State;
-use super::{Datagram, Output, RtcError, SendError};
+use super::{
+    Codec, Datagram, Layer, Output, PacketOut, RtcError, Section, SectionStatistics, SendError, Sending,
+};
 
 /// How much of the send buffer lossy messages may fill, so that a backlog of them never holds up a reliable one.
 const LOSSY_BUFFER_SIZE: usize = SEND_BUFFER_SIZE / 4;
@@ -270,6 +272,58 @@ impl Peer {
             ids.into_iter().flatten().filter_map(|id| Some(rtc.channel(id)?.buffered_amount())).sum()
         });
         asked.unwrap_or(0)
+    }
+
+    /// A section to send on, agreed on with the next offer. May be called at any time, several times before one offer.
+    pub fn add_sending(&mut self, _now: Instant, _sending: &Sending) -> Result<Section, RtcError> {
+        Err(RtcError::Over)
+    }
+
+    /// The section sends nothing any more, which the next offer says. It may come back for a later
+    /// [`Peer::add_sending`].
+    pub fn stop_sending(&mut self, _now: Instant, _section: Section) {}
+
+    /// Something was added or stopped that no offer has said yet.
+    pub fn needs_offer(&self) -> bool {
+        false
+    }
+
+    /// Sends a packet on a section and layer. Success means that it was taken.
+    pub fn send_packet(
+        &mut self,
+        _now: Instant,
+        _section: Section,
+        _layer: Option<Layer>,
+        _packet: PacketOut,
+    ) -> Result<(), SendError> {
+        Err(SendError::NotOpen)
+    }
+
+    /// Asks the other side for a key frame. The caller decides how often is often enough.
+    pub fn request_key_frame(&mut self, _now: Instant, _section: Section, _layer: Option<Layer>) {}
+
+    /// What is being sent, and what would be sent if the network allowed it: the peer probes for that much.
+    pub fn set_bitrate(&mut self, _now: Instant, _current_bps: u64, _desired_bps: u64) {}
+
+    /// The codec that a section of ours is to send, once agreed on.
+    pub fn sending_codec(&self, _section: Section) -> Option<Codec> {
+        None
+    }
+
+    /// The layers of a section of ours that the other side takes, lowest first. Empty before the agreement, and for a
+    /// plain stream.
+    pub fn sending_layers(&self, _section: Section) -> Vec<Layer> {
+        Vec::new()
+    }
+
+    /// What the section is called in the descriptions, once one says so.
+    pub fn mid(&self, _section: Section) -> Option<String> {
+        None
+    }
+
+    /// Counters of all sections, in both directions.
+    pub fn statistics(&self) -> Vec<SectionStatistics> {
+        Vec::new()
     }
 
     pub fn is_connected(&self) -> bool {

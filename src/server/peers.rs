@@ -147,6 +147,10 @@ impl Peers {
                 rtc::Output::Failed(_) => events.push_back(Event::Failed),
                 // An opened channel is tried with the next packet; nothing is published on this connection.
                 rtc::Output::Opened(_) | rtc::Output::Data(..) | rtc::Output::Disconnected => {}
+                rtc::Output::Packet(_)
+                | rtc::Output::Section(_)
+                | rtc::Output::KeyFrameRequested { .. }
+                | rtc::Output::Bitrate(_) => {}
             }
         }
         while let Some(output) = self.publisher.poll() {
@@ -155,6 +159,10 @@ impl Peers {
                 rtc::Output::Data(channel, bytes) => events.push_back(read(channel, &bytes)),
                 rtc::Output::Failed(_) => events.push_back(Event::Failed),
                 rtc::Output::Connected | rtc::Output::Opened(_) | rtc::Output::Disconnected => {}
+                rtc::Output::Packet(_)
+                | rtc::Output::Section(_)
+                | rtc::Output::KeyFrameRequested { .. }
+                | rtc::Output::Bitrate(_) => {}
             }
         }
         events

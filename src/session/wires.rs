@@ -365,6 +365,10 @@ impl Peers {
                     rtc::Output::Opened(Channel::Lossy)
                     | rtc::Output::Connected
                     | rtc::Output::Disconnected => {}
+                    rtc::Output::Packet(_)
+                    | rtc::Output::Section(_)
+                    | rtc::Output::KeyFrameRequested { .. }
+                    | rtc::Output::Bitrate(_) => {}
                 }
             }
         }
