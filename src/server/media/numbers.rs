@@ -283,9 +283,16 @@ mod tests {
         numbers.number(&first);
         let mut seen = Vec::new();
         // Every other picture has two packets and is of a higher layer; 109 is lost and comes late.
-        for (sequence, picture, temporal) in
-            [(101, 1, 1), (102, 1, 1), (103, 2, 0), (104, 3, 1), (105, 3, 1), (106, 4, 0), (108, 5, 0), (107, 4, 0)]
-        {
+        for (sequence, picture, temporal) in [
+            (101, 1, 1),
+            (102, 1, 1),
+            (103, 2, 0),
+            (104, 3, 1),
+            (105, 3, 1),
+            (106, 4, 0),
+            (108, 5, 0),
+            (107, 4, 0),
+        ] {
             let found = descriptor(picture, 0, temporal);
             let packet = stream.packet(sequence, u64::from(picture) * 3000, &found, 0);
             let expected = match sequence {
