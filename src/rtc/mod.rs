@@ -12,15 +12,23 @@
 
 mod candidate;
 mod channel;
+mod codecs;
+mod counters;
 mod description;
 mod engine;
 mod link;
 mod media;
+mod packets;
 mod peer;
+mod peer_media;
+mod section_text;
+mod sections;
 mod state;
 
 #[cfg(test)]
 mod description_tests;
+#[cfg(test)]
+mod media_tests;
 #[cfg(test)]
 mod peer_tests;
 #[cfg(test)]
