@@ -60,7 +60,7 @@ static inline void mark_draw(const mark_picture *to, unsigned count, unsigned nu
   for (int line = 0; line < to->height; line++) {
     uint8_t *out = to->plane[0] + (long)line * to->stride[0];
     for (int x = 0; x < to->width; x++) {
-      unsigned column = (unsigned)x + 2 * count & 255;
+      unsigned column = ((unsigned)x + 2 * count) & 255;
       out[x] = (uint8_t)(64 + ((column * 5 + (unsigned)line * 3) >> 2 & 63) + (column * (unsigned)line >> 6 & 31));
     }
   }
