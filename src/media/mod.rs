@@ -6,8 +6,14 @@
 //! A frame is what a program hands in, in any format; a [`Picture`] is what everything inside works on.
 //! Read `picture.rs` and `codec/mod.rs` first.
 
+pub mod audio;
 pub mod codec;
 mod picture;
+
+pub mod sync;
+
+#[cfg(test)]
+mod sync_tests;
 
 pub use picture::{Metadata, Picture, Rotation};
 
