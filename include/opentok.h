@@ -2362,6 +2362,28 @@ typedef struct otc_publisher_callbacks {
  */
 
 /**
+ * How large the pictures of the default camera are.
+ */
+typedef enum otc_camera_capture_resolution {
+  /**
+   * 320 × 240.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_LOW = 0,
+  /**
+   * 640 × 480, the default.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_MEDIUM = 1,
+  /**
+   * 1280 × 720.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_HIGH = 2,
+  /**
+   * 1920 × 1080.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_1080P = 3,
+} otc_camera_capture_resolution;
+
+/**
  * Settings of a publisher. Opaque: a handle, never an address.
  */
 typedef struct otc_publisher_settings otc_publisher_settings;
