@@ -19,6 +19,7 @@ use super::session::Session;
 use super::sound;
 use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
 use crate::driver::sound::Sound;
+use crate::driver::workers::Workers;
 use crate::driver::{fork_sys, threads};
 
 /// How long `destroy` takes at most. A supervisor that sends SIGTERM waits about twice as long before SIGKILL.
@@ -46,6 +47,7 @@ pub struct Library {
     sessions: Mutex<Vec<Weak<Session>>>,
     attempts: Arc<Attempts>,
     sound: Sound,
+    workers: Workers,
 }
 
 enum State {
@@ -113,6 +115,7 @@ pub struct Means {
     pub poster: Poster,
     pub attempts: Arc<Attempts>,
     pub sound: Sound,
+    pub workers: Workers,
 }
 
 /// Starts the library if nobody has. After `destroy` it stays ended until `init`. `session` is ended with the library.
@@ -230,6 +233,7 @@ impl Library {
                 sessions: Mutex::default(),
                 attempts: Arc::default(),
                 sound: sound::open(),
+                workers: Workers::default(),
             }),
             Err(error) => {
                 *before = callbacks.stop(UNUSED_TIMEOUT);
@@ -249,6 +253,7 @@ impl Library {
             poster: self.callbacks.poster(),
             attempts: self.attempts.clone(),
             sound: self.sound.clone(),
+            workers: self.workers.clone(),
         }
     }
 
@@ -257,14 +262,22 @@ impl Library {
     fn silence(&self, deadline: Instant) {
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
+        let (mut publishers, mut subscribers) = (Vec::new(), Vec::new());
         for session in &sessions {
+            let members = session.members();
+            publishers.extend(members.0);
+            subscribers.extend(members.1);
             session.leave_for_good();
         }
+        publishers.iter().for_each(|publisher| publisher.end());
+        subscribers.iter().for_each(|subscriber| subscriber.end());
         let wait = deadline.min(Instant::now() + callbacks::DELETE_TIMEOUT);
         for session in &sessions {
             session.close_gate(wait);
         }
         sound::close(&self.sound, wait);
+        publishers.iter().for_each(|publisher| publisher.close(wait));
+        subscribers.iter().for_each(|subscriber| subscriber.close(wait));
     }
 
     fn end_on_a_fit_thread(self: Box<Self>, deadline: Instant) -> Result<(), Error> {
@@ -307,12 +320,17 @@ impl Library {
 
     fn end(self, deadline: Instant) {
         let mut last = Last(None);
-        let Library { runtime, callbacks, attempts, .. } = self;
+        let Library { runtime, callbacks, attempts, workers, .. } = self;
         attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
         runtime.block_on(hub::stop(HUB_TIMEOUT));
         let remaining = || time_until(deadline).max(LAST_TIMEOUT);
         runtime.shutdown_timeout(remaining());
         last.0 = callbacks.stop(remaining());
+        // Inside a callback what keeps them is still queued behind it.
+        let wait = if callbacks::is_inside_callback() { Duration::ZERO } else { remaining() };
+        if !workers.join(Instant::now() + wait) {
+            log::warn!("a thread of a codec still runs: a callback of the program takes long");
+        }
     }
 }
 

@@ -23,4 +23,7 @@ mod sockets;
 pub mod sound;
 pub mod threads;
 mod tls;
+pub mod video_in;
+pub mod video_out;
 pub mod wire;
+pub mod workers;

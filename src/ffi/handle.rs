@@ -23,6 +23,11 @@ pub enum Kind {
     Settings = 2,
     Connection = 3,
     Stream = 4,
+    Frame = 5,
+    Publisher = 6,
+    PublisherSettings = 7,
+    Subscriber = 8,
+    Capturer = 9,
     AudioInputs = 14,
     AudioOutputs = 15,
 }
@@ -138,6 +143,13 @@ impl<H, T> Table<H, T> {
     pub fn drain(&self) -> Vec<Arc<T>> {
         let entries = std::mem::take(&mut *self.entries.write());
         entries.into_values().map(|entry| entry.object).collect()
+    }
+
+    /// The handle of the first object that is it; NULL when none is. There are few of those that are looked for so.
+    pub fn find(&self, is_it: impl Fn(&T) -> bool) -> *mut H {
+        let entries = self.entries.read();
+        let found = entries.iter().find(|(_, entry)| is_it(&entry.object));
+        found.map_or(std::ptr::null_mut(), |(number, _)| *number as *mut H)
     }
 
     pub fn len(&self) -> usize {
