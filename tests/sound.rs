@@ -271,6 +271,59 @@ fn nothing_is_left_of_it() {
     assert_eq!(entries("/proc/self/fd"), descriptors);
 }
 
+/// Whether this is a process for that test alone; if not, it is run in one. ALSA reads its configuration once.
+fn is_process_of(test: &str) -> bool {
+    const VARIABLE: &str = "TEST_ALONE";
+    if std::env::var_os(VARIABLE).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().expect("a test has a path");
+    let output =
+        Command::new(program).args(["--exact", test]).env(VARIABLE, "1").output().expect("it runs again");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    false
+}
+
+/// ALSA's configuration can make a device of two files, so what is played and recorded can be looked at.
+#[test]
+fn without_a_sound_server_alsa_plays_and_records() {
+    if !is_process_of("without_a_sound_server_alsa_plays_and_records") {
+        return;
+    }
+    let place = Place::new();
+    // SAFETY: the library is known by name, and loading it does nothing.
+    if unsafe { libloading::Library::new("libasound.so.2") }.is_err() {
+        return eprintln!("left out: ALSA is not here");
+    }
+    let folder = &place.workshop.path;
+    let mut recording = Vec::new();
+    for index in 0..60 * 48_000 {
+        let phase = std::f64::consts::TAU * 440.0 * f64::from(index) / 48_000.0;
+        recording.extend(((phase.sin() * 10_000.0) as i16).to_le_bytes());
+    }
+    std::fs::write(folder.join("in.raw"), recording).expect("the workshop can be written");
+    let device = |file: &str| format!("type file\nslave.pcm null\nformat raw\nfile {file}\n");
+    let text = format!(
+        "pcm.!default {{\ntype asym\nplayback.pcm played\ncapture.pcm recorded\n}}\n\
+         pcm.played {{\n{}}}\npcm.recorded {{\n{}infile {}\n}}\n",
+        device(&folder.join("out.raw").display().to_string()),
+        device("/dev/null"),
+        folder.join("in.raw").display(),
+    );
+    std::fs::write(folder.join(".asoundrc"), text).expect("the workshop can be written");
+    let mut chain = Chain::new();
+    until("what ALSA records", || chain.ear.hears_a_tone());
+    until("what ALSA plays", || {
+        let played = std::fs::read(folder.join("out.raw")).unwrap_or_default();
+        let left: Vec<i16> =
+            played.chunks_exact(4).map(|frame| i16::from_le_bytes([frame[0], frame[1]])).collect();
+        let crossings = left.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+        crossings > 440
+    });
+    chain.end();
+    assert_eq!(threads_of_ours(), Vec::<String>::new());
+}
+
 #[test]
 fn a_machine_without_sound_is_silent_and_otherwise_as_any() {
     let _place = Place::new();

@@ -25,8 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::base::{OTC_FALSE, OTC_SUCCESS, otc_bool, otc_status};
-use super::guard;
 use super::refusal::Refusal;
+use super::{error, guard};
 use crate::api::Error;
 use crate::api::sound::{self, Device, Direction, Ports, Settings};
 
@@ -315,18 +315,17 @@ pub unsafe extern "C" fn otc_audio_device_write_capture_data(
     buffer: *const i16,
     number_of_samples: usize,
 ) -> otc_status {
-    // Not told in the log each time: a program does this a hundred times a second.
-    let outcome = guard::value("otc_audio_device_write_capture_data", Err(Error::Internal), || {
+    // What is refused is not told in the log each time: a program does this a hundred times a second.
+    guard::value("otc_audio_device_write_capture_data", error::status(Error::Fatal), || {
         if buffer.is_null() || !is_possible(number_of_samples) {
             tell_once("otc_audio_device_write_capture_data", buffer.is_null());
-            return Ok(Err(Error::InvalidParameter));
+            return Ok(error::status(Error::InvalidParameter));
         }
-        let Some(ports) = sound::ports() else { return Ok(Err(Error::Fatal)) };
+        let Some(ports) = sound::ports() else { return Ok(error::status(Error::Fatal)) };
         // SAFETY: the caller promises so many samples.
         ports.bring(|channels| unsafe { std::slice::from_raw_parts(buffer, number_of_samples * channels) });
-        Ok(Ok(()))
-    });
-    outcome.map_or_else(super::error::status, |()| OTC_SUCCESS)
+        Ok(OTC_SUCCESS)
+    })
 }
 
 /// Whether so many samples can lie in memory at all.
@@ -344,5 +343,76 @@ fn tell_once(function: &'static str, is_null: bool) {
             false => Refusal::parameter("number_of_samples", "is more than memory can hold"),
         };
         refusal.tell(function);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: otc_audio_device_callbacks = otc_audio_device_callbacks {
+        init: None,
+        destroy: None,
+        init_capturer: None,
+        destroy_capturer: None,
+        start_capturer: None,
+        stop_capturer: None,
+        is_capturer_initialized: None,
+        is_capturer_started: None,
+        get_estimated_capture_delay: None,
+        get_capture_settings: None,
+        init_renderer: None,
+        destroy_renderer: None,
+        start_renderer: None,
+        stop_renderer: None,
+        is_renderer_initialized: None,
+        is_renderer_started: None,
+        get_estimated_render_delay: None,
+        get_render_settings: None,
+        user_data: std::ptr::null_mut(),
+        reserved: std::ptr::null_mut(),
+    };
+
+    const BOTH: [Direction; 2] = [Direction::Capture, Direction::Render];
+
+    #[test]
+    fn a_device_without_functions_succeeds_in_everything() {
+        let device = ProgramDevice(EMPTY);
+        assert!(device.init() && device.destroy());
+        for direction in BOTH {
+            assert_eq!(device.settings(direction), Some(Settings { rate_hz: 48_000, channels: 1 }));
+            assert!(device.init_direction(direction) && device.stop(direction));
+            assert!(device.start(direction, &Arc::default()) && device.destroy_direction(direction));
+            assert_eq!(device.is_started(direction), None);
+            assert_eq!(device.delay(direction), Duration::ZERO);
+        }
+    }
+
+    unsafe extern "C" fn fills_the_rate_in(
+        device: *const otc_audio_device,
+        user_data: *mut c_void,
+        settings: *mut otc_audio_device_settings,
+    ) -> otc_bool {
+        assert!(!device.is_null());
+        assert_eq!(user_data, 7 as *mut c_void);
+        // SAFETY: lent by the caller.
+        unsafe { (*settings).sampling_rate = 44_100 };
+        -1 // any number but 0 is true
+    }
+
+    unsafe extern "C" fn is_early(_: *const otc_audio_device, _: *mut c_void) -> c_int {
+        -40
+    }
+
+    #[test]
+    fn a_member_that_is_not_filled_in_stays_usual_and_a_delay_is_never_negative() {
+        let device = ProgramDevice(otc_audio_device_callbacks {
+            get_render_settings: Some(fills_the_rate_in),
+            get_estimated_render_delay: Some(is_early),
+            user_data: 7 as *mut c_void,
+            ..EMPTY
+        });
+        assert_eq!(device.settings(Direction::Render), Some(Settings { rate_hz: 44_100, channels: 1 }));
+        assert_eq!(device.delay(Direction::Render), Duration::ZERO);
     }
 }

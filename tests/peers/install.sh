@@ -114,10 +114,12 @@ mkdir -p "$peers_cache"
 need flock util-linux
 exec 9>"$peers_cache/lock"
 flock 9
-# What tests leave out where it is missing: the header in C++, the ways to link, the C tests under valgrind.
+# What tests leave out where it is missing: the header in C++, the ways to link, the C tests under valgrind, the
+# system's audio device.
 need g++ g++
 need cmake cmake
 need pkg-config pkg-config
 need valgrind valgrind
+need pulseaudio pulseaudio
 install_python_peers
 install_livekit_server

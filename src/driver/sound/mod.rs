@@ -110,6 +110,24 @@ struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
+impl Worker {
+    /// Unless it runs. Returns the thread that ran before.
+    fn start(
+        &mut self,
+        name: &str,
+        shared: &Arc<Shared>,
+        work: fn(&Shared),
+    ) -> io::Result<Option<JoinHandle<()>>> {
+        if self.is_running {
+            return Ok(None);
+        }
+        let shared = shared.clone();
+        let thread = thread::Builder::new().name(name.into()).spawn(move || work(&shared))?;
+        self.is_running = true;
+        Ok(self.thread.replace(thread))
+    }
+}
+
 /// Who uses the engine. Replaced as a whole, so that the engine looks at it without a lock.
 #[derive(Clone, Default)]
 struct Roster {
@@ -274,19 +292,9 @@ impl Shared {
 
     /// Starts the threads that do not run. Returns those that did before and have ended.
     fn start(self: &Arc<Self>, state: &mut State) -> io::Result<Vec<JoinHandle<()>>> {
-        let mut ended = Vec::new();
-        let works: [(&mut Worker, &str, fn(&Shared)); 2] =
-            [(&mut state.engine, "otc-sound", engine::run), (&mut state.keeper, "otc-device", keeper::run)];
-        for (worker, name, work) in works {
-            if worker.is_running {
-                continue;
-            }
-            let shared = self.clone();
-            let thread = thread::Builder::new().name(name.into()).spawn(move || work(&shared))?;
-            worker.is_running = true;
-            ended.extend(worker.thread.replace(thread));
-        }
-        Ok(ended)
+        let engine = state.engine.start("otc-sound", self, engine::run)?;
+        let keeper = state.keeper.start("otc-device", self, keeper::run)?;
+        Ok(engine.into_iter().chain(keeper).collect())
     }
 
     /// Puts one of the members out of the roster, and waits for a call of it that runs.

@@ -27,6 +27,13 @@ struct Port {
     ring: Option<Ring>,
 }
 
+impl Port {
+    fn delay(&self) -> Duration {
+        let frames = self.ring.as_ref().map_or(0, Ring::frames) as u64;
+        Duration::from_millis(frames * 1000 / u64::from(self.format.rate_hz))
+    }
+}
+
 impl Ports {
     fn port(&self, direction: Direction) -> &Mutex<Port> {
         match direction {
@@ -52,11 +59,13 @@ impl Ports {
         port.ring.as_ref().map(|_| port.format)
     }
 
-    /// From loudspeaker to microphone, as the device sees it: what an echo takes inside of it.
+    /// What an echo takes from the engine to the engine: what the device says, and what lies in the rings.
     pub fn delay(&self) -> Duration {
-        Duration::from_millis(self.delay_ms.load(Ordering::Relaxed).into())
+        let device = Duration::from_millis(self.delay_ms.load(Ordering::Relaxed).into());
+        device + self.capture.lock().delay() + self.render.lock().delay()
     }
 
+    /// What the device says of both directions.
     pub fn set_delay(&self, delay: Duration) {
         self.delay_ms.store(delay.as_millis().try_into().unwrap_or(u32::MAX), Ordering::Relaxed);
     }

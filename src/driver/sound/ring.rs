@@ -56,7 +56,8 @@ impl Ring {
         }
     }
 
-    fn frames(&self) -> usize {
+    /// How many lie here.
+    pub fn frames(&self) -> usize {
         self.samples.len() / self.channels
     }
 

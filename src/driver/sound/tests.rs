@@ -26,6 +26,8 @@ fn alone() -> parking_lot::MutexGuard<'static, ()> {
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
+type Hook = Box<dyn Fn(&str) + Send>;
+
 /// A device that writes down what it hears, and looks that it is never two things at once.
 #[derive(Default)]
 struct Recorder {
@@ -34,7 +36,7 @@ struct Recorder {
     /// So many answers to each are false first.
     refusals: Mutex<Vec<(&'static str, u32)>>,
     /// Called in each function, with its name.
-    hook: Mutex<Option<Box<dyn Fn(&str) + Send>>>,
+    hook: Mutex<Option<Hook>>,
     ports: Mutex<Weak<Ports>>,
 }
 
@@ -296,7 +298,8 @@ fn devices_set_again_and_again_from_many_threads_all_end() {
 fn a_thread_in_the_ports_may_be_joined_in_every_control_function() {
     let _alone = alone();
     let device = Recorder::new(48_000, 1);
-    let worker: Arc<Mutex<Option<(Arc<AtomicBool>, JoinHandle<()>)>>> = Arc::default();
+    type Program = (Arc<AtomicBool>, JoinHandle<()>);
+    let worker: Mutex<Option<Program>> = Mutex::default();
     let sound = sound(&device);
     let ports = sound.ports().clone();
     *device.hook.lock() = Some(Box::new(move |what| {
@@ -493,7 +496,8 @@ fn a_device_that_an_ended_library_left_running_is_stopped_before_it_is_used() {
     assert!(!device.has_heard("render stop"), "nothing is told after the end");
     let second = Sound::new(registered);
     let _playout = second.add_playout(Player::new());
-    until("it runs again", || second.0.state.lock().in_use[1]);
+    let starts = || device.heard().iter().filter(|heard| *heard == "render start").count();
+    until("it runs again", || starts() == 2);
     end(&second);
     let once = [&["init"][..], &RENDER, &["render stop", "render destroy", "destroy"]].concat();
     assert_eq!(device.heard(), [once.clone(), once].concat());

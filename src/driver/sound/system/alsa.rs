@@ -1,6 +1,6 @@
 //! ALSA, where no sound server is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::alsa_sys::{self, Pcm, Way};
 use super::{Direction, Ended, FRAGMENT, Listed, Order, channels, samples};
@@ -14,6 +14,9 @@ const LATENCY: Duration = Duration::from_millis(40);
 
 /// How long nothing may happen before it is looked whether all is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A device that is this far ahead of the clock is none (ALSA has some that take everything at once); it is held back.
+const AHEAD_MAX: Duration = Duration::from_millis(200);
 
 fn way(direction: Direction) -> Way {
     match direction {
@@ -42,26 +45,36 @@ pub fn serve(order: &Order, chosen: Option<&str>) -> Ended {
         Some(Ok(pcm)) => pcm,
     };
     let mut buffer = vec![0; samples(direction, FRAGMENT)];
+    let samples_per_second = samples(direction, Duration::from_secs(1)) as u64;
+    let mut clock = Instant::now();
     while order.choice() == Some(choice) {
         let served = match direction {
             Direction::Capture => record(order, &pcm, &mut buffer),
             Direction::Render => play(order, choice, &pcm, &mut buffer),
         };
-        if let Err(error) = served {
-            return Ended::Broken(error);
+        match served {
+            Ok(samples) => clock += Duration::from_micros(samples as u64 * 1_000_000 / samples_per_second),
+            Err(error) => return Ended::Broken(error),
+        }
+        // What it was late is not made up for.
+        clock = clock.max(Instant::now());
+        if let Some(early) = clock.checked_sub(AHEAD_MAX) {
+            order.pause_until(early);
         }
     }
     Ended::Told
 }
 
-fn record(order: &Order, pcm: &Pcm, buffer: &mut [i16]) -> Result<(), String> {
+/// How many samples were recorded.
+fn record(order: &Order, pcm: &Pcm, buffer: &mut [i16]) -> Result<usize, String> {
     pcm.wait(LOOK_INTERVAL);
     let read = pcm.read(buffer)?;
     order.ports.bring(|_| &buffer[..read]);
-    Ok(())
+    Ok(read)
 }
 
-fn play(order: &Order, choice: u32, pcm: &Pcm, buffer: &mut [i16]) -> Result<(), String> {
+/// How many samples were played.
+fn play(order: &Order, choice: u32, pcm: &Pcm, buffer: &mut [i16]) -> Result<usize, String> {
     order.ports.take(|_| &mut *buffer);
     let mut rest = &buffer[..];
     while !rest.is_empty() && order.choice() == Some(choice) {
@@ -71,5 +84,5 @@ fn play(order: &Order, choice: u32, pcm: &Pcm, buffer: &mut [i16]) -> Result<(),
             pcm.wait(LOOK_INTERVAL);
         }
     }
-    Ok(())
+    Ok(buffer.len() - rest.len())
 }

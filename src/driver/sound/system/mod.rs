@@ -208,7 +208,7 @@ impl Order {
                 Ended::Absent => tell_silence(),
                 Ended::Broken(why) => log::info!("the system's audio device has gone: {why}"),
             }
-            self.pause();
+            self.pause_until(Instant::now() + RETRY_INTERVAL);
         }
         self.state.lock().is_finished = true;
         self.changed.notify_all();
@@ -220,8 +220,8 @@ impl Order {
         (!state.is_over).then(|| state.chosen.clone())
     }
 
-    fn pause(&self) {
-        let deadline = Instant::now() + RETRY_INTERVAL;
+    /// Until `deadline`, unless something else is to be done.
+    fn pause_until(&self, deadline: Instant) {
         let mut state = self.state.lock();
         let choice = state.choice;
         while !state.is_over && state.choice == choice {
