@@ -94,7 +94,8 @@
  *   written on success only.
  *
  * The sections: Codes, The library as a whole, The log, Connections, Streams, What a session tells, Settings of a session,
- * Sessions, Signals, Publishing and subscribing, Moderation, Additions of this library.
+ * Sessions, Signals, Publishing and subscribing, Moderation, The audio device, Sound inputs of the system, Sound outputs of
+ * the system, Additions of this library.
  */
 
 #ifndef OPENTOK_H
@@ -1439,13 +1440,353 @@ LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_force_disconnect(otc_session *session,
                                         otc_connection *connection);
 
+/* ==== The audio device ====
+ *
+ * One for the whole process and all sessions: the program's own, set with `otc_set_audio_device`, else the system's
+ * (PulseAudio or PipeWire, else ALSA), else none: then nothing is heard and everything else works.
+ *
+ * A device has two directions. Capture begins when the first publisher with an audio track starts, render when there is
+ * something to play; a program that only publishes never sees the render functions, and the other way round. For the
+ * device: `init`, later `destroy`. Between them for each direction: `get_…_settings`, `init_…`, `start_…`, later
+ * `stop_…`, `destroy_…`. A direction that was not started is not destroyed, and none is started twice without being
+ * destroyed between. When nobody needs sound any more, all of it ends, and begins anew when somebody does.
+ *
+ * Any function may be NULL, which counts as success. One that answers `OTC_FALSE` is asked again, five times within a
+ * quarter of a second; then the direction stays silent and the log says so.
+ *
+ * Threads: the functions are called one after the other on one thread of the library, never inside a function that the
+ * program calls. `stop_…` and `destroy_…` may wait for the program's own thread: `otc_audio_device_read_render_data` and
+ * `otc_audio_device_write_capture_data`, where that thread probably is, never wait for anything.
+ *
+ * Samples are signed, 16 bits wide, and interleaved where there are two channels. Numbers of samples are numbers of
+ * samples for each channel: 480 are 10 ms at 48 kHz, with two channels in a buffer of 960.
+ */
+
+/**
+ * The audio device. Opaque, and not to be followed: it is handed to the functions of the device and to nothing else.
+ */
+typedef struct otc_audio_device otc_audio_device;
+
+/**
+ * How one direction of a device wants its samples.
+ */
+typedef struct otc_audio_device_settings {
+  /**
+   * Samples per second and channel: 8000 to 192000.
+   */
+  int sampling_rate;
+  /**
+   * 1 or 2.
+   */
+  int number_of_channels;
+} otc_audio_device_settings;
+
+/**
+ * The functions of a program's audio device. Copied by `otc_set_audio_device`, so it may lie on the stack.
+ */
+typedef struct otc_audio_device_callbacks {
+  /**
+   * The device is needed. The first function that is called.
+   */
+  otc_bool (*init)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * The device is not needed any more. The last function that is called, until `init` is called again.
+   */
+  otc_bool (*destroy)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * To prepare capture.
+   */
+  otc_bool (*init_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * The end of capture, after `stop_capturer`. The program's thread may be waited for here.
+   */
+  otc_bool (*destroy_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * From now on `otc_audio_device_write_capture_data` is heard.
+   */
+  otc_bool (*start_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * What is captured from now on is not needed.
+   */
+  otc_bool (*stop_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Kept for programs that have it. Not called.
+   */
+  otc_bool (*is_capturer_initialized)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Asked when `start_capturer` has answered `OTC_FALSE`: true makes it a success.
+   */
+  otc_bool (*is_capturer_started)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Milliseconds from the microphone to `otc_audio_device_write_capture_data`. Asked now and then, for the echo.
+   */
+  int (*get_estimated_capture_delay)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * To fill in how capture has its samples. A member that stays as it is, or NULL here, means 48000 Hz and one channel.
+   */
+  otc_bool (*get_capture_settings)(const struct otc_audio_device *audio_device,
+                                   void *user_data,
+                                   struct otc_audio_device_settings *settings);
+  /**
+   * To prepare render.
+   */
+  otc_bool (*init_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * The end of render, after `stop_renderer`. The program's thread may be waited for here.
+   */
+  otc_bool (*destroy_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * From now on `otc_audio_device_read_render_data` has what is to be heard.
+   */
+  otc_bool (*start_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * From now on there is silence.
+   */
+  otc_bool (*stop_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Kept for programs that have it. Not called.
+   */
+  otc_bool (*is_renderer_initialized)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Asked when `start_renderer` has answered `OTC_FALSE`: true makes it a success.
+   */
+  otc_bool (*is_renderer_started)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Milliseconds from `otc_audio_device_read_render_data` to the loudspeaker. Asked now and then, for the echo.
+   */
+  int (*get_estimated_render_delay)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * To fill in how render wants its samples; as for capture.
+   */
+  otc_bool (*get_render_settings)(const struct otc_audio_device *audio_device,
+                                  void *user_data,
+                                  struct otc_audio_device_settings *settings);
+  /**
+   * Handed back unchanged. Never read; it has to stay valid until another device is set and this one is destroyed, or
+   * nothing uses sound any more.
+   */
+  void *user_data;
+  /**
+   * NULL.
+   */
+  void *reserved;
+} otc_audio_device_callbacks;
+
+/**
+ * Sets the audio device of the process.
+ *
+ * Meant to be called once, before the first session connects, and for good: the device stays set after `otc_destroy`, for
+ * the next `otc_init`. It may be called at any time and from any thread all the same; then the device before is stopped and
+ * destroyed, and after that this one is started. None of its functions is called before this function returns, and this
+ * function waits for none.
+ *
+ * @param callbacks  The functions of the device. Copied. NULL for the system's device, as if none had been set.
+ *
+ * @return `OTC_SUCCESS`.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_set_audio_device(const struct otc_audio_device_callbacks *callbacks);
+
+/**
+ * Takes what is to be heard next: all subscribed streams, mixed.
+ *
+ * Never waits. The buffer is always filled, with silence where there is nothing to be heard, so a program has to keep its
+ * own time: 480 samples every 10 ms at 48 kHz.
+ *
+ * @param buffer             Room for `number_of_samples` for each channel of the device. It may be uninitialised.
+ * @param number_of_samples  How many samples for each channel.
+ *
+ * @return How many samples for each channel were written: `number_of_samples`, or 0 when `buffer` is NULL, and when the
+ *         library does not run.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+size_t otc_audio_device_read_render_data(int16_t *buffer,
+                                         size_t number_of_samples);
+
+/**
+ * Brings what was captured. It reaches every publisher with an audio track.
+ *
+ * Never waits. Before `start_capturer` and where nobody publishes audio it is dropped. Usual are 10 ms at a time; other
+ * portions do as well, at the speed at which they were captured.
+ *
+ * @param buffer             `number_of_samples` for each channel of the device. Copied.
+ * @param number_of_samples  How many samples for each channel.
+ *
+ * @return `OTC_SUCCESS`, `OTC_INVALID_PARAM` when `buffer` is NULL, or `OTC_FATAL` when the library does not run: nothing
+ *         happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_device_write_capture_data(const int16_t *buffer,
+                                               size_t number_of_samples);
+
+/* ==== Sound inputs of the system ====
+ *
+ * The microphones of PulseAudio or PipeWire, else of ALSA: which there are, and which is used where the program has set
+ * no audio device.
+ *
+ * An enumerator is a list as it was when it was made. It belongs to the program, and so do the texts in it, which live as
+ * long as it does. The functions may be called on any thread, also before `otc_init` and after `otc_destroy`.
+ */
+
+/**
+ * A list of the system's sound inputs. Opaque: a handle, never an address.
+ */
+typedef struct otc_audio_module_input_device_enumerator otc_audio_module_input_device_enumerator;
+
+/**
+ * Makes a list of the sound inputs that there are now. Asking the system's sound server takes some milliseconds.
+ *
+ * @return The list, empty where the system has no sound. It belongs to the program, to be ended with
+ *         `otc_audio_module_input_device_enumerator_delete`. NULL only after a panic of the library.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+struct otc_audio_module_input_device_enumerator *otc_audio_module_input_device_enumerator_new(void);
+
+/**
+ * How many inputs the list has.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return The number. 0 when `device_enumerator` is NULL or no live list.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+int otc_audio_module_input_device_enumerator_size(struct otc_audio_module_input_device_enumerator *device_enumerator);
+
+/**
+ * What `otc_audio_module_input_device_select` knows an entry by. Not for people.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The id. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_input_device_enumerator_get_device_id(struct otc_audio_module_input_device_enumerator *device_enumerator,
+                                                                   int device_index);
+
+/**
+ * What people know an entry by.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The name. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_input_device_enumerator_get_device_name(struct otc_audio_module_input_device_enumerator *device_enumerator,
+                                                                     int device_index);
+
+/**
+ * Ends a list. Its texts end with it.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_enumerator` is NULL or no live list: nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_input_device_enumerator_delete(struct otc_audio_module_input_device_enumerator *device_enumerator);
+
+/**
+ * Chooses which of the system's sound inputs is used from now on, at once where one is in use. A program that has set
+ * an audio device of its own notices nothing of it.
+ *
+ * @param device_id  The id of an entry of a list. Copied.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_id` is NULL, is not UTF-8, or names nothing that is there now:
+ *         the choice stays as it was then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_input_device_select(const char *device_id);
+
+/* ==== Sound outputs of the system ====
+ *
+ * As for inputs: the loudspeakers and headphones.
+ *
+ * An enumerator is a list as it was when it was made. It belongs to the program, and so do the texts in it, which live as
+ * long as it does. The functions may be called on any thread, also before `otc_init` and after `otc_destroy`.
+ */
+
+/**
+ * A list of the system's sound outputs. Opaque: a handle, never an address.
+ */
+typedef struct otc_audio_module_output_device_enumerator otc_audio_module_output_device_enumerator;
+
+/**
+ * Makes a list of the sound outputs that there are now. Asking the system's sound server takes some milliseconds.
+ *
+ * @return The list, empty where the system has no sound. It belongs to the program, to be ended with
+ *         `otc_audio_module_output_device_enumerator_delete`. NULL only after a panic of the library.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+struct otc_audio_module_output_device_enumerator *otc_audio_module_output_device_enumerator_new(void);
+
+/**
+ * How many outputs the list has.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return The number. 0 when `device_enumerator` is NULL or no live list.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+int otc_audio_module_output_device_enumerator_size(struct otc_audio_module_output_device_enumerator *device_enumerator);
+
+/**
+ * What `otc_audio_module_output_device_select` knows an entry by. Not for people.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The id. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_output_device_enumerator_get_device_id(struct otc_audio_module_output_device_enumerator *device_enumerator,
+                                                                    int device_index);
+
+/**
+ * What people know an entry by.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The name. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_output_device_enumerator_get_device_name(struct otc_audio_module_output_device_enumerator *device_enumerator,
+                                                                      int device_index);
+
+/**
+ * Ends a list. Its texts end with it.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_enumerator` is NULL or no live list: nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_output_device_enumerator_delete(struct otc_audio_module_output_device_enumerator *device_enumerator);
+
+/**
+ * Chooses which of the system's sound outputs is used from now on, at once where one is in use. A program that has set
+ * an audio device of its own notices nothing of it.
+ *
+ * @param device_id  The id of an entry of a list. Copied.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_id` is NULL, is not UTF-8, or names nothing that is there now:
+ *         the choice stays as it was then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_output_device_select(const char *device_id);
+
 /* ==== Additions of this library ====
  *
  * Not in the original. A program that uses them runs with this library only.
  */
 
 /**
- * How many handles are live: sessions, settings, connections and streams, those that the library keeps for itself
+ * How many handles are live: sessions, settings, connections, streams and lists of devices, those that the library keeps for itself
  * included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
  *
  * @return The number.

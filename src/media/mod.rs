@@ -6,10 +6,18 @@
 //! A frame is what a program hands in, in any format; a [`Picture`] is what everything inside works on.
 //! Read `picture.rs` and `codec/mod.rs` first.
 
+pub mod audio;
 pub mod codec;
+pub mod frame;
+pub mod packet;
 mod picture;
+pub mod pixels;
+pub mod sync;
+pub mod video;
 
+pub use frame::Frame;
 pub use picture::{Metadata, Picture, Rotation};
+pub use pixels::{FrameError, PixelFormat};
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

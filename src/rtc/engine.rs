@@ -5,18 +5,27 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, Input, Output, Reason, Rtc, RtcConfig};
 
-use super::Datagram;
+use super::{Datagram, codecs};
 
 /// Bytes that may wait for the network on all channels together. A burst of a hundred signals of the largest size
 /// fits several times; more only makes a slow network slower.
 pub(super) const SEND_BUFFER_SIZE: usize = 128 << 10;
+
+/// How often the two sides report what they have sent and received, and how often str0m counts it together. Sound and
+/// picture are aligned by these reports, so the first one should not be long in coming.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a network is trusted to carry before anything is known. Enough for one camera in a modest size; a slower
+/// network shows within a second, and for a faster one probing takes about as long.
+const FIRST_ESTIMATE: Bitrate = Bitrate::mbps(1);
 
 /// One certificate for the whole process. Making one costs a key pair, and the fingerprint in the description is what
 /// authenticates it, so peers of one process may share it.
@@ -51,8 +60,12 @@ impl Engine {
             let config = RtcConfig::new()
                 .set_crypto_provider(provider.clone())
                 .set_dtls_cert(certificate.clone())
-                .set_sctp_max_buffered_amount(SEND_BUFFER_SIZE);
-            Box::new(config.build(now))
+                .set_sctp_max_buffered_amount(SEND_BUFFER_SIZE)
+                .set_rtp_mode(true)
+                .set_rtcp_report_interval_audio(REPORT_INTERVAL)
+                .set_stats_interval(Some(REPORT_INTERVAL))
+                .enable_bwe(Some(FIRST_ESTIMATE));
+            Box::new(codecs::configure(config).build(now))
         })?;
         Ok(Self { rtc: Some(rtc), deadline: None })
     }
