@@ -145,7 +145,7 @@ fn a_section_whose_place_another_takes_is_over() {
 
 /// LiveKit's answer to a camera in three layers, made from the offer as pion makes it: the codec that the room allows,
 /// the layers by name, nothing of its own to send.
-fn pion_answer(offer: &str, codec: &str) -> String {
+fn pion_answer(offer: &str, codecs: &[&str]) -> String {
     let head: String = offer
         .split_inclusive('\n')
         .take_while(|line| !line.starts_with("m="))
@@ -156,7 +156,8 @@ fn pion_answer(offer: &str, codec: &str) -> String {
     for text in offer.split("\nm=").skip(1) {
         let format = text.lines().find_map(|line| {
             let (format, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
-            (name.starts_with(codec) || name.starts_with("opus")).then_some(format)
+            let is_taken = name.starts_with("opus") || codecs.iter().any(|codec| name.starts_with(codec));
+            is_taken.then_some(format)
         });
         let repair = text.lines().find_map(|line| {
             let (repair, params) = line.strip_prefix("a=fmtp:")?.split_once(' ')?;
@@ -220,7 +221,7 @@ fn livekits_answer_opens_what_it_takes() {
     assert_eq!(sections(&offer, "a=simulcast:"), ["a=simulcast:send q;h;f"]);
     assert_eq!(offer.matches("a=msid:camera cid\r\n").count(), 2, "{offer}");
     // An answer must not have the credentials of the offer.
-    let answer = pion_answer(&offer, "VP8").replace("a=ice-ufrag:", "a=ice-ufrag:x");
+    let answer = pion_answer(&offer, &["VP8"]).replace("a=ice-ufrag:", "a=ice-ufrag:x");
     alice.accept_answer(now, &answer).expect("an agreement");
     // Not connected, so nothing can be sent; but it is agreed on.
     assert_eq!(alice.sending_codec(video), Some(Codec::Vp8));
@@ -235,7 +236,7 @@ fn livekits_answer_opens_what_it_takes() {
     let formats: Vec<_> =
         sections(&offer, "m=video").iter().flat_map(|line| line.split(' ').skip(3)).collect();
     assert_eq!(formats.len(), 2, "VP8 and its repair: {formats:?}");
-    let answer = pion_answer(&offer, "VP8").replace("a=ice-ufrag:", "a=ice-ufrag:x");
+    let answer = pion_answer(&offer, &["VP8"]).replace("a=ice-ufrag:", "a=ice-ufrag:x");
     alice.accept_answer(now, &answer).expect("an agreement");
     assert_eq!(alice.sending_codec(third), Some(Codec::Opus));
     assert_eq!(alice.sending_layers(video), camera.layers);
@@ -246,7 +247,7 @@ fn livekits_answer_opens_what_it_takes() {
         alice.add_sending(now, &Sending { track_id: "fourth".into(), codecs: vec![Codec::Av1], ..camera });
     let fourth = fourth.expect("a section");
     let offer = alice.offer(now).expect("an offer");
-    let answer = pion_answer(&offer, "AV1").replace("a=ice-ufrag:", "a=ice-ufrag:x");
+    let answer = pion_answer(&offer, &["VP8", "AV1"]).replace("a=ice-ufrag:", "a=ice-ufrag:x");
     let refused = answer.rfind("m=video 9").expect("a section");
     let mid = sections(&answer[refused..], "a=mid:")[0].replace("a=mid:", " ");
     let answer = format!("{}{}", &answer[..refused], answer[refused..].replacen("m=video 9", "m=video 0", 1));
@@ -272,7 +273,7 @@ fn without_layers_in_the_answer_the_best_one_is_sent_alone() {
     };
     let section = alice.add_sending(now, &camera).expect("a section");
     let offer = alice.offer(now).expect("an offer");
-    let answer: String = pion_answer(&offer, "VP8")
+    let answer: String = pion_answer(&offer, &["VP8"])
         .split_inclusive('\n')
         .filter(|line| !line.starts_with("a=rid:") && !line.starts_with("a=simulcast:"))
         .collect();
