@@ -7,9 +7,13 @@
 //! Read `picture.rs` and `codec/mod.rs` first.
 
 pub mod codec;
+pub mod frame;
 mod picture;
+pub mod pixels;
 
+pub use frame::Frame;
 pub use picture::{Metadata, Picture, Rotation};
+pub use pixels::{FrameError, PixelFormat};
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
