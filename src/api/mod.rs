@@ -4,6 +4,7 @@
 //! observer what happened. No pointer of the C interface comes here, and no message of a server.
 //! Read `session.rs` first.
 
+pub mod codecs;
 pub mod error;
 pub mod frame;
 mod hub;

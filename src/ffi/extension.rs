@@ -4,18 +4,20 @@
 
 use super::connection::CONNECTIONS;
 use super::guard;
+use super::media_utils;
 use super::session::SESSIONS;
 use super::session_settings::SETTINGS;
 use super::stream::STREAMS;
 use super::video_frame::FRAMES;
 
-/// How many handles are live: sessions, settings, connections, streams and frames, those that the library keeps for itself
-/// included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
+/// How many objects are live: sessions, settings, connections, streams, frames and lists of codecs, those that the
+/// library keeps for itself included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
 ///
 /// @return The number.
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_ext_live_objects() -> usize {
     guard::value("otc_ext_live_objects", 0, || {
-        Ok(SESSIONS.len() + SETTINGS.len() + CONNECTIONS.len() + STREAMS.len() + FRAMES.len())
+        let kept = SESSIONS.len() + SETTINGS.len() + CONNECTIONS.len() + STREAMS.len() + FRAMES.len();
+        Ok(kept + media_utils::live())
     })
 }

@@ -110,9 +110,7 @@ pub unsafe extern "C" fn otc_media_utils_get_supported_codecs(
 /// @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `supported_codecs` is NULL, or none that lives (for example ended
 ///         already): nothing happens then.
 #[unsafe(no_mangle)]
-pub extern "C" fn otc_media_utils_codecs_delete(
-    supported_codecs: *mut otc_media_utils_codecs,
-) -> otc_status {
+pub extern "C" fn otc_media_utils_codecs_delete(supported_codecs: *mut otc_media_utils_codecs) -> otc_status {
     guard::status("otc_media_utils_codecs_delete", || {
         if supported_codecs.is_null() {
             return Err(Refusal::null("supported_codecs"));

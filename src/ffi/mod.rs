@@ -25,6 +25,7 @@ pub mod connection;
 pub mod error;
 pub mod extension;
 pub mod log;
+pub mod media_utils;
 pub mod session;
 pub mod session_callbacks;
 pub mod session_media;
@@ -36,7 +37,7 @@ pub mod video_frame;
 pub mod video_frame_make;
 
 /// The files whose exported items make the header, in the header's order. `tests/header.rs` reads this list.
-pub const SECTIONS: [&str; 14] = [
+pub const SECTIONS: [&str; 15] = [
     "error",
     "base",
     "log",
@@ -50,5 +51,6 @@ pub const SECTIONS: [&str; 14] = [
     "session_signal",
     "session_media",
     "session_moderation",
+    "media_utils",
     "extension",
 ];

@@ -1,6 +1,6 @@
 //! Decoders get what a stranger sends: garbage, streams cut short, bits turned over.
 
-use super::tests::{at, both_ways, picture, settings};
+use super::tests::{at, av1_frames, both_ways, picture, settings};
 use super::*;
 
 /// A generator with a seed, so that a failure can be made again.
@@ -27,6 +27,15 @@ fn stream(codec: VideoCodec) -> Vec<Vec<u8>> {
         encoder.encode(&picture(96, 64, number), at(number), number == 6).expect("encoded")
     });
     frames.map(|frame| frame.bytes).collect()
+}
+
+/// Of every codec that can be decoded here.
+fn streams() -> Vec<(VideoCodec, Vec<Vec<u8>>)> {
+    let mut streams: Vec<_> = both_ways().into_iter().map(|codec| (codec, stream(codec))).collect();
+    if video_decoder(VideoCodec::Av1).is_ok() {
+        streams.push((VideoCodec::Av1, av1_frames().into_iter().map(<[u8]>::to_vec).collect()));
+    }
+    streams
 }
 
 /// A decoder, and what tells the decoders in a failure.
@@ -65,8 +74,7 @@ fn garbage_is_an_error_or_nothing() {
 
 #[test]
 fn damaged_streams_do_no_harm_and_a_key_frame_mends_them() {
-    for codec in both_ways() {
-        let frames = stream(codec);
+    for (codec, frames) in streams() {
         for (name, make) in decoders(codec) {
             for seed in 0..60 {
                 let mut dice = Dice(seed);
@@ -97,8 +105,7 @@ fn damaged_streams_do_no_harm_and_a_key_frame_mends_them() {
 
 #[test]
 fn a_frame_cut_short_anywhere_does_no_harm() {
-    for codec in both_ways() {
-        let frames = stream(codec);
+    for (codec, frames) in streams() {
         for (_, make) in decoders(codec) {
             for length in 0..frames[0].len().min(200) {
                 let mut decoder = make();
