@@ -33,8 +33,7 @@ pub fn at(number: u32) -> Duration {
 pub fn psnr(one: &Picture, other: &Picture) -> f64 {
     assert_eq!((one.width(), one.height()), (other.width(), other.height()));
     let (one, other) = (one.planes()[0], other.planes()[0]);
-    let squares: f64 =
-        one.iter().zip(other).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    let squares: f64 = one.iter().zip(other).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     10.0 * (255.0 * 255.0 * one.len() as f64 / squares.max(1.0)).log10()
 }
 
@@ -154,7 +153,8 @@ fn a_decoder_follows_a_change_of_size() {
 fn odd_sizes_are_encoded() {
     for codec in both_ways() {
         for (width, height) in [(319, 241), (17, 33), (161, 91)] {
-            let decoded = trip(codec, &settings(width, height), 1, &[]).pictures.remove(0).expect("a picture");
+            let decoded =
+                trip(codec, &settings(width, height), 1, &[]).pictures.remove(0).expect("a picture");
             let is_exact = codec != VideoCodec::H264; // whose chroma has whole samples only
             let expected = if is_exact { (width, height) } else { (width & !1, height & !1) };
             assert_eq!((decoded.width(), decoded.height()), expected, "{codec:?}");
@@ -165,12 +165,8 @@ fn odd_sizes_are_encoded() {
 #[test]
 fn screens_and_threads_make_good_pictures_too() {
     for codec in both_ways() {
-        let settings = VideoSettings {
-            is_screen: true,
-            threads: 4,
-            bitrate_bps: 4_000_000,
-            ..settings(1280, 720)
-        };
+        let settings =
+            VideoSettings { is_screen: true, threads: 4, bitrate_bps: 4_000_000, ..settings(1280, 720) };
         let trip = trip(codec, &settings, 4, &[]);
         let last = trip.pictures.iter().rposition(Option::is_some).expect("a picture");
         let quality = psnr(trip.pictures[last].as_ref().expect("found"), &picture(1280, 720, last as u32));
@@ -226,4 +222,45 @@ fn what_is_supported_can_be_made() {
         assert_eq!(supported.encoders.contains(&codec), can_encode, "{codec:?}");
         assert_eq!(supported.decoders.contains(&codec), video_decoder(codec).is_ok(), "{codec:?}");
     }
+}
+
+/// Eight frames of the moving picture, made by libaom's `aomenc`: nothing here encodes AV1.
+const AV1: &[u8] = include_bytes!("../../../tests/data/moving-160x90.av1.ivf");
+
+/// What an IVF file holds: a header of 32 bytes, then frames, each behind its size and its moment.
+pub fn ivf_frames(file: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    let mut rest = &file[32..];
+    while let Some((header, behind)) = rest.split_first_chunk::<12>() {
+        let size = u32::from_le_bytes(*header.first_chunk().expect("12 bytes")) as usize;
+        let (frame, next) = behind.split_at(size);
+        frames.push(frame);
+        rest = next;
+    }
+    frames
+}
+
+pub fn av1_frames() -> Vec<&'static [u8]> {
+    ivf_frames(AV1)
+}
+
+#[test]
+fn av1_is_decoded_frame_by_frame() {
+    let Ok(mut decoder) = video_decoder(VideoCodec::Av1) else {
+        eprintln!("skipped: libdav1d is not here");
+        return;
+    };
+    let frames = av1_frames();
+    assert_eq!(frames.len(), 8);
+    for (number, frame) in frames.iter().enumerate() {
+        let decoded = decoder.decode(frame).expect("decoded").expect("a picture for every frame");
+        let quality = psnr(&decoded, &picture(160, 90, number as u32));
+        assert!(quality > 28.0, "frame {number}: {quality:.1} dB");
+    }
+    let mut late = video_decoder(VideoCodec::Av1).expect("a decoder");
+    assert!(!matches!(late.decode(frames[3]), Ok(Some(_))), "there is nothing to decode it from");
+    assert!(late.decode(frames[0]).expect("a key frame").is_some());
+    assert!(late.decode(frames[1]).expect("its follower").is_some());
+    assert!(late.decode(&frames[2][..frames[2].len() / 2]).is_err(), "half a frame");
+    assert!(late.decode(frames[0]).expect("a key frame mends it").is_some());
 }
