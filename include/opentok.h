@@ -87,14 +87,14 @@
  *
  * Handles
  *
- *   Pointers to otc_session, otc_session_settings, otc_connection and otc_stream are handles: numbers to be looked up,
- *   never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm. Texts are
+ *   Pointers to otc_session, otc_session_settings, otc_connection, otc_stream and otc_video_frame are handles: numbers
+ *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm. Texts are
  *   UTF-8; a text that is not gives OTC_INVALID_PARAM. Everything handed in is copied during the call, user_data and
- *   functions excepted. What a function does not change when it fails is left as it was; in particular results are
+ *   functions excepted, and the memory of frames that are made as wrappers. What a function does not change when it fails is left as it was; in particular results are
  *   written on success only.
  *
- * The sections: Codes, The library as a whole, The log, Connections, Streams, What a session tells, Settings of a session,
- * Sessions, Signals, Publishing and subscribing, Moderation, Additions of this library.
+ * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making
+ * video frames, What a session tells, Settings of a session, Sessions, Signals, Publishing and subscribing, Moderation, Additions of this library.
  */
 
 #ifndef OPENTOK_H
@@ -190,6 +190,16 @@ typedef enum otc_log_level {
   OTC_LOG_LEVEL_ALL = OTC_LOG_LEVEL_DEBUG
 } otc_log_level;
 
+/** A plane of a video frame: its index. In what it is the only or the second one, it has more than one name. */
+typedef enum otc_video_frame_plane {
+  OTC_VIDEO_FRAME_PLANE_Y = 0,
+  OTC_VIDEO_FRAME_PLANE_U = 1,
+  OTC_VIDEO_FRAME_PLANE_V = 2,
+  OTC_VIDEO_FRAME_PLANE_PACKED = 0,
+  OTC_VIDEO_FRAME_PLANE_UV_INTERLEAVED = 1,
+  OTC_VIDEO_FRAME_PLANE_VU_INTERLEAVED = 1
+} otc_video_frame_plane;
+
 /* ==== Codes ====
  *
  * Every function that can fail returns an `otc_status`: `OTC_SUCCESS` (0) or one of the numbers below. Success means
@@ -212,7 +222,7 @@ typedef enum otc_error_code {
    */
   OTC_FATAL = 2,
   /**
-   * A video format that the function does not take.
+   * A video format that the function does not take, or a JPEG that is broken.
    */
   OTC_INVALID_VIDEO_FORMAT = 3,
   /**
@@ -730,6 +740,652 @@ enum otc_stream_video_type otc_stream_get_video_type(const struct otc_stream *st
  *         `otc_connection_copy` makes one to keep. NULL when `stream` is NULL or no live stream.
  */
 LIBOPENTOK_LIBRARY_EXPORTED const otc_connection *otc_stream_get_connection(const struct otc_stream *stream);
+
+/* ==== Video frames ====
+ *
+ * A frame is one picture in some format, with the time when it was taken and up to 32 bytes that travel with it to the
+ * subscribers.
+ *
+ * Whose it is: the frame that a callback receives is lent until the callback returns; `otc_video_frame_copy` makes one
+ * to keep, without copying the pixels. What a function of the next section makes belongs to the program, which ends it
+ * with `otc_video_frame_delete`; it stays valid after its publisher, subscriber and session, and even after
+ * `otc_destroy`. Addresses of planes, buffers and metadata are good as long as the frame.
+ *
+ * Formats: the name of a 32-bit format is read from the most significant byte of a little-endian word, so
+ * `OTC_VIDEO_FRAME_FORMAT_ARGB32` lies in memory as B, G, R, A. `OTC_VIDEO_FRAME_FORMAT_RGB24` lies as R, G, B. Colours
+ * of the YUV formats are BT.601 in the limited range. The chroma planes of an odd size are rounded up.
+ *
+ * Planes: Y, U and V are 0, 1 and 2; interleaved chroma is 1; what lies in one plane is 0. The numbers that some older
+ * headers have are understood as well: 3 is 0 where there is one plane, 4 and 5 are 1 where chroma is interleaved.
+ *
+ * Threads: the functions may be called on any thread, on one frame by one thread at a time.
+ */
+
+/**
+ * How many bytes of metadata a frame can carry.
+ */
+#define OTC_VIDEO_FRAME_METADATA_MAX_SIZE 32
+
+/**
+ * How the pixels of a frame lie in memory.
+ */
+typedef enum otc_video_frame_format {
+  /**
+   * None of the others.
+   */
+  OTC_VIDEO_FRAME_FORMAT_UNKNOWN = 0,
+  /**
+   * Three planes: Y, and U and V with half the width and height.
+   */
+  OTC_VIDEO_FRAME_FORMAT_YUV420P = 1,
+  /**
+   * Two planes: Y, and U and V in turns, a pair for four pixels.
+   */
+  OTC_VIDEO_FRAME_FORMAT_NV12 = 2,
+  /**
+   * Two planes: Y, and V and U in turns, a pair for four pixels.
+   */
+  OTC_VIDEO_FRAME_FORMAT_NV21 = 3,
+  /**
+   * One plane: Y, U, Y, V for two pixels.
+   */
+  OTC_VIDEO_FRAME_FORMAT_YUY2 = 4,
+  /**
+   * One plane: U, Y, V, Y for two pixels.
+   */
+  OTC_VIDEO_FRAME_FORMAT_UYVY = 5,
+  /**
+   * One plane: B, G, R, A.
+   */
+  OTC_VIDEO_FRAME_FORMAT_ARGB32 = 6,
+  /**
+   * One plane: A, R, G, B.
+   */
+  OTC_VIDEO_FRAME_FORMAT_BGRA32 = 7,
+  /**
+   * One plane: R, G, B, three bytes for a pixel.
+   */
+  OTC_VIDEO_FRAME_FORMAT_RGB24 = 8,
+  /**
+   * One plane: R, G, B, A.
+   */
+  OTC_VIDEO_FRAME_FORMAT_ABGR32 = 9,
+  /**
+   * One JPEG with the picture.
+   */
+  OTC_VIDEO_FRAME_FORMAT_MJPEG = 10,
+  /**
+   * One plane: A, B, G, R.
+   */
+  OTC_VIDEO_FRAME_FORMAT_RGBA32 = 11,
+  /**
+   * Not a format: above the numbers of those with pixels.
+   */
+  OTC_VIDEO_FRAME_FORMAT_MAX = 12,
+  /**
+   * What a codec made. It is carried and never looked into.
+   */
+  OTC_VIDEO_FRAME_FORMAT_COMPRESSED = 255,
+} otc_video_frame_format;
+
+/**
+ * A picture with its format, its time and its metadata. Opaque: a handle, never an address.
+ */
+typedef struct otc_video_frame otc_video_frame;
+
+/**
+ * A function that works on frames on their way: it may look at the frame, and draw into it.
+ *
+ * @param user_data  What was given with the function.
+ * @param frame      Lent until the function returns. Its memory may be written to: `OTC_VIDEO_FRAME_FORMAT_YUV420P`,
+ *                   the strides as wide as the planes.
+ */
+typedef void (*video_transform_callback)(void *user_data, struct otc_video_frame *frame);
+
+/**
+ * The width of the picture.
+ *
+ * @param frame  A frame.
+ *
+ * @return Pixels; 0 when `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED int otc_video_frame_get_width(const struct otc_video_frame *frame);
+
+/**
+ * The height of the picture.
+ *
+ * @param frame  A frame.
+ *
+ * @return Pixels; 0 when `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED int otc_video_frame_get_height(const struct otc_video_frame *frame);
+
+/**
+ * The format of the pixels.
+ *
+ * @param frame  A frame.
+ *
+ * @return The format; `OTC_VIDEO_FRAME_FORMAT_UNKNOWN` when `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+enum otc_video_frame_format otc_video_frame_get_format(const struct otc_video_frame *frame);
+
+/**
+ * Takes the bytes of a frame for those of another format. Nothing is converted; for that there is
+ * `otc_video_frame_convert`. Left as it is, with a line in the log, when the bytes are not enough for the other format,
+ * or have padding that lies elsewhere there.
+ *
+ * @param frame   A frame.
+ * @param format  The format in which the bytes are.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+void otc_video_frame_set_format(struct otc_video_frame *frame,
+                                enum otc_video_frame_format format);
+
+/**
+ * When the picture was taken.
+ *
+ * @param frame  A frame.
+ *
+ * @return Milliseconds since 1970; 0 when it is not known, or `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED int64_t otc_video_frame_get_timestamp(const struct otc_video_frame *frame);
+
+/**
+ * Says when the picture was taken.
+ *
+ * @param frame      A frame.
+ * @param timestamp  Milliseconds since 1970.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+void otc_video_frame_set_timestamp(struct otc_video_frame *frame,
+                                   int64_t timestamp);
+
+/**
+ * Attaches bytes to a frame, in place of those that it had. They travel with the frame to the subscribers and with its
+ * copies.
+ *
+ * @param frame  A frame.
+ * @param data   The bytes; copied. May be NULL when `size` is 0.
+ * @param size   How many there are, at most `OTC_VIDEO_FRAME_METADATA_MAX_SIZE`. 0 takes away what was there.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when there are too many bytes, `data` is NULL, or `frame` is NULL or no
+ *         live frame: nothing is changed then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_video_frame_set_metadata(struct otc_video_frame *frame,
+                                        const uint8_t *data,
+                                        size_t size);
+
+/**
+ * The bytes that are attached to a frame.
+ *
+ * @param frame  A frame.
+ * @param size   Where to put how many there are; 0 when there are none.
+ *
+ * @return The bytes; they belong to the frame and end with it. NULL when there are none, `size` is NULL, or `frame` is
+ *         NULL or no live frame; in the last two cases `size` is not written.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const uint8_t *otc_video_frame_get_metadata(const struct otc_video_frame *frame,
+                                            size_t *size);
+
+/**
+ * The whole picture, plane after plane without padding, or the JPEG or compressed bytes. With
+ * `otc_video_frame_get_buffer_size` that is what goes into a file of raw pictures.
+ *
+ * @param frame  A frame.
+ *
+ * @return The first byte; it belongs to the frame. NULL when the frame is not contiguous, or `frame` is NULL or no live
+ *         frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const uint8_t *otc_video_frame_get_buffer(const struct otc_video_frame *frame);
+
+/**
+ * The size of the whole picture.
+ *
+ * @param frame  A frame.
+ *
+ * @return Bytes: width * height * 3 / 2 for an `OTC_VIDEO_FRAME_FORMAT_YUV420P` of even size. 0 when the frame is not
+ *         contiguous, or `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+size_t otc_video_frame_get_buffer_size(const struct otc_video_frame *frame);
+
+/**
+ * How many planes the format has.
+ *
+ * @param frame  A frame.
+ *
+ * @return 3 for `OTC_VIDEO_FRAME_FORMAT_YUV420P`, 2 for NV12 and NV21, else 1; 0 when `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+size_t otc_video_frame_get_number_of_planes(const struct otc_video_frame *frame);
+
+/**
+ * The first byte of a plane.
+ *
+ * @param frame  A frame.
+ * @param plane  The plane.
+ *
+ * @return The address; the memory belongs to the frame. A program may write there when the frame is its own and was
+ *         not made as a wrapper. NULL when the format has no such plane, or `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const uint8_t *otc_video_frame_get_plane_binary_data(const struct otc_video_frame *frame,
+                                                     enum otc_video_frame_plane plane);
+
+/**
+ * The size of a plane with its padding.
+ *
+ * @param frame  A frame.
+ * @param plane  The plane.
+ *
+ * @return Bytes; 0 when the format has no such plane, or `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+size_t otc_video_frame_get_plane_size(const struct otc_video_frame *frame,
+                                      enum otc_video_frame_plane plane);
+
+/**
+ * How far it is from the beginning of a row of a plane to that of the next.
+ *
+ * @param frame  A frame.
+ * @param plane  The plane.
+ *
+ * @return Bytes; 0 when there are no rows, the format has no such plane, or `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+int otc_video_frame_get_plane_stride(const struct otc_video_frame *frame,
+                                     enum otc_video_frame_plane plane);
+
+/**
+ * How many pixels a row of a plane has. In a plane of chroma one stands for two of the picture; where chroma is
+ * interleaved a pair counts once.
+ *
+ * @param frame  A frame.
+ * @param plane  The plane.
+ *
+ * @return Pixels; 0 when the format has no such plane, or `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+int otc_video_frame_get_plane_width(const struct otc_video_frame *frame,
+                                    enum otc_video_frame_plane plane);
+
+/**
+ * How many rows a plane has.
+ *
+ * @param frame  A frame.
+ * @param plane  The plane.
+ *
+ * @return Rows; 0 when the format has no such plane, or `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+int otc_video_frame_get_plane_height(const struct otc_video_frame *frame,
+                                     enum otc_video_frame_plane plane);
+
+/**
+ * Whether all of a pixel lies together, in one plane: RGB, YUY2 and UYVY.
+ *
+ * @param frame  A frame.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_video_frame_is_packed(const struct otc_video_frame *frame);
+
+/**
+ * Whether the planes lie one after the other without padding, so that `otc_video_frame_get_buffer` has the picture.
+ * Always so but for wrappers of planes that lie otherwise.
+ *
+ * @param frame  A frame.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `frame` is NULL or no live frame.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_bool otc_video_frame_is_contiguous(const struct otc_video_frame *frame);
+
+/**
+ * What the system calls the picture, where it lies in memory of a graphics card. Frames of this library never do.
+ *
+ * @param frame  A frame.
+ *
+ * @return NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+void *otc_video_frame_get_native_handle(const struct otc_video_frame *frame);
+
+/**
+ * Ends a frame. Its memory goes with the last copy that shares it; a release function is called then.
+ *
+ * @param frame  A frame of the program's. One that is lent stays as it is: the call is harmless then.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `frame` is NULL, or no live frame (for example ended already):
+ *         nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_video_frame_delete(struct otc_video_frame *frame);
+
+/* ==== Making video frames ====
+ *
+ * Out of pixels of the program, which are copied; on pixels of the program, which stay where they are (the functions
+ * whose names end in `wrapper`); and out of other frames. All of them return a frame that belongs to the program, to be
+ * ended with `otc_video_frame_delete`, or NULL: when a pointer that is needed is NULL, a size is not from 1 to 16383, a
+ * stride is negative or shorter than a row, a buffer is too short, the format is not one that the function takes, or a
+ * JPEG is broken. The log says which.
+ *
+ * Where a size says how much memory there has to be and the function is not told how much there is, the memory has to
+ * be that large. The last row of a plane need not be padded.
+ *
+ * Wrappers: the memory must not change while the frame or a copy that shares it lives. The release function is called
+ * once, when the last of them goes, on whichever thread that happens; it may call every function of the library. When
+ * NULL was returned it is not called. A wrapper that has no release function ends with `otc_video_frame_delete`:
+ * copies of it have memory of their own unless the program says that they may share.
+ */
+
+/**
+ * Gives memory back that a frame was made on.
+ *
+ * @param buffer  The memory that was wrapped.
+ * @param arg     What was given with the function.
+ */
+typedef void (*otc_video_frame_memory_release_callback)(const uint8_t *buffer, void *arg);
+
+/**
+ * The functions of a program that has a picture in planes. Copied by `otc_video_frame_new_planar_memory_wrapper`, so it
+ * may lie on the stack.
+ */
+typedef struct otc_video_frame_planar_memory_callbacks {
+  /**
+   * The first byte of a plane. Needed. Called for each plane before the frame is made, and not again.
+   */
+  const uint8_t *(*get_plane)(void *user_data, enum otc_video_frame_plane plane);
+  /**
+   * The stride of a plane. Needed. Called for each plane before the frame is made, and not again.
+   */
+  int (*get_plane_stride)(void *user_data, enum otc_video_frame_plane plane);
+  /**
+   * The planes are not needed any more. May be NULL.
+   */
+  void (*release)(void *user_data);
+  /**
+   * Handed to the functions.
+   */
+  void *user_data;
+  /**
+   * Not read.
+   */
+  void *reserved;
+} otc_video_frame_planar_memory_callbacks;
+
+/**
+ * Makes a frame of pixels that lie plane after plane without padding.
+ *
+ * @param format  Any format with pixels: not `OTC_VIDEO_FRAME_FORMAT_MJPEG`, nor compressed.
+ * @param width   Pixels.
+ * @param height  Pixels.
+ * @param buffer  The pixels; copied. NULL makes a black picture.
+ *
+ * @return The frame, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new(enum otc_video_frame_format format,
+                                     int width,
+                                     int height,
+                                     const uint8_t *buffer);
+
+/**
+ * Makes an `OTC_VIDEO_FRAME_FORMAT_YUV420P` frame of three planes.
+ *
+ * @param width     Pixels.
+ * @param height    Pixels.
+ * @param y_plane   Luma; copied, as the others.
+ * @param y_stride  Bytes from row to row, at least `width`.
+ * @param u_plane   Blue chroma, half the width and height, rounded up.
+ * @param u_stride  Bytes from row to row.
+ * @param v_plane   Red chroma.
+ * @param v_stride  Bytes from row to row.
+ *
+ * @return The frame, or NULL. Its own strides are those without padding.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_I420(int width,
+                                          int height,
+                                          const uint8_t *y_plane,
+                                          int y_stride,
+                                          const uint8_t *u_plane,
+                                          int u_stride,
+                                          const uint8_t *v_plane,
+                                          int v_stride);
+
+/**
+ * Makes an `OTC_VIDEO_FRAME_FORMAT_MJPEG` frame. The JPEG is not looked at before the frame is converted or sent.
+ *
+ * @param width   Pixels, as the JPEG says too.
+ * @param height  Pixels, as the JPEG says too.
+ * @param buffer  The JPEG; copied.
+ * @param size    Its bytes.
+ *
+ * @return The frame, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_MJPEG(int width,
+                                           int height,
+                                           const uint8_t *buffer,
+                                           size_t size);
+
+/**
+ * Makes an `OTC_VIDEO_FRAME_FORMAT_COMPRESSED` frame. Such a frame can be kept, copied and read; it cannot be converted.
+ *
+ * @param width   Pixels of the picture that was compressed.
+ * @param height  Pixels of the picture that was compressed.
+ * @param buffer  The bytes; copied.
+ * @param size    How many there are.
+ *
+ * @return The frame, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_compressed(int width,
+                                                int height,
+                                                const uint8_t *buffer,
+                                                size_t size);
+
+/**
+ * Makes a frame of planes with any strides.
+ *
+ * @param format   Any format with pixels.
+ * @param width    Pixels.
+ * @param height   Pixels.
+ * @param planes   A pointer for each plane of the format; the pixels are copied.
+ * @param strides  Bytes from row to row, for each plane.
+ *
+ * @return The frame, in the same format, or NULL. Its own strides are those without padding.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_from_planes(enum otc_video_frame_format format,
+                                                 int width,
+                                                 int height,
+                                                 const uint8_t **planes,
+                                                 int *strides);
+
+/**
+ * Makes an `OTC_VIDEO_FRAME_FORMAT_YUV420P` frame of planes in any format.
+ *
+ * @param input_format  Any format with pixels: that of the planes.
+ * @param width         Pixels.
+ * @param height        Pixels.
+ * @param planes        A pointer for each plane of the format; the pixels are converted.
+ * @param strides       Bytes from row to row, for each plane.
+ *
+ * @return The frame, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_I420_from_planes_with_format(enum otc_video_frame_format input_format,
+                                                                  int width,
+                                                                  int height,
+                                                                  const uint8_t **planes,
+                                                                  int *strides);
+
+/**
+ * Makes a frame on memory that holds all of the picture.
+ *
+ * @param format               Any format. With `OTC_VIDEO_FRAME_FORMAT_MJPEG` or compressed, the memory holds so many
+ *                             bytes.
+ * @param width                Pixels.
+ * @param height               Pixels.
+ * @param is_shallow_copyable  Whether copies of the frame may lie on the same memory; else they have their own.
+ * @param buffer               The memory: plane after plane without padding.
+ * @param size                 Its bytes: at least what the format and the size ask for.
+ * @param callback             Called when the memory is not needed any more. May be NULL.
+ * @param arg                  Handed to `callback`.
+ *
+ * @return The frame, or NULL; `callback` is not called then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_contiguous_memory_wrapper(enum otc_video_frame_format format,
+                                                               int width,
+                                                               int height,
+                                                               otc_bool is_shallow_copyable,
+                                                               const uint8_t *buffer,
+                                                               size_t size,
+                                                               otc_video_frame_memory_release_callback callback,
+                                                               void *arg);
+
+/**
+ * Makes a frame on planes that lie anywhere.
+ *
+ * @param format               Any format with pixels.
+ * @param width                Pixels.
+ * @param height               Pixels.
+ * @param is_shallow_copyable  Whether copies of the frame may lie on the same memory; else they have their own.
+ * @param callbacks            Where the planes are, and what to call when they are not needed any more. Copied.
+ *
+ * @return The frame, or NULL; `release` is not called then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_planar_memory_wrapper(enum otc_video_frame_format format,
+                                                           int width,
+                                                           int height,
+                                                           otc_bool is_shallow_copyable,
+                                                           struct otc_video_frame_planar_memory_callbacks *callbacks);
+
+/**
+ * Makes an `OTC_VIDEO_FRAME_FORMAT_YUV420P` frame on three planes, which have to stay until it is deleted. Copies have
+ * memory of their own.
+ *
+ * @param width     Pixels.
+ * @param height    Pixels.
+ * @param y_plane   Luma.
+ * @param y_stride  Bytes from row to row, at least `width`.
+ * @param u_plane   Blue chroma, half the width and height, rounded up.
+ * @param u_stride  Bytes from row to row.
+ * @param v_plane   Red chroma.
+ * @param v_stride  Bytes from row to row.
+ *
+ * @return The frame, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_I420_wrapper(int width,
+                                                  int height,
+                                                  const uint8_t *y_plane,
+                                                  int y_stride,
+                                                  const uint8_t *u_plane,
+                                                  int u_stride,
+                                                  const uint8_t *v_plane,
+                                                  int v_stride);
+
+/**
+ * Makes an `OTC_VIDEO_FRAME_FORMAT_NV21` frame on two planes, which have to stay until it is deleted. Copies have
+ * memory of their own.
+ *
+ * @param width      Pixels.
+ * @param height     Pixels.
+ * @param y_plane    Luma.
+ * @param y_stride   Bytes from row to row, at least `width`.
+ * @param uv_plane   Red and blue chroma in turns, half the height, rounded up.
+ * @param uv_stride  Bytes from row to row.
+ *
+ * @return The frame, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_NV21_wrapper(int width,
+                                                  int height,
+                                                  const uint8_t *y_plane,
+                                                  int y_stride,
+                                                  const uint8_t *uv_plane,
+                                                  int uv_stride);
+
+/**
+ * Makes an `OTC_VIDEO_FRAME_FORMAT_NV12` frame on two planes, which have to stay until it is deleted. Copies have
+ * memory of their own.
+ *
+ * @param width      Pixels.
+ * @param height     Pixels.
+ * @param y_plane    Luma.
+ * @param y_stride   Bytes from row to row, at least `width`.
+ * @param uv_plane   Blue and red chroma in turns, half the height, rounded up.
+ * @param uv_stride  Bytes from row to row.
+ *
+ * @return The frame, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_new_NV12_wrapper(int width,
+                                                  int height,
+                                                  const uint8_t *y_plane,
+                                                  int y_stride,
+                                                  const uint8_t *uv_plane,
+                                                  int uv_stride);
+
+/**
+ * Makes a frame to keep, with the same picture, time and metadata. It shares the memory of the other one, without
+ * copying pixels, unless that is a wrapper whose memory may not be shared.
+ *
+ * @param frame  A frame, lent or the program's; unchanged.
+ *
+ * @return The copy, or NULL. Its pixels are to be read only; see `otc_video_frame_mutable_copy`.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_copy(const otc_video_frame *frame);
+
+/**
+ * Makes a copy with memory of its own, which the program may write to.
+ *
+ * @param frame  A frame, lent or the program's; unchanged.
+ *
+ * @return The copy, contiguous, or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_video_frame *otc_video_frame_mutable_copy(const otc_video_frame *frame);
+
+/**
+ * Makes a frame with the same picture in another format.
+ *
+ * @param format  `OTC_VIDEO_FRAME_FORMAT_YUV420P`, `_ARGB32`, `_BGRA32`, `_ABGR32` or `_RGBA32`. Or the format that the
+ *                frame has, whichever that is: the result is as that of `otc_video_frame_copy` then.
+ * @param frame   A frame, lent or the program's; unchanged. Any format but compressed.
+ *
+ * @return The frame, contiguous, with the same time and metadata; or NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_video_frame *otc_video_frame_convert(enum otc_video_frame_format format,
+                                         const otc_video_frame *frame);
+
+/**
+ * Writes the picture of a frame in another format into memory of the program.
+ *
+ * @param format       `OTC_VIDEO_FRAME_FORMAT_YUV420P`, `_ARGB32`, `_BGRA32` or `_ABGR32`.
+ * @param planes       Where to write: a pointer for each plane of the format.
+ * @param strides      Bytes from row to row, for each plane. What lies between the rows is left as it is.
+ * @param input_frame  A frame, lent or the program's. Any format but compressed.
+ *
+ * @return `OTC_SUCCESS`. `OTC_INVALID_VIDEO_FORMAT`: another format is asked for, the frame is compressed, or its JPEG is
+ *         broken. `OTC_INVALID_PARAM`: a pointer is NULL, a stride is negative or shorter than a row, or `input_frame`
+ *         is no live frame. `OTC_FATAL`: no memory. Nothing is written unless it is `OTC_SUCCESS`.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_video_frame_convert_inplace(enum otc_video_frame_format format,
+                                           uint8_t **planes,
+                                           const int *strides,
+                                           const otc_video_frame *input_frame);
 
 /* ==== What a session tells ====
  *
@@ -1445,7 +2101,7 @@ otc_status otc_session_force_disconnect(otc_session *session,
  */
 
 /**
- * How many handles are live: sessions, settings, connections and streams, those that the library keeps for itself
+ * How many handles are live: sessions, settings, connections, streams and frames, those that the library keeps for itself
  * included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
  *
  * @return The number.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use common::{declared_functions, libraries};
 
-/// The functions of the interface up to sessions, written down a second time: neither a function that is lost nor one
+/// The functions of the interface up to sessions, and video frames, written down a second time: neither a function that is lost nor one
 /// that creeps in goes unseen.
 const FUNCTIONS: &[&str] = &[
     "otc_connection_copy",
@@ -67,6 +67,41 @@ const FUNCTIONS: &[&str] = &[
     "otc_stream_has_captions",
     "otc_stream_has_video",
     "otc_stream_has_video_track",
+    "otc_video_frame_convert",
+    "otc_video_frame_convert_inplace",
+    "otc_video_frame_copy",
+    "otc_video_frame_delete",
+    "otc_video_frame_get_buffer",
+    "otc_video_frame_get_buffer_size",
+    "otc_video_frame_get_format",
+    "otc_video_frame_get_height",
+    "otc_video_frame_get_metadata",
+    "otc_video_frame_get_native_handle",
+    "otc_video_frame_get_number_of_planes",
+    "otc_video_frame_get_plane_binary_data",
+    "otc_video_frame_get_plane_height",
+    "otc_video_frame_get_plane_size",
+    "otc_video_frame_get_plane_stride",
+    "otc_video_frame_get_plane_width",
+    "otc_video_frame_get_timestamp",
+    "otc_video_frame_get_width",
+    "otc_video_frame_is_contiguous",
+    "otc_video_frame_is_packed",
+    "otc_video_frame_mutable_copy",
+    "otc_video_frame_new",
+    "otc_video_frame_new_I420",
+    "otc_video_frame_new_I420_from_planes_with_format",
+    "otc_video_frame_new_I420_wrapper",
+    "otc_video_frame_new_MJPEG",
+    "otc_video_frame_new_NV12_wrapper",
+    "otc_video_frame_new_NV21_wrapper",
+    "otc_video_frame_new_compressed",
+    "otc_video_frame_new_contiguous_memory_wrapper",
+    "otc_video_frame_new_from_planes",
+    "otc_video_frame_new_planar_memory_wrapper",
+    "otc_video_frame_set_format",
+    "otc_video_frame_set_metadata",
+    "otc_video_frame_set_timestamp",
 ];
 
 fn symbols(which: &str) -> BTreeSet<String> {

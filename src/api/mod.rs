@@ -5,6 +5,7 @@
 //! Read `session.rs` first.
 
 pub mod error;
+pub mod frame;
 mod hub;
 pub mod library;
 pub mod logger;

@@ -18,7 +18,7 @@ pub enum otc_error_code {
     OTC_INVALID_PARAM = 1,
     /// The library could not get a thread, a descriptor or memory.
     OTC_FATAL = 2,
-    /// A video format that the function does not take.
+    /// A video format that the function does not take, or a JPEG that is broken.
     OTC_INVALID_VIDEO_FORMAT = 3,
     /// The link to the server is gone.
     OTC_CONNECTION_DROPPED = 1022,
@@ -113,6 +113,7 @@ pub(super) fn status(error: Error) -> otc_status {
     match error {
         Error::InvalidParameter | Error::InvalidHandle => OTC_INVALID_PARAM as otc_status,
         Error::Fatal => OTC_FATAL as otc_status,
+        Error::InvalidVideoFormat => OTC_INVALID_VIDEO_FORMAT as otc_status,
         Error::IllegalState => OTC_SESSION_ILLEGAL_STATE as otc_status,
         Error::NotConnected => OTC_SESSION_NOT_CONNECTED as otc_status,
         Error::PublisherNotFound => OTC_SESSION_PUBLISHER_NOT_FOUND as otc_status,

@@ -23,6 +23,7 @@ pub enum Kind {
     Settings = 2,
     Connection = 3,
     Stream = 4,
+    Frame = 5,
 }
 
 /// The layout of a number: mark, kind, sequence.

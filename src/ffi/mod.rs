@@ -18,6 +18,7 @@ mod handle;
 mod layout;
 mod refusal;
 mod text;
+mod video_frame_memory;
 
 pub mod base;
 pub mod connection;
@@ -31,14 +32,18 @@ pub mod session_moderation;
 pub mod session_settings;
 pub mod session_signal;
 pub mod stream;
+pub mod video_frame;
+pub mod video_frame_make;
 
 /// The files whose exported items make the header, in the header's order. `tests/header.rs` reads this list.
-pub const SECTIONS: [&str; 12] = [
+pub const SECTIONS: [&str; 14] = [
     "error",
     "base",
     "log",
     "connection",
     "stream",
+    "video_frame",
+    "video_frame_make",
     "session_callbacks",
     "session_settings",
     "session",

@@ -7,11 +7,15 @@
 //! Read `picture.rs` and `codec/mod.rs` first.
 
 pub mod codec;
+pub mod frame;
 pub mod packet;
 mod picture;
+pub mod pixels;
 pub mod video;
 
+pub use frame::Frame;
 pub use picture::{Metadata, Picture, Rotation};
+pub use pixels::{FrameError, PixelFormat};
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,10 +8,9 @@ use super::cadence::Pace;
 use super::frames::{Frame, Frames, Insertion, JUMP};
 use super::freeze::Freeze;
 use super::packets::Stored;
-use super::pixels;
 use super::request::KeyRequest;
 use crate::media::codec::{CodecError, VideoDecoder};
-use crate::media::{Picture, Rotation, VIDEO_CLOCK, VideoCodec, packet};
+use crate::media::{Picture, Rotation, VIDEO_CLOCK, VideoCodec, packet, pixels};
 
 /// The sender's wall clock at a moment of its RTP time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,7 +238,8 @@ impl VideoReceiver {
             let due = self.due(&frame);
             self.ready.push_back((due, frame));
         }
-        if self.frames.needs_key() && self.codec.is_some() && !self.is_undecodable {
+        let is_in_need = self.frames.needs_key() && self.codec.is_some() && !self.is_undecodable;
+        if is_in_need && !self.frames.is_settling(now) {
             self.ask_for_key_frame(now);
         }
         if self.freeze.check(now) {

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 use super::Payload;
 use super::cadence::Pace;
 use super::layer::Layer;
-use super::pixels;
 use super::plan::{LAYERS_MAX, LayerPlan, halved, plan, worth};
 use super::rates::Allocation;
 use super::steps::Steps;
 use crate::media::codec::{CodecError, VideoEncoder, VideoSettings};
 use crate::media::packet::Packetiser;
-use crate::media::{Picture, VIDEO_CLOCK, VideoCodec};
+use crate::media::{Picture, VIDEO_CLOCK, VideoCodec, pixels};
 
 /// What kind of picture the program says it is; advice to the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
