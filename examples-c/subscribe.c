@@ -114,7 +114,7 @@ static void tell_and_write(const otc_video_frame *frame, const mark_picture *pic
   if (!pixels || png_write("picture.png", pixels, picture->width, picture->height, 4 * picture->width) != 0)
     fprintf(stderr, "picture.png cannot be written\n");
   otc_video_frame_delete(rgba);
-  if (is_marked) printf("picture: %dx%d number=%u corners=%s\n", picture->width, picture->height, mark.number, mark.corners);
+  if (is_marked) printf("picture: %dx%d corners=%s number=%u\n", picture->width, picture->height, mark.corners, mark.number);
   else printf("picture: %dx%d\n", picture->width, picture->height);
 }
 

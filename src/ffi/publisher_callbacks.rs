@@ -99,7 +99,7 @@ pub struct otc_publisher_callbacks {
         unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, audio_level: f32),
     >,
     /// A moderator has switched the sound off. `otc_publisher_set_publish_audio` switches it on again.
-    pub on_publisher_mute_forced: Plain,
+    pub on_publisher_mute_forced: Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
     /// About once a second.
     pub on_audio_stats: Option<
         unsafe extern "C" fn(
@@ -136,9 +136,9 @@ pub struct otc_publisher_callbacks {
         unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, reason: otc_video_reason),
     >,
     /// The network is so poor that video may be stopped.
-    pub on_video_disable_warning: Plain,
+    pub on_video_disable_warning: Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
     /// The network is good enough again.
-    pub on_video_disable_warning_lifted: Plain,
+    pub on_video_disable_warning_lifted: Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
     /// Handed back to every function, never read.
     pub user_data: *mut c_void,
     /// NULL. Not read.

@@ -15,6 +15,9 @@ pub mod pixels;
 pub mod sync;
 pub mod video;
 
+#[cfg(test)]
+mod sync_tests;
+
 pub use frame::Frame;
 pub use picture::{Metadata, Picture, Rotation};
 pub use pixels::{FrameError, PixelFormat};

@@ -46,7 +46,14 @@ pub(super) enum Found {
 /// str0m, or nothing any more.
 pub(super) struct Engine {
     rtc: Option<Box<Rtc>>,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub at: Instant,
+    /// The pacer, the estimator or the statistics want it. They run all the time, media or not.
+    pub is_for_media: bool,
 }
 
 /// Why an engine has stopped for good.
@@ -120,7 +127,7 @@ impl Engine {
         let _ = walled(|| drop(rtc));
     }
 
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Deadline> {
         self.deadline
     }
 }
@@ -134,12 +141,21 @@ fn walled<T>(work: impl FnOnce() -> T) -> Result<T, Stopped> {
 }
 
 /// Runs str0m until it only waits, and returns what for.
-fn drain(rtc: &mut Rtc, found: &mut impl FnMut(&mut Rtc, Found)) -> Result<Option<Instant>, Stopped> {
+fn drain(rtc: &mut Rtc, found: &mut impl FnMut(&mut Rtc, Found)) -> Result<Option<Deadline>, Stopped> {
     loop {
         match rtc.poll_output() {
-            Ok(Output::Timeout(deadline)) => {
-                // With nothing scheduled str0m names a moment years away.
-                return Ok((rtc.last_timeout_reason() != Reason::NotHappening).then_some(deadline));
+            Ok(Output::Timeout(at)) => {
+                let is_for_media = match rtc.last_timeout_reason() {
+                    // With nothing scheduled str0m names a moment years away.
+                    Reason::NotHappening => return Ok(None),
+                    Reason::Pacer(_)
+                    | Reason::BweDelayControl
+                    | Reason::BweProbeControl
+                    | Reason::BweProbeEstimator
+                    | Reason::Stats => true,
+                    _ => false,
+                };
+                return Ok(Some(Deadline { at, is_for_media }));
             }
             Ok(Output::Transmit(transmit)) => {
                 let bytes = transmit.contents.into();

@@ -1,7 +1,7 @@
 //! One peer connection: what the WebRTC standard calls an `RTCPeerConnection`, without its sockets and its clock.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
@@ -11,7 +11,7 @@ use str0m::{Candidate, IceCreds, Input, Rtc};
 use super::candidate;
 use super::channel::{Channel, Channels};
 use super::description::take_candidates;
-use super::engine::{self, Engine, SEND_BUFFER_SIZE, Stopped};
+use super::engine::{self, Deadline, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
 use super::peer_media::{Proposal, propose};
 use super::sections::{Offered, Sections};
@@ -20,6 +20,9 @@ use super::{Datagram, Output, RtcError, SendError};
 
 /// How much of the send buffer lossy messages may fill, so that a backlog of them never holds up a reliable one.
 const LOSSY_BUFFER_SIZE: usize = SEND_BUFFER_SIZE / 4;
+
+/// How often a quiet connection is looked after. Nothing in it waits for less: ICE checks the path every 3 s.
+const QUIET_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many candidates of the other side are looked at per ICE generation. A machine with many interfaces has a dozen;
 /// each further one would only be another address that a stranger makes us send to.
@@ -159,7 +162,7 @@ impl Peer {
         let answer = answer.ok_or(RtcError::Over)??;
         self.agree_on_media(&sdp);
         self.agreed(now, credentials, candidates);
-        Ok(self.with_sendings(&answer, &[]))
+        Ok(self.with_wishes(&answer, &sdp))
     }
 
     /// The other side's answer to [`Peer::offer`] or [`Peer::restart_ice`].
@@ -274,7 +277,15 @@ impl Peer {
 
     /// When [`Peer::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.engine.deadline(), self.state.link.deadline()].into_iter().flatten().min()
+        [self.engine_deadline(), self.state.link.deadline()].into_iter().flatten().min()
+    }
+
+    /// When str0m wants to know the time. Its pacer and estimator want to every 25 to 40 ms, even where there is no
+    /// media, and hide what else there is to wait for. In a quiet connection that is nothing urgent.
+    fn engine_deadline(&self) -> Option<Instant> {
+        let Deadline { at, is_for_media } = self.engine.deadline()?;
+        let is_quiet = is_for_media && self.state.is_quiet();
+        Some(if is_quiet { at.max(self.state.told + QUIET_INTERVAL) } else { at })
     }
 
     /// Sends a message on a channel. Success means that it was taken, not that it arrived.
@@ -287,6 +298,7 @@ impl Peer {
         }
         let id = self.state.channels.id(channel).ok_or(SendError::NotOpen)?;
         self.advance(now);
+        self.state.talked = self.state.now;
         self.drive(|rtc| write(rtc, id, channel, bytes)).unwrap_or(Err(SendError::NotOpen))
     }
 
@@ -321,6 +333,7 @@ impl Peer {
     /// Tells str0m the time.
     pub(super) fn advance(&mut self, now: Instant) {
         self.state.now = now.max(self.state.now);
+        self.state.told = self.state.now;
         self.drive(|rtc| {
             if let Err(error) = rtc.handle_input(Input::Timeout(now)) {
                 log::debug!("rtc: {error}");
@@ -397,8 +410,6 @@ fn malformed(error: impl std::fmt::Display) -> RtcError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use str0m::channel::ChannelConfig;
 
     use super::*;

@@ -188,6 +188,13 @@ impl Peer {
         })
     }
 
+    /// Our answer to `offer`, with the words that str0m cannot write.
+    pub(super) fn with_wishes(&self, answer: &str, offer: &str) -> String {
+        let offered = section_text::read(offer);
+        let is_stereo = |mid: &str| offered.iter().any(|section| section.mid == mid && section.is_stereo);
+        self.with_sendings(&section_text::with_stereo(answer, is_stereo), &[])
+    }
+
     /// Both sides have agreed anew; `sdp` is what the other side wrote.
     pub(super) fn agree_on_media(&mut self, sdp: &str) {
         self.state.sections.forget_routes();
@@ -329,8 +336,12 @@ fn renew_sources(rtc: &mut Rtc, mid: Mid, layers: &[Layer]) {
     let layers = if layers.is_empty() { &plain[..] } else { &layers };
     let mut direct = rtc.direct_api();
     for layer in layers {
-        let (main, repair) = (direct.new_ssrc(), direct.new_ssrc());
-        direct.reset_stream_tx(mid, *layer, main, Some(repair));
+        let Some(old) = direct.stream_tx_by_mid(mid, *layer) else { continue };
+        let (old, is_repaired) = (old.ssrc(), old.rtx().is_some());
+        let new = direct.new_ssrc();
+        let repair = is_repaired.then(|| direct.new_ssrc());
+        direct.remove_stream_tx(old);
+        direct.declare_stream_tx(new, repair, mid, *layer);
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct SectionText<'a> {
     /// Those that are sent.
     pub layers: Vec<Layer>,
     pub ssrcs: Vec<u32>,
+    /// Its Opus has two channels.
+    pub is_stereo: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,8 @@ fn read_section<'a>(text: &'a str, bundled: Option<&str>) -> SectionText<'a> {
             }
         } else if let Some((layer, "send")) = line.strip_prefix("a=rid:").and_then(rid) {
             section.layers.push(Layer::new(layer));
+        } else if is_opus_format(line) {
+            section.is_stereo = line.contains("stereo=1");
         }
     }
     // Port 0 inside the group only means that the transport is that of another section (RFC 9143).
@@ -113,6 +117,24 @@ pub(super) fn one_way(sdp: &str, is_ours: impl Fn(&str) -> bool) -> String {
     })
 }
 
+/// An answer that asks for both channels where `is_stereo` says that they are offered: browsers send one otherwise.
+pub(super) fn with_stereo(sdp: &str, is_stereo: impl Fn(&str) -> bool) -> String {
+    rewrite(sdp, |text, out| {
+        let is_stereo = is_stereo(mid(text));
+        for line in text.split_inclusive('\n') {
+            match is_stereo && is_opus_format(line) && !line.contains("stereo=1") {
+                true => _ = write!(out, "{};stereo=1\r\n", line.trim_end()),
+                false => out.push_str(line),
+            }
+        }
+    })
+}
+
+/// No other codec has this parameter.
+fn is_opus_format(line: &str) -> bool {
+    line.starts_with("a=fmtp:") && line.contains("useinbandfec")
+}
+
 /// What we are to say, with what `sending` finds for our sections: their codecs in order, their `a=msid`, their layers.
 pub(super) fn with_sendings<'a>(sdp: &str, sending: impl Fn(&str) -> Option<&'a Sending>) -> String {
     rewrite(sdp, |text, out| match sending(mid(text)) {
@@ -148,7 +170,7 @@ fn with_sending(text: &str, sending: &Sending, out: &mut String) {
             if sending.layers.is_empty() {
                 with_msid(line, &msid, out);
             }
-        } else if sending.is_stereo && line.starts_with("a=fmtp:") && line.contains("useinbandfec") {
+        } else if sending.is_stereo && is_opus_format(line) {
             _ = write!(out, "{};stereo=1;sprop-stereo=1\r\n", line.trim_end());
         } else {
             out.push_str(line);
@@ -262,4 +284,153 @@ fn rewrite(sdp: &str, change: impl Fn(&str, &mut String)) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OFFER: &str = "v=0\r
+a=group:BUNDLE 0 a v\r
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r
+a=mid:0\r
+a=sendrecv\r
+m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r
+a=mid:a\r
+a=rtpmap:63 red/48000/2\r
+a=fmtp:63 111/111\r
+a=rtpmap:111 opus/48000/2\r
+a=fmtp:111 minptime=10;useinbandfec=1\r
+a=msid:- mic\r
+a=sendrecv\r
+m=video 0 UDP/TLS/RTP/SAVPF 96 97 125 107 108\r
+a=mid:v\r
+a=rtpmap:96 VP8/90000\r
+a=rtcp-fb:96 nack pli\r
+a=rtpmap:97 rtx/90000\r
+a=fmtp:97 apt=96\r
+a=rtpmap:125 H264/90000\r
+a=fmtp:125 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r
+a=rtpmap:107 rtx/90000\r
+a=fmtp:107 apt=125\r
+a=rtpmap:108 H264/90000\r
+a=fmtp:108 packetization-mode=0;profile-level-id=42e01f\r
+a=rid:q send\r
+a=rid:f send max-width=1280\r
+a=rid:x recv\r
+a=simulcast:send q;f\r
+a=ssrc-group:FID 7 8\r
+a=ssrc:7 cname:c\r
+a=ssrc:7 msid:stream cam\r
+a=ssrc:8 cname:c\r
+";
+
+    fn section_of<'a>(sdp: &'a str, wanted: &str) -> &'a str {
+        let (_, sections) = split(sdp);
+        sections.into_iter().find(|text| mid(text) == wanted).expect("the section")
+    }
+
+    fn sending(codecs: &[Codec]) -> Sending {
+        Sending {
+            kind: MediaKind::Video,
+            codecs: codecs.to_vec(),
+            stream_id: "PA_1|TR_2".into(),
+            track_id: "a b/c".into(),
+            layers: Vec::new(),
+            is_stereo: false,
+        }
+    }
+
+    #[test]
+    fn what_a_section_says_is_found() {
+        let sections = read(OFFER);
+        assert_eq!(sections.iter().map(|section| section.mid).collect::<Vec<_>>(), ["0", "a", "v"]);
+        assert_eq!((sections[1].stream_id, sections[1].track_id), ("", "mic"));
+        let video = &sections[2];
+        assert_eq!(video.layers, [Layer::new("q"), Layer::new("f")]);
+        assert_eq!(video.ssrcs, [7, 8]);
+        assert_eq!((video.stream_id, video.track_id), ("stream", "cam"));
+        assert!(video.is_sending, "port 0 inside the group is no refusal");
+        let rejected = OFFER.replace("BUNDLE 0 a v", "BUNDLE 0 a");
+        assert!(!read(&rejected)[2].is_sending);
+        assert!(!read(&OFFER.replace("a=sendrecv", "a=inactive"))[1].is_sending);
+    }
+
+    #[test]
+    fn directions_become_those_of_one_way() {
+        let theirs = one_way(OFFER, |_| false);
+        assert_eq!(theirs.matches("a=sendrecv").count(), 1, "the data channels' section has none");
+        assert_eq!(theirs.matches("a=sendonly").count(), 2, "the one without a direction is for both");
+        let ours = one_way(&OFFER.replace("a=sendrecv", "a=recvonly"), |mid| mid == "v");
+        assert!(section_of(&ours, "a").contains("a=inactive"));
+        assert!(section_of(&ours, "v").contains("a=recvonly"));
+    }
+
+    #[test]
+    fn only_the_wanted_codecs_stay_in_the_wanted_order() {
+        let wanted = sending(&[Codec::H264, Codec::Vp8]);
+        let offer = with_sendings(OFFER, |mid| (mid == "v").then_some(&wanted));
+        let video = section_of(&offer, "v");
+        assert!(video.starts_with("m=video 0 UDP/TLS/RTP/SAVPF 125 107 96 97\r\n"), "{video}");
+        assert!(!video.contains(":108"), "{video}");
+        assert!(video.contains("a=ssrc:7 msid:PA_1|TR_2 abc\r\n"), "{video}");
+        assert!(video.contains("a=ssrc:8 cname:c\r\n"), "{video}");
+        assert_eq!(section_of(&offer, "a"), section_of(OFFER, "a"));
+        let none = sending(&[Codec::Av1]);
+        let offer = with_sendings(OFFER, |_| Some(&none));
+        assert!(offer.contains("m=video 0 UDP/TLS/RTP/SAVPF 96 97 125 107 108\r\n"), "{offer}");
+    }
+
+    #[test]
+    fn sound_is_offered_plain_and_with_as_many_channels_as_it_has() {
+        let stereo = Sending { is_stereo: true, ..sending(&[]) };
+        let offer = with_sendings(OFFER, |_| Some(&stereo));
+        let audio = section_of(&offer, "a");
+        assert!(audio.starts_with("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"), "{audio}");
+        assert!(!audio.contains("red"), "{audio}");
+        assert!(
+            audio.contains("a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1\r\n"),
+            "{audio}"
+        );
+        assert!(audio.contains("a=msid:PA_1|TR_2 abc\r\n"), "{audio}");
+    }
+
+    #[test]
+    fn two_channels_are_asked_for_where_they_are_offered() {
+        let stereo = OFFER.replace("useinbandfec=1", "sprop-stereo=1;useinbandfec=1");
+        let theirs = read(&stereo);
+        assert_eq!(theirs.iter().map(|section| section.is_stereo).collect::<Vec<_>>(), [false, true, false]);
+        let answer = with_stereo(OFFER, |mid| mid == "a");
+        assert!(section_of(&answer, "a").contains("useinbandfec=1;stereo=1\r\n"), "{answer}");
+        assert_eq!(with_stereo(OFFER, |_| false), OFFER);
+    }
+
+    #[test]
+    fn layers_are_not_also_named_by_their_sources() {
+        let layered = Sending { layers: vec![Layer::new("q")], ..sending(&[]) };
+        let offer = with_sendings(OFFER, |_| Some(&layered));
+        assert!(!section_of(&offer, "v").contains("a=ssrc"), "{offer}");
+    }
+
+    #[test]
+    fn no_word_of_a_caller_breaks_a_line() {
+        assert_eq!(token("a\r\nb=c ü\"x"), "abcx");
+        assert_eq!(token(" \n"), "-");
+        assert_eq!(token(&"x".repeat(100)).len(), 64);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_and_rewritten(text in any::<String>(), at in 0_usize..2_000) {
+            let (head, tail) = OFFER.split_at(OFFER.char_indices().map(|(at, _)| at).nth(at).unwrap_or(0));
+            let wanted = sending(&[Codec::H264]);
+            for text in [text.clone(), format!("{head}{text}{tail}"), format!("{head}m=video\nm=audio {text}")] {
+                read(&text);
+                one_way(&text, |_| true);
+                with_sendings(&text, |_| Some(&wanted));
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What a peer knows of its connection, and what it has to say: all that a drain of str0m writes to.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::bwe::BweKind;
 use str0m::media::{Mid, Rid};
@@ -13,9 +13,20 @@ use super::link::Link;
 use super::sections::Sections;
 use super::{Layer, Output, Section, packets};
 
+/// How long after a message its acknowledgement and repetition are still looked after closely. A repetition that is due
+/// later than this was pushed back for seconds already.
+const TALK_TIME: Duration = Duration::from_secs(3);
+
+/// Both sides check the path every 3 s; hearing nothing for longer means that something was lost.
+const HEARD_INTERVAL_MAX: Duration = Duration::from_millis(3_500);
+
 pub(super) struct State {
     /// The latest moment that a call has named.
     pub now: Instant,
+    /// When str0m was last told the time.
+    pub told: Instant,
+    /// When a message last came or went.
+    pub talked: Instant,
     pub link: Link,
     /// The other side has said farewell.
     pub closed: bool,
@@ -30,6 +41,8 @@ impl State {
     pub fn new(now: Instant) -> Self {
         Self {
             now,
+            told: now,
+            talked: now,
             link: Link::Unnegotiated,
             closed: false,
             channels: Channels::default(),
@@ -37,6 +50,16 @@ impl State {
             bitrate: None,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Nothing is under way and nothing is amiss: no media, no message whose arrival is in doubt, and the other side is
+    /// heard as often as it should be.
+    pub fn is_quiet(&self) -> bool {
+        let is_heard = match self.link {
+            Link::Connected { heard } => self.now < heard + HEARD_INTERVAL_MAX,
+            Link::Unnegotiated | Link::Connecting { .. } | Link::Lost { .. } | Link::Over => false,
+        };
+        is_heard && self.now >= self.talked + TALK_TIME && !self.sections.is_live()
     }
 
     /// Something came out of str0m, which may be changed in return.
@@ -55,6 +78,7 @@ impl State {
                 Opening::Refused => rtc.direct_api().close_data_channel(id),
             },
             Found::Event(Event::ChannelData(message)) => {
+                self.talked = self.now;
                 if let Some(channel) = self.channels.channel(message.id) {
                     self.outputs.push_back(Output::Data(channel, message.data));
                 }

@@ -5,7 +5,7 @@
 Once per second and track owner a JSON line: the newest picture's number, its size and corners (mark.py), pictures and
 readable marks in that second, the tone's frequency and level, and how much later the flash came than the beep
 (null when there was none). With `--number clock` the marks are times, and latencies are told too. It leaves at the end of
-input, or after so many seconds of pictures. `--watch some` looks at the marks of one picture in ten: for measuring what
+input, or, when told so, after so many seconds of pictures. `--watch some` looks at the marks of one picture in ten: for measuring what
 receiving costs, and not looking.
 """
 
@@ -116,6 +116,12 @@ async def listen(watch: Watch, track: rtc.Track) -> None:
         watch.hear(event.frame)
 
 
+async def end_of_input() -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+
+
 async def main(args: argparse.Namespace) -> None:
     room = rtc.Room()
     watches: dict[str, Watch] = {}
@@ -143,9 +149,7 @@ async def main(args: argparse.Namespace) -> None:
     await room.connect(args.url, args.token)
     print("connected", flush=True)
 
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    end = asyncio.create_task(reader.read())
+    end = asyncio.create_task(end_of_input() if not args.seconds else asyncio.Event().wait())
     seconds_watched, used, started = 0, cpu_s(), time.monotonic()
     while not end.done() and (not args.seconds or seconds_watched < args.seconds):
         done, _ = await asyncio.wait([end, *workers], timeout=1, return_when=asyncio.FIRST_COMPLETED)
@@ -169,6 +173,7 @@ async def main(args: argparse.Namespace) -> None:
             "first_picture_ms": (watch.first_us - began_us) / 1000 if watch.first_us else None,
             "latency_p50_ms": times[len(times) // 2] if times else None,
             "latency_p99_ms": times[len(times) * 99 // 100] if times else None,
+            "resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 1),
         }), flush=True)
 
 
