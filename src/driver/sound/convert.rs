@@ -1,126 +1,86 @@
-//! From the library's rate to a device's and back.
-
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{
-    Async, FixedAsync, Resampler, ResamplerConstructionError, SincInterpolationParameters, WindowFunction,
-};
+//! From the mix to what a device plays, and from what it records to steps.
 
 use super::device::Format;
+use crate::media::audio::{self, Resampler, StereoStep, UnsuitableRate};
 use crate::media::{SAMPLE_RATE, STEP_SAMPLES};
 
-/// Taps of the filter: 0.7 ms of delay, and nothing audible of what it folds back.
-const FILTER_LENGTH: usize = 64;
-
 /// The library mixes in stereo.
-const MIX_CHANNELS: usize = 2;
+const MIX: audio::Format = audio::Format { rate: SAMPLE_RATE, channels: 2 };
 
-/// One resampler with its buffers.
-struct Rate {
-    resampler: Async<f32>,
-    input: Vec<f32>,
-    output: Vec<f32>,
-}
+/// So many 10 ms of a device make a step for certain, whatever the resampler holds back.
+const PIECES_MAX: usize = 8;
 
-impl Rate {
-    /// `fixed`: on which side a step is always 480 samples long.
-    fn new(ratio: f64, channels: usize, fixed: FixedAsync) -> Result<Self, ResamplerConstructionError> {
-        let parameters = SincInterpolationParameters::new(FILTER_LENGTH, WindowFunction::BlackmanHarris2);
-        // The ratio stays as it is.
-        let resampler = Async::new_sinc(ratio, 1.0, &parameters, STEP_SAMPLES, channels, fixed)?;
-        let output = vec![0.0; resampler.output_frames_max() * channels];
-        Ok(Self { resampler, input: Vec::new(), output })
-    }
-
-    /// `samples` are as many frames as the resampler wants next.
-    fn convert(&mut self, samples: &[i16], out: &mut Vec<i16>) {
-        let channels = self.resampler.nbr_channels();
-        self.input.clear();
-        self.input.extend(samples.iter().map(|sample| f32::from(*sample)));
-        let frames = self.output.len() / channels;
-        let made = InterleavedSlice::new(&self.input, channels, samples.len() / channels)
-            .ok()
-            .zip(InterleavedSlice::new_mut(&mut self.output, channels, frames).ok())
-            .and_then(|(input, mut output)| {
-                self.resampler.process_into_buffer(&input, &mut output, None).ok()
-            })
-            .map_or(0, |(_, made)| made * channels); // the sizes are the resampler's own, so it takes them
-        // `as` saturates.
-        out.extend(self.output[..made].iter().map(|sample| sample.round() as i16));
+impl From<Format> for audio::Format {
+    fn from(format: Format) -> Self {
+        Self { rate: format.rate_hz, channels: format.channels }
     }
 }
 
 /// From the mix to what a device plays.
 pub struct ToDevice {
     format: Format,
-    rate: Option<Rate>,
-    channels: Vec<i16>,
-    out: Vec<i16>,
+    resampler: Resampler,
+    made: Vec<i16>,
 }
 
 impl ToDevice {
-    pub fn new(format: Format) -> Result<Self, ResamplerConstructionError> {
-        let ratio = f64::from(format.rate_hz) / f64::from(SAMPLE_RATE);
-        let rate = match format.rate_hz {
-            SAMPLE_RATE => None,
-            _ => Some(Rate::new(ratio, format.channels.into(), FixedAsync::Input)?),
-        };
-        Ok(Self { format, rate, channels: Vec::new(), out: Vec::new() })
+    pub fn new(format: Format) -> Result<Self, UnsuitableRate> {
+        Ok(Self { format, resampler: Resampler::new(MIX, format.into())?, made: Vec::new() })
     }
 
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// 10 ms, give or take a sample.
-    pub fn convert(&mut self, step: &[i16; STEP_SAMPLES * MIX_CHANNELS]) -> &[i16] {
-        self.channels.clear();
-        match self.format.channels {
-            1 => self.channels.extend(step.chunks_exact(MIX_CHANNELS).map(|frame| {
-                let sum: i32 = frame.iter().map(|sample| i32::from(*sample)).sum();
-                (sum / MIX_CHANNELS as i32) as i16
-            })),
-            _ => self.channels.extend(step),
-        }
-        let Some(rate) = &mut self.rate else { return &self.channels };
-        self.out.clear();
-        rate.convert(&self.channels, &mut self.out);
-        &self.out
+    /// 10 ms, give or take what the resampler holds back.
+    pub fn convert(&mut self, step: &StereoStep) -> &[i16] {
+        self.made.clear();
+        self.resampler.push(step, &mut self.made);
+        &self.made
     }
 }
 
 /// From what a device records to steps of 48 kHz, in the device's number of channels.
 pub struct FromDevice {
     format: Format,
-    rate: Option<Rate>,
+    resampler: Resampler,
+    /// What is left of a frame where 10 ms are no whole number of them, in hundredths.
+    owed: u32,
     recorded: Vec<i16>,
-    out: Vec<i16>,
+    made: Vec<i16>,
+    /// How much of `made` the last step was.
+    given: usize,
 }
 
 impl FromDevice {
-    pub fn new(format: Format) -> Result<Self, ResamplerConstructionError> {
-        let ratio = f64::from(SAMPLE_RATE) / f64::from(format.rate_hz);
-        let rate = match format.rate_hz {
-            SAMPLE_RATE => None,
-            _ => Some(Rate::new(ratio, format.channels.into(), FixedAsync::Output)?),
-        };
-        Ok(Self { format, rate, recorded: Vec::new(), out: Vec::new() })
+    pub fn new(format: Format) -> Result<Self, UnsuitableRate> {
+        let to = audio::Format { rate: SAMPLE_RATE, channels: format.channels };
+        let resampler = Resampler::new(format.into(), to)?;
+        Ok(Self { format, resampler, owed: 0, recorded: Vec::new(), made: Vec::new(), given: 0 })
     }
 
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// One step. `record` fills a buffer with what the device brought.
-    pub fn convert(&mut self, record: impl FnOnce(&mut [i16])) -> &mut [i16] {
+    /// One step. `record` fills a buffer with what the device brought, at times not at all and at times twice.
+    pub fn convert(&mut self, mut record: impl FnMut(&mut [i16])) -> &mut [i16] {
         let channels = usize::from(self.format.channels);
-        let frames = self.rate.as_ref().map_or(STEP_SAMPLES, |rate| rate.resampler.input_frames_next());
-        self.recorded.resize(frames * channels, 0);
-        record(&mut self.recorded);
-        let Some(rate) = &mut self.rate else { return &mut self.recorded };
-        self.out.clear();
-        rate.convert(&self.recorded, &mut self.out);
-        self.out.resize(STEP_SAMPLES * channels, 0);
-        &mut self.out
+        let step = STEP_SAMPLES * channels;
+        self.made.drain(..self.given);
+        for _ in 0..PIECES_MAX {
+            if self.made.len() >= step {
+                break;
+            }
+            self.owed += self.format.rate_hz;
+            self.recorded.resize((self.owed / 100) as usize * channels, 0);
+            self.owed %= 100;
+            record(&mut self.recorded);
+            self.resampler.push(&self.recorded, &mut self.made);
+        }
+        self.made.resize(self.made.len().max(step), 0);
+        self.given = step;
+        &mut self.made[..step]
     }
 }
 

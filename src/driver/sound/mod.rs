@@ -13,7 +13,6 @@ mod engine;
 mod keeper;
 mod pace;
 mod port;
-mod process;
 mod ring;
 pub mod system;
 #[cfg(test)]
@@ -33,10 +32,10 @@ pub use keeper::Registered;
 pub use port::Ports;
 
 use super::callbacks::{self, DELETE_TIMEOUT, Gate};
-use crate::media::STEP_SAMPLES;
+use crate::media::audio::STEREO_STEP;
 
 /// A step of the mix: 10 ms in stereo.
-pub const MIX_STEP: usize = 2 * STEP_SAMPLES;
+pub const MIX_STEP: usize = STEREO_STEP;
 
 /// Somebody who wants what is recorded. Called on the engine's thread, in step with the clock: exactly one step every
 /// 10 ms, silence where the device brings nothing.

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use super::tone::{Tone, frequency_hz};
 use super::*;
+use crate::media::STEP_SAMPLES;
+
+/// What is played comes back here on purpose.
+const PLAIN: CaptureSettings =
+    CaptureSettings { echo_cancellation: false, noise_suppression: false, gain_control: false };
 
 /// Longer than anything lawful takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -339,7 +344,7 @@ fn captured_steps_are_evenly_spaced_and_silent_where_nothing_is_brought() {
     let device = Recorder::new(48_000, 1);
     let sound = sound(&device);
     let taker = Arc::new(Taker::default());
-    let _capture = sound.add_capture(taker.clone(), CaptureSettings::default());
+    let _capture = sound.add_capture(taker.clone(), PLAIN);
     until("some steps", || taker.moments.lock().len() > 30);
     end(&sound);
     let moments = taker.moments.lock();
@@ -356,7 +361,7 @@ fn a_tone_keeps_its_pitch_through_devices_of_all_kinds() {
         let device = Recorder::new(rate_hz, channels);
         let sound = sound(&device);
         let taker = Arc::new(Taker::default());
-        let capture = sound.add_capture(taker.clone(), CaptureSettings::default());
+        let capture = sound.add_capture(taker.clone(), PLAIN);
         let playout = sound.add_playout(Player::new());
         until("both run", || sound.0.state.lock().in_use == [true; 2]);
         let ports = sound.ports().clone();
