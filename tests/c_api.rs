@@ -93,6 +93,8 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
         .env_remove("OTC_LOG")
         .env_remove("OTC_API_SECRET")
         .env_remove("LIVEKIT_URL")
+        .env_remove("PULSE_SERVER")
+        .env_remove("PULSE_RUNTIME_PATH")
         .env("XDG_RUNTIME_DIR", &runtime.path)
         .env("XDG_CONFIG_HOME", &runtime.path)
         .env("TEST_LIBRARY", library())
@@ -141,6 +143,32 @@ c_tests! {
         signals_are_checked_before_they_are_sent
         what_needs_a_connected_session_says_so
     }
+    video_frame {
+        a_new_frame_has_a_copy_of_the_buffer
+        without_a_buffer_a_new_frame_is_black
+        planes_have_their_numbers_and_the_old_ones
+        strides_are_taken_and_left_out_of_the_copy
+        a_wrapper_lies_on_the_memory_and_gives_it_back_once
+        copies_share_a_wrappers_memory_only_where_that_is_allowed
+        wrappers_without_a_release_function_are_copied_deeply
+        a_wrapper_that_is_refused_gives_nothing_back
+        a_release_function_may_be_left_out
+        a_copy_has_all_that_its_original_had
+        a_mutable_copy_may_be_drawn_into
+        an_orange_is_the_same_in_every_format
+        other_targets_are_refused
+        conversion_into_the_programs_memory_respects_its_strides
+        a_frame_may_be_converted_onto_itself
+        a_label_that_does_not_fit_is_not_stuck_on
+        metadata_is_at_most_32_bytes
+        coded_frames_carry_their_bytes
+        sizes_that_no_picture_has_are_refused
+        missing_planes_and_wrong_strides_are_refused
+        formats_without_pixels_are_refused_where_pixels_are_needed
+        wrong_handles_are_refused_by_every_function
+        threads_may_copy_and_convert_one_frame
+        a_release_function_may_call_the_library
+    }
     log {
         nothing_is_logged_before_it_is_enabled
         a_line_comes_without_a_further_call_when_the_logger_is_set_last
@@ -150,6 +178,15 @@ c_tests! {
         the_logger_may_call_the_library
         the_logger_may_call_the_library_when_that_is_not_running
         levels_of_old_headers_are_understood
+    }
+    audio_device {
+        a_device_may_be_set_at_any_time
+        a_buffer_is_always_filled_while_the_library_runs
+        what_is_captured_is_taken_while_the_library_runs
+        null_and_absurd_numbers_are_refused_and_told_once
+        threads_of_the_program_may_be_in_it_while_the_library_comes_and_goes
+        lists_of_devices_are_whole_or_empty_and_end
+        a_device_that_is_not_there_cannot_be_selected
     }
     session {
         connected_sessions_know_themselves

@@ -8,11 +8,13 @@ use std::mem::{offset_of, size_of};
 use std::process::Command;
 
 use common::Workshop;
+use opentok::ffi::audio_device::{otc_audio_device_callbacks, otc_audio_device_settings};
 use opentok::ffi::base::otc_on_mute_forced_info;
 use opentok::ffi::session::otc_session_capabilities;
 use opentok::ffi::session_callbacks::otc_session_callbacks;
 use opentok::ffi::session_settings::otc_custom_ice_config;
 use opentok::ffi::session_signal::otc_signal_options;
+use opentok::ffi::video_frame_make::otc_video_frame_planar_memory_callbacks;
 
 /// One struct: its size, and its members with their offsets. On both sides.
 macro_rules! layouts {
@@ -72,6 +74,36 @@ layouts! {
     otc_session_capabilities: 16 { publish: 0, subscribe: 4, force_mute: 8, force_disconnect: 12 }
     otc_signal_options: 4 { retry_after_reconnect: 0 }
     otc_on_mute_forced_info: 4 { active: 0 }
+    otc_video_frame_planar_memory_callbacks: 40 {
+        get_plane: 0,
+        get_plane_stride: 8,
+        release: 16,
+        user_data: 24,
+        reserved: 32,
+    }
+    otc_audio_device_callbacks: 160 {
+        init: 0,
+        destroy: 8,
+        init_capturer: 16,
+        destroy_capturer: 24,
+        start_capturer: 32,
+        stop_capturer: 40,
+        is_capturer_initialized: 48,
+        is_capturer_started: 56,
+        get_estimated_capture_delay: 64,
+        get_capture_settings: 72,
+        init_renderer: 80,
+        destroy_renderer: 88,
+        start_renderer: 96,
+        stop_renderer: 104,
+        is_renderer_initialized: 112,
+        is_renderer_started: 120,
+        get_estimated_render_delay: 128,
+        get_render_settings: 136,
+        user_data: 144,
+        reserved: 152,
+    }
+    otc_audio_device_settings: 8 { sampling_rate: 0, number_of_channels: 4 }
 }
 
 /// Names and numbers that programs have burnt in.
@@ -133,6 +165,27 @@ const NUMBERS: &[(&str, i32)] = &[
     ("OTC_SESSION_UNEXPECTED_GET_SESSION_INFO_REPONSE", 2001),
     ("OTC_SESSION_ENCRYPTION_SECRET_MISSING", 6000),
     ("OTC_SESSION_INVALID_ENCRYPTION_SECRET", 6004),
+    ("OTC_VIDEO_FRAME_FORMAT_UNKNOWN", 0),
+    ("OTC_VIDEO_FRAME_FORMAT_YUV420P", 1),
+    ("OTC_VIDEO_FRAME_FORMAT_NV12", 2),
+    ("OTC_VIDEO_FRAME_FORMAT_NV21", 3),
+    ("OTC_VIDEO_FRAME_FORMAT_YUY2", 4),
+    ("OTC_VIDEO_FRAME_FORMAT_UYVY", 5),
+    ("OTC_VIDEO_FRAME_FORMAT_ARGB32", 6),
+    ("OTC_VIDEO_FRAME_FORMAT_BGRA32", 7),
+    ("OTC_VIDEO_FRAME_FORMAT_RGB24", 8),
+    ("OTC_VIDEO_FRAME_FORMAT_ABGR32", 9),
+    ("OTC_VIDEO_FRAME_FORMAT_MJPEG", 10),
+    ("OTC_VIDEO_FRAME_FORMAT_RGBA32", 11),
+    ("OTC_VIDEO_FRAME_FORMAT_COMPRESSED", 255),
+    ("OTC_VIDEO_FRAME_FORMAT_MAX", 12),
+    ("OTC_VIDEO_FRAME_PLANE_Y", 0),
+    ("OTC_VIDEO_FRAME_PLANE_U", 1),
+    ("OTC_VIDEO_FRAME_PLANE_V", 2),
+    ("OTC_VIDEO_FRAME_PLANE_PACKED", 0),
+    ("OTC_VIDEO_FRAME_PLANE_UV_INTERLEAVED", 1),
+    ("OTC_VIDEO_FRAME_PLANE_VU_INTERLEAVED", 1),
+    ("OTC_VIDEO_FRAME_METADATA_MAX_SIZE", 32),
     ("ENCRYPTION_SECRET_MINIMUM_LENGTH", 8),
     ("ENCRYPTION_SECRET_MAXIMUM_LENGTH", 256),
 ];
@@ -146,6 +199,8 @@ const ENUMS: &[&str] = &[
     "otc_video_reason",
     "otc_stream_video_type",
     "otc_session_error_code",
+    "otc_video_frame_format",
+    "otc_video_frame_plane",
 ];
 
 #[cfg(target_pointer_width = "64")]

@@ -7,8 +7,10 @@ pub enum Error {
     InvalidParameter,
     /// The handle is stale, doubled, of another kind or invented.
     InvalidHandle,
-    /// The library could not start: no thread or no descriptor could be had.
+    /// No thread, descriptor or memory could be had.
     Fatal,
+    /// A video format that the call does not take, or bytes that are not in it.
+    InvalidVideoFormat,
     /// Not allowed in the present state.
     IllegalState,
     /// The action needs a connected session.
@@ -23,6 +25,8 @@ pub enum Error {
     UnableToForceMute,
     UnableToForceDisconnect,
     InvalidEncryptionSecret,
+    /// A publisher without sound cannot do that.
+    MissingAudioTrack,
     /// A panic was caught.
     Internal,
 }

@@ -87,14 +87,16 @@
  *
  * Handles
  *
- *   Pointers to otc_session, otc_session_settings, otc_connection and otc_stream are handles: numbers to be looked up,
- *   never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm. Texts are
+ *   Pointers to otc_session, otc_session_settings, otc_connection, otc_stream and otc_video_frame are handles: numbers
+ *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm. Texts are
  *   UTF-8; a text that is not gives OTC_INVALID_PARAM. Everything handed in is copied during the call, user_data and
- *   functions excepted. What a function does not change when it fails is left as it was; in particular results are
+ *   functions excepted, and the memory of frames that are made as wrappers. What a function does not change when it fails is left as it was; in particular results are
  *   written on success only.
  *
- * The sections: Codes, The library as a whole, The log, Connections, Streams, What a session tells, Settings of a session,
- * Sessions, Signals, Publishing and subscribing, Moderation, Additions of this library.
+ * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making video frames, What a
+ * session tells, Settings of a session, Sessions, Signals, Video capturers, What a publisher tells, Settings of a
+ * publisher, Publishers, Sound of one subscriber, What a subscriber tells, Subscribers, Publishing and subscribing,
+ * Moderation, The audio device, Sound inputs of the system, Sound outputs of the system, Additions of this library.
  */
 
 #ifndef OPENTOK_H
@@ -189,3 +191,13 @@ typedef enum otc_log_level {
   OTC_LOG_LEVEL_TRACE = OTC_LOG_LEVEL_DEBUG,
   OTC_LOG_LEVEL_ALL = OTC_LOG_LEVEL_DEBUG
 } otc_log_level;
+
+/** A plane of a video frame: its index. In what it is the only or the second one, it has more than one name. */
+typedef enum otc_video_frame_plane {
+  OTC_VIDEO_FRAME_PLANE_Y = 0,
+  OTC_VIDEO_FRAME_PLANE_U = 1,
+  OTC_VIDEO_FRAME_PLANE_V = 2,
+  OTC_VIDEO_FRAME_PLANE_PACKED = 0,
+  OTC_VIDEO_FRAME_PLANE_UV_INTERLEAVED = 1,
+  OTC_VIDEO_FRAME_PLANE_VU_INTERLEAVED = 1
+} otc_video_frame_plane;

@@ -8,14 +8,19 @@
 
 pub mod audio;
 pub mod codec;
+pub mod frame;
+pub mod packet;
 mod picture;
-
+pub mod pixels;
 pub mod sync;
+pub mod video;
 
 #[cfg(test)]
 mod sync_tests;
 
+pub use frame::Frame;
 pub use picture::{Metadata, Picture, Rotation};
+pub use pixels::{FrameError, PixelFormat};
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -63,13 +63,14 @@ impl Picture {
 
     /// Takes the pixels as they are. `None` when they are not as many as the size says.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
-        (Self::byte_count(width, height)? == pixels.len()).then(|| Self {
-            width,
-            height,
-            pixels: Arc::new(pixels),
-            timestamp_ms: 0,
-            metadata: Metadata::default(),
-        })
+        Self::from_shared(width, height, Arc::new(pixels))
+    }
+
+    /// As [`Picture::new`], with pixels that others may have too.
+    pub fn from_shared(width: u32, height: u32, pixels: Arc<Vec<u8>>) -> Option<Self> {
+        let is_right = Self::byte_count(width, height)? == pixels.len();
+        let metadata = Metadata::default();
+        is_right.then_some(Self { width, height, pixels, timestamp_ms: 0, metadata })
     }
 
     /// A black one.

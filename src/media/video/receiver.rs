@@ -1,0 +1,424 @@
+//! From packets to pictures.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cadence::Pace;
+use super::frames::{Frame, Frames, Insertion, JUMP};
+use super::freeze::Freeze;
+use super::packets::Stored;
+use super::request::KeyRequest;
+use crate::media::codec::{CodecError, VideoDecoder};
+use crate::media::{Picture, Rotation, VIDEO_CLOCK, VideoCodec, packet, pixels};
+
+/// The sender's wall clock at a moment of its RTP time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SenderReport {
+    /// Microseconds since 1970.
+    pub wall_us: i64,
+    /// Extended like the packets'.
+    pub timestamp: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct VideoPacket {
+    pub codec: VideoCodec,
+    /// Extended, never wraps.
+    pub sequence: u64,
+    /// 90 kHz, extended.
+    pub timestamp: u64,
+    pub is_marked: bool,
+    /// Empty for padding.
+    pub payload: Arc<[u8]>,
+    pub rotation: Rotation,
+    pub sender_report: Option<SenderReport>,
+}
+
+#[derive(Debug, Clone)]
+pub enum VideoOutput {
+    Picture(Picture),
+    /// The sender has to be asked for a key frame.
+    KeyFrameNeeded,
+    /// This machine cannot decode it; said once per change of codec. What follows is counted and dropped.
+    Undecodable(VideoCodec),
+    /// No picture for longer than usual.
+    Frozen,
+    Resumed,
+}
+
+/// Since the receiver was made.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct VideoCounters {
+    pub packets_received: u64,
+    /// Missing, as far as numbers tell; what comes late is not.
+    pub packets_lost: u64,
+    pub packets_duplicate: u64,
+    /// After nobody waited for them any more.
+    pub packets_late: u64,
+    /// Not what the payload format says.
+    pub packets_malformed: u64,
+    pub bytes_received: u64,
+    pub frames_decoded: u64,
+    pub frames_dropped: u64,
+    pub key_frames_decoded: u64,
+    pub key_frames_requested: u64,
+    pub freezes: u64,
+    pub frozen: Duration,
+    /// Of the latest picture.
+    pub width: u32,
+    pub height: u32,
+    pub frames_per_second: f32,
+}
+
+/// How decoders are made: `codec::video_decoder`, or a test's own.
+pub type MakeDecoder = Box<dyn FnMut(VideoCodec) -> Result<Box<dyn VideoDecoder>, CodecError> + Send>;
+
+/// One subscribed video track. Packets are put in order when they come; decoding happens in [`VideoReceiver::poll`].
+pub struct VideoReceiver {
+    make: MakeDecoder,
+    codec: Option<VideoCodec>,
+    decoder: Option<Box<dyn VideoDecoder>>,
+    is_undecodable: bool,
+    frames: Frames,
+    /// Complete, waiting to be decoded, with the moment they are to come out at.
+    ready: VecDeque<(Instant, Frame)>,
+    outputs: VecDeque<VideoOutput>,
+    request: KeyRequest,
+    freeze: Freeze,
+    pace: Pace,
+    hold: Duration,
+    transit: Option<Transit>,
+    report: Option<SenderReport>,
+    span: Option<Span>,
+    counters: VideoCounters,
+}
+
+/// Frames that wait for the decoder for longer than this will not be caught up with: everything to the next key frame
+/// is left out.
+const BACKLOG_MAX: Duration = Duration::from_millis(300);
+
+/// Two seconds at sixty frames per second, the longest that lip sync holds pictures.
+const READY_MAX: usize = 120;
+
+/// A sound cannot be so late that pictures wait longer for it.
+const HOLD_MAX: Duration = Duration::from_secs(2);
+
+impl VideoReceiver {
+    /// With decoders made by `make`, when the first frame of a codec is there.
+    pub fn with_decoders(make: MakeDecoder) -> Self {
+        Self {
+            make,
+            codec: None,
+            decoder: None,
+            is_undecodable: false,
+            frames: Frames::default(),
+            ready: VecDeque::new(),
+            outputs: VecDeque::new(),
+            request: KeyRequest::default(),
+            freeze: Freeze::default(),
+            pace: Pace::default(),
+            hold: Duration::ZERO,
+            transit: None,
+            report: None,
+            span: None,
+            counters: VideoCounters::default(),
+        }
+    }
+
+    pub fn handle_packet(&mut self, now: Instant, packet: VideoPacket) {
+        self.counters.packets_received += 1;
+        self.counters.bytes_received += packet.payload.len() as u64;
+        if self.codec != Some(packet.codec) {
+            self.change_codec(packet.codec);
+        }
+        Span::add(&mut self.span, packet.sequence);
+        if self.is_undecodable {
+            return;
+        }
+        let piece = match packet.payload.is_empty() {
+            true => None,
+            false => match packet::inspect(packet.codec, &packet.payload) {
+                Ok(piece) => Some(piece),
+                Err(packet::Malformed) => {
+                    self.counters.packets_malformed += 1;
+                    return;
+                }
+            },
+        };
+        let stored = Stored {
+            timestamp: packet.timestamp,
+            is_marked: packet.is_marked,
+            piece,
+            payload: packet.payload,
+            arrived: now,
+            rotation: packet.rotation,
+            sender_report: packet.sender_report,
+        };
+        match self.frames.insert(now, packet.sequence, stored) {
+            Insertion::Stored => {}
+            Insertion::Duplicate => self.counters.packets_duplicate += 1,
+            Insertion::Late => self.counters.packets_late += 1,
+            Insertion::Restarted => {
+                self.report = None;
+                self.transit = None;
+            }
+        }
+        self.advance(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// When to call `handle_timeout` and `poll`, if no packet comes before.
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let due = self.ready.front().map(|(due, _)| *due);
+        let missing = self.frames.deadline(now);
+        let asking = self.request.deadline().filter(|_| !self.frames.is_key_coming());
+        [due, missing, asking, self.freeze.deadline()].into_iter().flatten().min()
+    }
+
+    /// Decodes what is due. `wall_ms`: milliseconds since 1970, the time of pictures whose sender does not say.
+    pub fn poll(&mut self, now: Instant, wall_ms: i64) -> Option<VideoOutput> {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            self.catch_up(now);
+            self.ready.front().filter(|(due, _)| *due <= now)?;
+            let (_, frame) = self.ready.pop_front()?;
+            self.decode(now, wall_ms, &frame);
+        }
+    }
+
+    /// Lip sync: how long after its arrival a picture comes out, when everything else is well.
+    pub fn set_hold(&mut self, hold: Duration) {
+        self.hold = hold.min(HOLD_MAX);
+    }
+
+    /// The sender has switched its video off: until the next picture nothing is frozen, and nothing is asked for.
+    pub fn pause(&mut self) {
+        self.freeze.pause();
+        self.request.is_met();
+    }
+
+    /// The latest sender report that came with a frame, for lip sync.
+    pub fn sender_report(&self) -> Option<SenderReport> {
+        self.report
+    }
+
+    pub fn counters(&self) -> VideoCounters {
+        let lost = self.span.as_ref().map_or(0, Span::lost);
+        VideoCounters {
+            packets_lost: lost,
+            frames_dropped: self.counters.frames_dropped + self.frames.dropped,
+            freezes: self.freeze.count,
+            frozen: self.freeze.total,
+            frames_per_second: self.pace.frames_per_second(),
+            ..self.counters
+        }
+    }
+
+    fn change_codec(&mut self, codec: VideoCodec) {
+        self.codec = Some(codec);
+        self.decoder = None;
+        self.is_undecodable = false;
+        self.counters.frames_dropped += self.ready.len() as u64;
+        self.ready.clear();
+        self.frames.restart();
+    }
+
+    /// Moves what is complete to the decoder's queue, and says what has to be said by now.
+    fn advance(&mut self, now: Instant) {
+        while let Some(frame) = self.frames.take(now) {
+            if frame.is_key {
+                self.request.is_met();
+            }
+            let due = self.due(&frame);
+            self.ready.push_back((due, frame));
+        }
+        if self.frames.needs_key() && self.codec.is_some() && !self.is_undecodable {
+            self.ask_for_key_frame(now);
+        }
+        if self.freeze.check(now) {
+            self.outputs.push_back(VideoOutput::Frozen);
+        }
+    }
+
+    /// Unless it is coming already.
+    fn ask_for_key_frame(&mut self, now: Instant) {
+        self.request.need(now);
+        if !self.frames.is_key_coming() && self.request.is_due(now) {
+            self.counters.key_frames_requested += 1;
+            self.outputs.push_back(VideoOutput::KeyFrameNeeded);
+        }
+    }
+
+    fn due(&mut self, frame: &Frame) -> Instant {
+        let regular = Transit::add(&mut self.transit, frame.completed, frame.timestamp);
+        if self.hold.is_zero() { frame.completed } else { frame.completed.max(regular + self.hold) }
+    }
+
+    /// Leaves out what can no longer be decoded in time.
+    fn catch_up(&mut self, now: Instant) {
+        let is_late = self.ready.len() > 1
+            && self.ready.front().is_some_and(|(due, _)| now.saturating_duration_since(*due) > BACKLOG_MAX);
+        if !is_late && self.ready.len() <= READY_MAX {
+            return;
+        }
+        let key = self.ready.iter().rposition(|(_, frame)| frame.is_key);
+        let left_out = key.unwrap_or(self.ready.len());
+        self.counters.frames_dropped += left_out as u64;
+        self.ready.drain(..left_out);
+        match self.ready.front_mut() {
+            // It is what the picture goes on with, now.
+            Some((due, _)) => *due = now,
+            None => {
+                self.frames.break_off();
+                self.ask_for_key_frame(now);
+            }
+        }
+    }
+
+    fn decode(&mut self, now: Instant, wall_ms: i64, frame: &Frame) {
+        let Some(codec) = self.codec else { return };
+        if self.decoder.is_none() {
+            match (self.make)(codec) {
+                Ok(decoder) => self.decoder = Some(decoder),
+                Err(_) => return self.give_up(codec),
+            }
+        }
+        let payloads: Vec<&[u8]> = frame.payloads.iter().map(AsRef::as_ref).collect();
+        let Ok(joined) = packet::join(codec, &payloads) else {
+            self.counters.packets_malformed += payloads.len() as u64;
+            return self.fail(now);
+        };
+        let decoded = match &mut self.decoder {
+            Some(decoder) => decoder.decode(&joined.bytes),
+            None => return,
+        };
+        match decoded {
+            Err(_) => self.fail(now),
+            Ok(picture) => {
+                self.counters.frames_decoded += 1;
+                self.counters.key_frames_decoded += u64::from(frame.is_key);
+                self.report = frame.sender_report.or(self.report);
+                if let Some(mut picture) = picture {
+                    picture.metadata = joined.metadata;
+                    picture.timestamp_ms = self.wall_time(frame.timestamp).unwrap_or(wall_ms);
+                    self.show(now, frame, picture);
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, now: Instant, frame: &Frame, picture: Picture) {
+        let picture = pixels::rotate(&picture, frame.rotation);
+        self.counters.width = picture.width();
+        self.counters.height = picture.height();
+        self.pace.add(media_time(frame.timestamp));
+        if self.freeze.picture(now) {
+            self.outputs.push_back(VideoOutput::Resumed);
+        }
+        self.outputs.push_back(VideoOutput::Picture(picture));
+    }
+
+    /// The decoder does not know what to do with a frame; what follows builds on it.
+    fn fail(&mut self, now: Instant) {
+        self.counters.frames_dropped += 1;
+        let key = self.ready.iter().position(|(_, frame)| frame.is_key);
+        let left_out = key.unwrap_or(self.ready.len());
+        self.counters.frames_dropped += left_out as u64;
+        self.ready.drain(..left_out);
+        if key.is_none() {
+            self.frames.break_off();
+            self.ask_for_key_frame(now);
+        }
+    }
+
+    fn give_up(&mut self, codec: VideoCodec) {
+        self.is_undecodable = true;
+        self.counters.frames_dropped += self.ready.len() as u64 + 1;
+        self.ready.clear();
+        self.frames.restart();
+        self.request.is_met();
+        self.freeze.pause();
+        self.outputs.push_back(VideoOutput::Undecodable(codec));
+    }
+
+    /// Milliseconds since 1970 by the sender's clock.
+    fn wall_time(&self, timestamp: u64) -> Option<i64> {
+        let report = self.report?;
+        let ticks = i64::try_from(i128::from(timestamp) - i128::from(report.timestamp)).ok()?;
+        let offset_us = ticks.checked_mul(1_000_000)? / i64::from(VIDEO_CLOCK);
+        Some(report.wall_us.checked_add(offset_us)?.div_euclid(1_000))
+    }
+}
+
+fn media_time(timestamp: u64) -> Duration {
+    let clock = u64::from(VIDEO_CLOCK);
+    Duration::new(timestamp / clock, (timestamp % clock * 1_000_000_000 / clock) as u32)
+}
+
+/// Which numbers came, for what is lost.
+#[derive(Debug)]
+struct Span {
+    first: u64,
+    highest: u64,
+    came: u64,
+    lost_before: u64,
+}
+
+impl Span {
+    fn add(span: &mut Option<Self>, sequence: u64) {
+        let begin = |lost_before| Self { first: sequence, highest: sequence, came: 0, lost_before };
+        let known = span.get_or_insert_with(|| begin(0));
+        if sequence.abs_diff(known.highest) > JUMP {
+            *known = begin(known.lost());
+        }
+        known.highest = known.highest.max(sequence);
+        known.came += 1;
+    }
+
+    fn lost(&self) -> u64 {
+        let expected = self.highest.saturating_sub(self.first).saturating_add(1);
+        self.lost_before + expected.saturating_sub(self.came)
+    }
+}
+
+/// When frames arrive that were not delayed on the way: the fastest ones tell.
+#[derive(Debug)]
+struct Transit {
+    at: Instant,
+    timestamp: u64,
+}
+
+/// A frame further from the rule than this begins a new one.
+const TRANSIT_JUMP: Duration = Duration::from_secs(2);
+
+/// Slower frames move the rule by this part of their delay: clocks drift, and ways become longer.
+const TRANSIT_DRIFT: u32 = 256;
+
+impl Transit {
+    /// When it should have come.
+    fn add(transit: &mut Option<Self>, arrived: Instant, timestamp: u64) -> Instant {
+        let regular = transit.as_ref().and_then(|rule| rule.expected(timestamp)).unwrap_or(arrived);
+        let delay = arrived.saturating_duration_since(regular);
+        let early = regular.saturating_duration_since(arrived);
+        let at = if delay.max(early) > TRANSIT_JUMP || !early.is_zero() {
+            arrived
+        } else {
+            regular + delay / TRANSIT_DRIFT
+        };
+        *transit = Some(Self { at, timestamp });
+        at
+    }
+
+    fn expected(&self, timestamp: u64) -> Option<Instant> {
+        let clock = u128::from(VIDEO_CLOCK);
+        let offset = u128::from(timestamp.abs_diff(self.timestamp)) * 1_000_000 / clock;
+        let offset = Duration::from_micros(u64::try_from(offset).ok()?);
+        if timestamp >= self.timestamp { self.at.checked_add(offset) } else { self.at.checked_sub(offset) }
+    }
+}
