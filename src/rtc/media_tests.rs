@@ -101,7 +101,7 @@ fn sound_and_picture_go_both_ways_over_one_connection() {
         sections.push((audio, video));
     }
     for (peer, (audio, video)) in sections.iter().enumerate() {
-        for sequence in 0..20 {
+        for sequence in 0..20_u64 {
             let level = AudioLevel { level_dbov: 30 + sequence as u8, is_voice: sequence.is_multiple_of(2) };
             let sound =
                 PacketOut { audio_level: Some(level), ..packet(Codec::Opus, sequence, &[1, 2, peer as u8]) };
