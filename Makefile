@@ -10,7 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 # The demo shows what a newcomer has after the quickest build.
 DEMO := $(TARGET)/debug
-EXAMPLES := session signals reconnect
+EXAMPLES := session signals reconnect publish subscribe custom_audio camera
 EXAMPLE_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Werror -Iinclude
 
 .PHONY: all demo check test sanitize install uninstall clean
@@ -18,16 +18,16 @@ EXAMPLE_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Werror 
 all:
 	$(CARGO) build --locked --release --lib --bins
 
-# Two programs that talk, a bad token, and a host of the hub that is killed.
+# Two programs that talk, a bad token, a host of the hub that is killed, and a film that is received.
 demo:
 	$(CARGO) build --locked --lib --bins
 	mkdir -p $(DEMO)/examples-c
 	for name in $(EXAMPLES); do \
 		$(CC) $(EXAMPLE_FLAGS) examples-c/$$name.c -o $(DEMO)/examples-c/$$name \
-			-L$(DEMO) -lopentok -Wl,-rpath,$(abspath $(DEMO)) || exit 1; \
+			-L$(DEMO) -lopentok -lpthread -ldl -Wl,-rpath,$(abspath $(DEMO)) || exit 1; \
 	done
 	cp $(DEMO)/otc $(DEMO)/examples-c/otc
-	BIN=$(abspath $(DEMO))/examples-c sh examples-c/demo.sh
+	BIN=$(abspath $(DEMO))/examples-c OUT=$(abspath $(DEMO))/received sh examples-c/demo.sh
 
 # Our own tests; no network but the loopback.
 check:

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Shows two programs talking over the hub of this machine, and then what happens when things go wrong.
+# Shows two programs talking over the hub of this machine, then what happens when things go wrong, and then a film: a picture and
+# its sound go from one program to another, and what came is kept.
 #
-#   BIN=folder of the compiled examples and of otc, sh examples-c/demo.sh     (make demo does that)
+#   BIN=folder of the compiled examples and of otc [OUT=folder for what is received] sh examples-c/demo.sh     (make demo)
 #
 # Every line that a program prints is a callback. Each step waits for the line it expects, with a limit, so the demo is
 # a test too: it ends with 0 only if everything came, in order.
@@ -20,6 +21,9 @@ trap cleanup EXIT
 
 # A hub of the demo's own, whatever else runs on this machine.
 chmod 700 "$work"
+OUT=${OUT:-$work/received}
+mkdir -p "$OUT"
+rm -f "$OUT/picture.png" "$OUT/sound.wav"
 export XDG_RUNTIME_DIR="$work" XDG_CONFIG_HOME="$work"
 export OTC_API_SECRET="the secret of the demo"
 unset OTC_URL LIVEKIT_URL OTC_ABI OTC_LOG || true
@@ -34,7 +38,7 @@ token() { # token NAME [KEY]
 begin() { # begin NAME PROGRAM TOKEN: in the background, input from a pipe, output into a file
     mkfifo "$work/$1.in"
     : >"$work/$1.out"
-    "$BIN/$2" "$KEY" "$SESSION" "$3" <"$work/$1.in" >"$work/$1.out" 2>&1 &
+    (cd "$OUT" && exec "$BIN/$2" "$KEY" "$SESSION" "$3") <"$work/$1.in" >"$work/$1.out" 2>&1 &
     eval "pid_$1=$!"
     pids="$pids $!"
 }
@@ -119,4 +123,26 @@ ends emil 0
 ends fritz 0
 
 echo
-echo "All of it came."
+echo "One program publishes a film, another one keeps what it receives:"
+SESSION=cinema
+begin grace subscribe "$(token grace)"
+exec 9>"$work/grace.in"
+expect grace "connected"
+begin henry publish "$(token henry)"
+exec 3>"$work/henry.in"
+expect henry "publishing: test picture"
+expect grace "stream received: test picture"
+expect grace "picture: 640x360 corners=RGBY"
+kill -TERM "$pid_henry"
+expect grace "stream dropped: test picture"
+ends henry 0
+kill -TERM "$pid_grace"
+ends grace 0
+for name in picture.png sound.wav; do
+    if [ ! -s "$OUT/$name" ]; then echo "FAILED: $name is missing"; exit 1; fi
+done
+
+echo
+echo "All of it came. Look at the last picture, and listen:"
+echo "  $OUT/picture.png"
+echo "  $OUT/sound.wav"

@@ -93,6 +93,8 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
         .env_remove("OTC_LOG")
         .env_remove("OTC_API_SECRET")
         .env_remove("LIVEKIT_URL")
+        .env_remove("PULSE_SERVER")
+        .env_remove("PULSE_RUNTIME_PATH")
         .env("XDG_RUNTIME_DIR", &runtime.path)
         .env("XDG_CONFIG_HOME", &runtime.path)
         .env("TEST_LIBRARY", library())
@@ -176,6 +178,15 @@ c_tests! {
         the_logger_may_call_the_library
         the_logger_may_call_the_library_when_that_is_not_running
         levels_of_old_headers_are_understood
+    }
+    audio_device {
+        a_device_may_be_set_at_any_time
+        a_buffer_is_always_filled_while_the_library_runs
+        what_is_captured_is_taken_while_the_library_runs
+        null_and_absurd_numbers_are_refused_and_told_once
+        threads_of_the_program_may_be_in_it_while_the_library_comes_and_goes
+        lists_of_devices_are_whole_or_empty_and_end
+        a_device_that_is_not_there_cannot_be_selected
     }
     session {
         connected_sessions_know_themselves

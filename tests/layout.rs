@@ -8,6 +8,7 @@ use std::mem::{offset_of, size_of};
 use std::process::Command;
 
 use common::Workshop;
+use opentok::ffi::audio_device::{otc_audio_device_callbacks, otc_audio_device_settings};
 use opentok::ffi::base::otc_on_mute_forced_info;
 use opentok::ffi::session::otc_session_capabilities;
 use opentok::ffi::session_callbacks::otc_session_callbacks;
@@ -80,6 +81,29 @@ layouts! {
         user_data: 24,
         reserved: 32,
     }
+    otc_audio_device_callbacks: 160 {
+        init: 0,
+        destroy: 8,
+        init_capturer: 16,
+        destroy_capturer: 24,
+        start_capturer: 32,
+        stop_capturer: 40,
+        is_capturer_initialized: 48,
+        is_capturer_started: 56,
+        get_estimated_capture_delay: 64,
+        get_capture_settings: 72,
+        init_renderer: 80,
+        destroy_renderer: 88,
+        start_renderer: 96,
+        stop_renderer: 104,
+        is_renderer_initialized: 112,
+        is_renderer_started: 120,
+        get_estimated_render_delay: 128,
+        get_render_settings: 136,
+        user_data: 144,
+        reserved: 152,
+    }
+    otc_audio_device_settings: 8 { sampling_rate: 0, number_of_channels: 4 }
 }
 
 /// Names and numbers that programs have burnt in.

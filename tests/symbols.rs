@@ -10,6 +10,20 @@ use common::{declared_functions, libraries};
 /// The functions of the interface up to sessions, and video frames, written down a second time: neither a function that is lost nor one
 /// that creeps in goes unseen.
 const FUNCTIONS: &[&str] = &[
+    "otc_audio_device_read_render_data",
+    "otc_audio_device_write_capture_data",
+    "otc_audio_module_input_device_enumerator_delete",
+    "otc_audio_module_input_device_enumerator_get_device_id",
+    "otc_audio_module_input_device_enumerator_get_device_name",
+    "otc_audio_module_input_device_enumerator_new",
+    "otc_audio_module_input_device_enumerator_size",
+    "otc_audio_module_input_device_select",
+    "otc_audio_module_output_device_enumerator_delete",
+    "otc_audio_module_output_device_enumerator_get_device_id",
+    "otc_audio_module_output_device_enumerator_get_device_name",
+    "otc_audio_module_output_device_enumerator_new",
+    "otc_audio_module_output_device_enumerator_size",
+    "otc_audio_module_output_device_select",
     "otc_connection_copy",
     "otc_connection_delete",
     "otc_connection_get_creation_time",
@@ -53,6 +67,7 @@ const FUNCTIONS: &[&str] = &[
     "otc_session_subscribe",
     "otc_session_unpublish",
     "otc_session_unsubscribe",
+    "otc_set_audio_device",
     "otc_stream_copy",
     "otc_stream_delete",
     "otc_stream_get_connection",

@@ -25,6 +25,8 @@ pub enum Error {
     UnableToForceMute,
     UnableToForceDisconnect,
     InvalidEncryptionSecret,
+    /// A publisher without sound cannot do that.
+    MissingAudioTrack,
     /// A panic was caught.
     Internal,
 }

@@ -2,7 +2,8 @@
 
 pub use crate::media::frame::Foreign;
 pub use crate::media::pixels::{Plane, PlaneMut, View, extent, is_target};
-pub use crate::media::{Frame, FrameError, Metadata, Picture, PixelFormat};
+pub use crate::media::pixels::rotate;
+pub use crate::media::{Frame, FrameError, Metadata, Picture, PixelFormat, Rotation};
 
 use super::Error;
 

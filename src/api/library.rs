@@ -1,7 +1,7 @@
 //! The library as a whole: started by the first need, ended by `destroy`.
 //!
-//! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, and
-//! the callback thread.
+//! It owns what all sessions share: the runtime, on which the embedded hub runs too where this process hosts it, the
+//! callback thread, and the sound.
 //! `destroy` ends it all, within a limit and however much lives, and leaves nothing behind but the mapped code.
 
 use std::io;
@@ -16,7 +16,10 @@ use super::Error;
 use super::hub;
 use super::logger;
 use super::session::Session;
+use super::sound;
 use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
+use crate::driver::sound::Sound;
+use crate::driver::workers::Workers;
 use crate::driver::{fork_sys, threads};
 
 /// How long `destroy` takes at most. A supervisor that sends SIGTERM waits about twice as long before SIGKILL.
@@ -43,6 +46,8 @@ pub struct Library {
     callbacks: Callbacks,
     sessions: Mutex<Vec<Weak<Session>>>,
     attempts: Arc<Attempts>,
+    sound: Sound,
+    workers: Workers,
 }
 
 enum State {
@@ -109,6 +114,8 @@ pub struct Means {
     pub runtime: runtime::Handle,
     pub poster: Poster,
     pub attempts: Arc<Attempts>,
+    pub sound: Sound,
+    pub workers: Workers,
 }
 
 /// Starts the library if nobody has. After `destroy` it stays ended until `init`. `session` is ended with the library.
@@ -220,9 +227,14 @@ impl Library {
             .enable_all()
             .build();
         match runtime {
-            Ok(runtime) => {
-                Ok(Self { runtime, callbacks, sessions: Mutex::default(), attempts: Arc::default() })
-            }
+            Ok(runtime) => Ok(Self {
+                runtime,
+                callbacks,
+                sessions: Mutex::default(),
+                attempts: Arc::default(),
+                sound: sound::open(),
+                workers: Workers::default(),
+            }),
             Err(error) => {
                 *before = callbacks.stop(UNUSED_TIMEOUT);
                 Err(error)
@@ -240,20 +252,32 @@ impl Library {
             runtime: self.runtime.handle().clone(),
             poster: self.callbacks.poster(),
             attempts: self.attempts.clone(),
+            sound: self.sound.clone(),
+            workers: self.workers.clone(),
         }
     }
 
-    /// Everybody leaves, and no callback starts any more. Waits for those that run, not inside one.
+    /// Everybody leaves, and no callback starts any more, once the audio device has been destroyed. Waits for those that
+    /// run, not inside one.
     fn silence(&self, deadline: Instant) {
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
+        let (mut publishers, mut subscribers) = (Vec::new(), Vec::new());
         for session in &sessions {
+            let members = session.members();
+            publishers.extend(members.0);
+            subscribers.extend(members.1);
             session.leave_for_good();
         }
+        publishers.iter().for_each(|publisher| publisher.end());
+        subscribers.iter().for_each(|subscriber| subscriber.end());
         let wait = deadline.min(Instant::now() + callbacks::DELETE_TIMEOUT);
         for session in &sessions {
             session.close_gate(wait);
         }
+        sound::close(&self.sound, wait);
+        publishers.iter().for_each(|publisher| publisher.close(wait));
+        subscribers.iter().for_each(|subscriber| subscriber.close(wait));
     }
 
     fn end_on_a_fit_thread(self: Box<Self>, deadline: Instant) -> Result<(), Error> {
@@ -296,12 +320,17 @@ impl Library {
 
     fn end(self, deadline: Instant) {
         let mut last = Last(None);
-        let Library { runtime, callbacks, attempts, .. } = self;
+        let Library { runtime, callbacks, attempts, workers, .. } = self;
         attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
         runtime.block_on(hub::stop(HUB_TIMEOUT));
         let remaining = || time_until(deadline).max(LAST_TIMEOUT);
         runtime.shutdown_timeout(remaining());
         last.0 = callbacks.stop(remaining());
+        // Inside a callback what keeps them is still queued behind it.
+        let wait = if callbacks::is_inside_callback() { Duration::ZERO } else { remaining() };
+        if !workers.join(Instant::now() + wait) {
+            log::warn!("a thread of a codec still runs: a callback of the program takes long");
+        }
     }
 }
 

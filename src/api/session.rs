@@ -3,20 +3,26 @@
 //! The core decides what happens; this decides what the program still hears of it. The program's own word comes first:
 //! once it has disconnected it hears the end and nothing else, once it has deleted it hears nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Error;
 use super::library::{self, Means};
+use super::publisher::{self, Publisher};
+use super::subscriber::{self, Subscriber};
 use super::way::Way;
+use super::{Error, hexadecimal, random};
 use crate::driver::callbacks::{self, Gate, Poster};
 use crate::driver::session::{Attempt, Listener, attempt};
+use crate::driver::sound::Sound;
+use crate::driver::workers::Workers;
+use crate::session::media::{
+    Incoming, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId,
+};
 use crate::session::{
     Capabilities, Config, Connection, Ending, Event, Fault, Input, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
     StreamChange,
@@ -29,6 +35,9 @@ pub use crate::session::Target;
 /// How long a deletion on the program's own thread waits for the farewell to be with the kernel: the program may
 /// exit right after. Within the 100 ms that no call may exceed.
 const FAREWELL_WAIT: Duration = Duration::from_millis(50);
+
+/// How often statistics are told; the platform that is mirrored does so about once a second.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The lengths an encryption secret may have, in bytes.
 const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
@@ -120,6 +129,27 @@ struct Inner {
     /// Signals that wait for the end of a reconnection.
     queued: usize,
     secret: Option<String>,
+    /// Those that are in the session, or were until a moment ago and have to hear of it.
+    publishers: HashMap<PublicationId, Publishing>,
+    subscribers: HashMap<SubscriptionId, Arc<Subscriber>>,
+    /// Statistics are told every second.
+    is_counting: bool,
+    equipment: Option<Equipment>,
+}
+
+struct Publishing {
+    publisher: Arc<Publisher>,
+    /// Once it has been announced.
+    stream: Option<Arc<Stream>>,
+}
+
+/// What publishers and subscribers of this session are lent.
+#[derive(Clone)]
+struct Equipment {
+    runtime: tokio::runtime::Handle,
+    poster: Poster,
+    workers: Workers,
+    sound: Sound,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -186,6 +216,12 @@ impl Session {
         }
         inner.phase = Phase::Connecting;
         inner.has_asked = Arc::default();
+        inner.equipment = Some(Equipment {
+            runtime: means.runtime.clone(),
+            poster: means.poster.clone(),
+            workers: means.workers.clone(),
+            sound: means.sound.clone(),
+        });
         let listener = Arc::new(Ear::new(self, means.poster.clone(), inner.has_asked.clone()));
         inner.attempt = Some(self.begin(means, way, room, token, listener));
         Ok(())
@@ -225,6 +261,57 @@ impl Session {
         Ok(())
     }
 
+    /// The outcome is the publisher's to hear.
+    pub fn publish(self: &Arc<Self>, publisher: &Arc<Publisher>) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        inner.check_connected()?;
+        let (Some(attempt), Some(equipment)) = (&inner.attempt, inner.equipment.clone()) else {
+            return Err(Error::NotConnected);
+        };
+        let Equipment { runtime, poster, workers, sound } = equipment;
+        let port = attempt.media_port();
+        let place = publisher::Place { session: self.clone(), port, poster, workers, sound };
+        let id = publisher.place(place)?;
+        inner.publishers.insert(id, Publishing { publisher: publisher.clone(), stream: None });
+        self.count(&mut inner, &runtime);
+        Ok(())
+    }
+
+    pub fn unpublish(&self, publisher: &Arc<Publisher>) -> Result<(), Error> {
+        let inner = self.inner.lock();
+        let id = publisher.publication().filter(|id| inner.publishers.contains_key(id));
+        let id = id.ok_or(Error::PublisherNotFound)?;
+        inner.wish(Input::Unpublish(id));
+        publisher.leave(id);
+        Ok(())
+    }
+
+    /// The outcome is the subscriber's to hear.
+    pub fn subscribe(self: &Arc<Self>, subscriber: &Arc<Subscriber>) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        inner.check_connected()?;
+        let (Some(attempt), Some(equipment)) = (&inner.attempt, inner.equipment.clone()) else {
+            return Err(Error::NotConnected);
+        };
+        let Equipment { runtime, poster, workers, sound } = equipment;
+        let port = attempt.media_port();
+        let place = subscriber::Place { session: self.clone(), port, poster, workers, sound };
+        let id = subscriber.place(place)?;
+        inner.subscribers.insert(id, subscriber.clone());
+        self.count(&mut inner, &runtime);
+        Ok(())
+    }
+
+    pub fn unsubscribe(&self, subscriber: &Arc<Subscriber>) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        let id = subscriber.subscription().filter(|id| inner.subscribers.contains_key(id));
+        let id = id.ok_or(Error::SubscriberNotFound)?;
+        inner.subscribers.remove(&id);
+        inner.wish(Input::Unsubscribe(id));
+        subscriber.leave(id);
+        Ok(())
+    }
+
     /// After it has returned no notice starts. On the program's own thread it waits for one that runs, at most
     /// [`callbacks::DELETE_TIMEOUT`]; inside a callback it does not wait.
     pub fn delete(&self) {
@@ -234,6 +321,38 @@ impl Session {
             let deadline = Instant::now() + FAREWELL_WAIT;
             let mut talking = self.talking.lock();
             while *talking > 0 && !self.fell_silent.wait_until(&mut talking, deadline).timed_out() {}
+            drop(talking);
+            self.release_device(Instant::now() + callbacks::DELETE_TIMEOUT);
+        }
+    }
+
+    /// Has statistics told while there are publishers or subscribers.
+    fn count(self: &Arc<Self>, inner: &mut Inner, runtime: &tokio::runtime::Handle) {
+        if std::mem::replace(&mut inner.is_counting, true) {
+            return;
+        }
+        let session = Arc::downgrade(self);
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(STATISTICS_INTERVAL).await;
+                let Some(session) = session.upgrade() else { return };
+                let (publishers, subscribers) = session.members();
+                publishers.iter().for_each(|publisher| publisher.count());
+                subscribers.iter().for_each(|subscriber| subscriber.count());
+                let mut inner = session.inner.lock();
+                if inner.publishers.is_empty() && inner.subscribers.is_empty() {
+                    inner.is_counting = false;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Once nobody publishes or subscribes any more the audio device has been stopped.
+    fn release_device(&self, deadline: Instant) {
+        let sound = self.inner.lock().equipment.take().map(|equipment| equipment.sound);
+        if let Some(sound) = sound {
+            sound.release_and_wait(deadline);
         }
     }
 
@@ -329,8 +448,7 @@ impl Session {
 
     /// A new id under which the description stands in the log.
     pub fn report_issue(&self, description: &str) -> Result<String, Error> {
-        let bytes: [u8; 16] = random();
-        let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hexadecimal(random());
         let phase = self.inner.lock().phase.name();
         log::info!("issue {id}, session {}: {description}", phase);
         Ok(id)
@@ -348,10 +466,14 @@ impl Session {
 
     /// Whether an action that needs a connected session may be asked for.
     pub fn check_connected(&self) -> Result<(), Error> {
-        match self.inner.lock().phase {
-            Phase::Connected | Phase::Reconnecting => Ok(()),
-            _ => Err(Error::NotConnected),
-        }
+        self.inner.lock().check_connected()
+    }
+
+    /// Publishers and subscribers that are in it.
+    pub(super) fn members(&self) -> (Vec<Arc<Publisher>>, Vec<Arc<Subscriber>>) {
+        let inner = self.inner.lock();
+        let publishers = inner.publishers.values().map(|publishing| publishing.publisher.clone());
+        (publishers.collect(), inner.subscribers.values().cloned().collect())
     }
 }
 
@@ -381,6 +503,47 @@ impl Inner {
         }
         self.has_asked.store(true, Ordering::SeqCst);
         self.wish(Input::Leave);
+        // None of them is in a session from here on; that the streams have ended is still told.
+        for (id, publishing) in &self.publishers {
+            publishing.publisher.leave(*id);
+        }
+        for (id, subscriber) in self.subscribers.drain() {
+            subscriber.leave(id);
+        }
+    }
+
+    fn check_connected(&self) -> Result<(), Error> {
+        match self.phase {
+            Phase::Connected | Phase::Reconnecting => Ok(()),
+            _ => Err(Error::NotConnected),
+        }
+    }
+
+    fn publisher_event(&mut self, id: PublicationId, event: PublisherEvent) {
+        let Some(publishing) = self.publishers.get_mut(&id) else { return };
+        let is_over = matches!(event, PublisherEvent::Ended | PublisherEvent::Failed(_));
+        if let PublisherEvent::Published { stream, .. }
+        | PublisherEvent::Renewed { stream, .. }
+        | PublisherEvent::Changed(stream) = &event
+        {
+            publishing.stream = Some(stream.clone());
+        }
+        publishing.publisher.hear(id, event);
+        if is_over && let Some(Publishing { publisher, stream }) = self.publishers.remove(&id) {
+            if let Some(stream) = stream {
+                publisher.stream_destroyed(stream);
+            }
+            publisher.leave(id);
+        }
+    }
+
+    fn subscriber_event(&mut self, id: SubscriptionId, event: SubscriberEvent) {
+        let Some(subscriber) = self.subscribers.get(&id) else { return };
+        let is_over = matches!(event, SubscriberEvent::Failed(_));
+        subscriber.hear(id, event);
+        if is_over {
+            self.subscribers.remove(&id);
+        }
     }
 }
 
@@ -404,6 +567,8 @@ impl Listener for Ear {
         let mut inner = self.session.inner.lock();
         let notice = match event {
             Event::Ended(ending) => return self.ended(&mut inner, ending),
+            Event::Publisher { id, event } => return inner.publisher_event(id, event),
+            Event::Subscriber { id, event } => return inner.subscriber_event(id, event),
             Event::CapabilitiesChanged(capabilities) => {
                 inner.capabilities = capabilities;
                 return;
@@ -443,6 +608,13 @@ impl Listener for Ear {
         // Asked again when its turn has come: the program may have left meanwhile.
         self.post(notice, move || !has_asked.load(Ordering::SeqCst));
     }
+
+    fn media(&self, id: SubscriptionId, packet: Incoming) {
+        let subscriber = self.session.inner.lock().subscribers.get(&id).cloned();
+        if let Some(subscriber) = subscriber {
+            subscriber.packet(id, packet);
+        }
+    }
 }
 
 impl Ear {
@@ -468,6 +640,9 @@ impl Ear {
         }
         inner.attempt = None;
         inner.connection = None;
+        for (id, subscriber) in inner.subscribers.drain() {
+            subscriber.leave(id);
+        }
         inner.others = HashSet::new();
         inner.capabilities = Capabilities::default();
         inner.queued = 0;
@@ -498,15 +673,4 @@ impl Inner {
             self.queued = 0;
         }
     }
-}
-
-/// Bytes that differ each time. Nothing secret is made of them: the cryptographic library would take a tenth of a second
-/// for its first ones, on the program's thread.
-fn random<const N: usize>() -> [u8; N] {
-    let state = RandomState::new();
-    let mut bytes = [0; N];
-    for (index, chunk) in bytes.chunks_mut(8).enumerate() {
-        chunk.iter_mut().zip(state.hash_one(index).to_le_bytes()).for_each(|(byte, noise)| *byte = noise);
-    }
-    bytes
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, ReentrantMutex};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -152,6 +152,41 @@ impl Queue {
     }
 }
 
+/// One kind of object of the program: a callback of it never runs beside another one of the same kind. Wrappers that
+/// guard a table for each kind lose callbacks otherwise.
+///
+/// A callback may end another object of its own kind, whose callbacks come inside of it then.
+pub struct Turn(ReentrantMutex<()>);
+
+/// Publishers' callbacks, those with frames included.
+pub static PUBLISHERS: Turn = Turn(ReentrantMutex::new(()));
+/// Subscribers' callbacks, those with frames and sound included.
+pub static SUBSCRIBERS: Turn = Turn(ReentrantMutex::new(()));
+/// Video capturers' callbacks.
+pub static CAPTURERS: Turn = Turn(ReentrantMutex::new(()));
+
+impl Turn {
+    /// An event's callback: it waits for the one that runs.
+    pub fn take(&self, job: impl FnOnce()) {
+        let _turn = self.0.lock();
+        enter(job);
+    }
+
+    /// A callback that has to come, also where a program waits in one of the same kind for the thread that needs this
+    /// one: after `limit` it does.
+    pub fn take_within(&self, limit: Duration, job: impl FnOnce()) {
+        let _turn = self.0.try_lock_for(limit);
+        enter(job);
+    }
+
+    /// The callback of a frame or of sound, which does not wait for long: false when it did not get its turn.
+    pub fn try_take(&self, limit: Duration, job: impl FnOnce()) -> bool {
+        let Some(_turn) = self.0.try_lock_for(limit) else { return false };
+        enter(job);
+        true
+    }
+}
+
 /// How long a deletion waits for a callback that runs. Longer than any callback should take; a program that waits in
 /// one for the thread that deletes gets its thread back.
 pub const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -181,6 +216,10 @@ impl Gate {
         }
         let _leave = Leave(self);
         callback();
+    }
+
+    pub fn is_shut(&self) -> bool {
+        self.state.lock().is_closed
     }
 
     /// From now on no callback starts. Waits for nothing.

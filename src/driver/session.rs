@@ -4,6 +4,7 @@ use std::future::{Future, pending, ready};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures_util::stream::FuturesUnordered;
@@ -13,6 +14,7 @@ use tokio::time::timeout;
 
 use super::link::{Link, LinkEvent};
 use super::sockets::Sockets;
+use crate::session::media::{Incoming, SubscriptionId};
 use crate::session::{Config, Core, Ending, Event, FAREWELL_TIMEOUT, Fault, Input, Output, Reason};
 use crate::signal::join::JoinQuery;
 use crate::signal::service::Call;
@@ -33,15 +35,51 @@ pub type Calling = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
 /// server are with the kernel, which may be a while after `Event::Ended`.
 pub trait Listener: Send + Sync + 'static {
     fn event(&self, event: Event);
+    /// A packet for a subscriber.
+    fn media(&self, id: SubscriptionId, packet: Incoming);
 }
 
+/// How many frames and pieces of sound may wait for a session. More than a second of several publishers: a session that
+/// is that late has no use for what is still older.
+const MEDIA_WAITING_MAX: usize = 256;
+
 /// An attempt under way. When this is dropped the session is left.
-pub struct Attempt(mpsc::UnboundedSender<Input>);
+pub struct Attempt(mpsc::UnboundedSender<Input>, Arc<AtomicUsize>);
+
+/// Hands media to a session. Does not keep it: who leaves drops the [`Attempt`].
+#[derive(Clone)]
+pub struct MediaPort {
+    inputs: mpsc::WeakUnboundedSender<Input>,
+    waiting: Arc<AtomicUsize>,
+}
 
 impl Attempt {
     /// Never waits. After the end it goes nowhere.
     pub fn wish(&self, input: Input) {
         let _ = self.0.send(input);
+    }
+
+    pub fn media_port(&self) -> MediaPort {
+        MediaPort { inputs: self.0.downgrade(), waiting: self.1.clone() }
+    }
+}
+
+impl MediaPort {
+    /// Never waits. False when it was dropped, because the session is over or too much waits already.
+    pub fn send(&self, input: Input) -> bool {
+        let Some(inputs) = self.inputs.upgrade() else { return false };
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MEDIA_WAITING_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        inputs.send(input).is_ok()
+    }
+
+    /// As [`Self::send`], for what must not be lost.
+    pub fn wish(&self, input: Input) {
+        if let Some(inputs) = self.inputs.upgrade() {
+            let _ = inputs.send(input);
+        }
     }
 }
 
@@ -53,6 +91,8 @@ pub fn attempt(
     listener: Arc<dyn Listener>,
 ) -> (Attempt, impl Future<Output = ()> + Send) {
     let (wishes, receiver) = mpsc::unbounded_channel();
+    let media_waiting: Arc<AtomicUsize> = Arc::default();
+    let waiting = media_waiting.clone();
     let run = async move {
         let mut drive = Drive {
             core: Core::new(config),
@@ -64,6 +104,7 @@ pub fn attempt(
             leaving: None,
             sockets: Sockets::default(),
             has_ended: false,
+            media_waiting: waiting,
         };
         if AssertUnwindSafe(drive.run(receiver)).catch_unwind().await.is_err() {
             drive.panicked();
@@ -86,7 +127,7 @@ pub fn attempt(
             }
         );
     };
-    (Attempt(wishes), run)
+    (Attempt(wishes, media_waiting), run)
 }
 
 struct Drive {
@@ -100,6 +141,7 @@ struct Drive {
     leaving: Option<Link>,
     sockets: Sockets,
     has_ended: bool,
+    media_waiting: Arc<AtomicUsize>,
 }
 
 impl Drive {
@@ -135,6 +177,9 @@ impl Drive {
                 () = at(self.core.poll_timeout()) => None,
             };
             let now = Instant::now();
+            if let Some(Input::Media { .. }) = input {
+                self.media_waiting.fetch_sub(1, Ordering::Relaxed);
+            }
             match input {
                 Some(input) => self.core.handle(now, input),
                 None => self.core.handle_timeout(now),
@@ -175,6 +220,7 @@ impl Drive {
                     self.core.handle(Instant::now(), Input::SocketsOpened(addresses));
                 }
                 Output::Transmit(datagram) => self.sockets.send(&datagram),
+                Output::Media { id, packet } => self.listener.media(id, packet),
                 Output::Event(event) => {
                     self.has_ended |= matches!(event, Event::Ended(_));
                     self.listener.event(event);
@@ -242,7 +288,6 @@ async fn at(deadline: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Poll;
 
     use super::*;
@@ -271,6 +316,8 @@ mod tests {
         fn event(&self, event: Event) {
             let _ = self.0.send(event);
         }
+
+        fn media(&self, _: SubscriptionId, _: Incoming) {}
     }
 
     fn runtime() -> tokio::runtime::Runtime {

@@ -11,6 +11,7 @@ use std::ffi::{c_int, c_void};
 
 use super::{guard, session};
 use crate::api::library;
+use crate::session::media::VideoReason;
 
 /// Truth on its way in and out: `OTC_FALSE` (0) or `OTC_TRUE` (1). Coming in, any number but 0 is true.
 pub type otc_bool = c_int;
@@ -35,6 +36,17 @@ pub enum otc_video_reason {
     OTC_VIDEO_REASON_QUALITY = 3,
     /// The codec of the stream cannot be used here.
     OTC_VIDEO_REASON_CODEC_NOT_SUPPORTED = 4,
+}
+
+impl From<VideoReason> for otc_video_reason {
+    fn from(reason: VideoReason) -> Self {
+        match reason {
+            VideoReason::PublishVideo => Self::OTC_VIDEO_REASON_PUBLISH_VIDEO,
+            VideoReason::SubscribeToVideo => Self::OTC_VIDEO_REASON_SUBSCRIBE_TO_VIDEO,
+            VideoReason::Quality => Self::OTC_VIDEO_REASON_QUALITY,
+            VideoReason::CodecNotSupported => Self::OTC_VIDEO_REASON_CODEC_NOT_SUPPORTED,
+        }
+    }
 }
 
 /// What `on_mute_forced` tells. Lent to the callback.

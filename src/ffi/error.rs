@@ -9,6 +9,7 @@
 use super::base::otc_status;
 use crate::api::Error;
 use crate::session::Reason;
+use crate::session::media::MediaReason;
 
 /// Codes that belong to no object in particular.
 #[repr(C)]
@@ -40,6 +41,52 @@ pub enum otc_error_code {
     OTC_VIDEO_RENDER_FAILED = 4000,
     /// No access to audio or video. The prefix of the name is an old slip that programs rely on.
     OT_UNABLE_TO_ACCESS_MEDIA_ENGINE = 5000,
+}
+
+/// Codes of publishers.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum otc_publisher_error_code {
+    /// The camera, the capturer, the codec or this library failed. The text says which.
+    OTC_PUBLISHER_INTERNAL_ERROR = 2000,
+    /// The session ended before the stream was there, or the publisher is in none.
+    OTC_PUBLISHER_SESSION_DISCONNECTED = 1010,
+    /// The server did not take the stream in time.
+    OTC_PUBLISHER_TIMED_OUT = 1541,
+    /// The token does not allow to publish, or the server does not.
+    OTC_PUBLISHER_UNABLE_TO_PUBLISH = 1500,
+    /// The way for media to the server did not come up.
+    OTC_PUBLISHER_WEBRTC_ERROR = 1610,
+    /// The media could not be encrypted.
+    OTC_PUBLISHER_ENCRYPTION_INTERNAL_ERROR = 6001,
+    /// The codec cannot be encrypted.
+    OTC_PUBLISHER_ENCRYPTION_UNSUPPORTED_CODEC = 6005,
+    /// The publisher has no sound. The original's number is not known.
+    OTC_PUBLISHER_MISSING_AUDIO_TRACK = 6100,
+}
+
+/// Codes of subscribers.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum otc_subscriber_error_code {
+    /// The codec or this library failed. The text says which.
+    OTC_SUBSCRIBER_INTERNAL_ERROR = 2000,
+    /// The session ended before the stream was there, or the subscriber is in none.
+    OTC_SUBSCRIBER_SESSION_DISCONNECTED = 1010,
+    /// The stream is not in the session, or this client may not receive it.
+    OTC_SUBSCRIBER_SERVER_CANNOT_FIND_STREAM = 1604,
+    /// Not used: the servers that this library knows have no such limit.
+    OTC_SUBSCRIBER_STREAM_LIMIT_EXCEEDED = 1605,
+    /// No media in time.
+    OTC_SUBSCRIBER_TIMED_OUT = 1542,
+    /// The way for media from the server did not come up, or the server cannot send the stream here.
+    OTC_SUBSCRIBER_WEBRTC_ERROR = 1600,
+    /// The media could not be decrypted. The original's name is not known.
+    OTC_SUBSCRIBER_DECRYPTION_INTERNAL_ERROR = 6002,
+    /// The publisher encrypts with another secret. The original's name is not known.
+    OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH = 6003,
+    /// The codec cannot be decrypted. The original's name is not known.
+    OTC_SUBSCRIBER_DECRYPTION_UNSUPPORTED_CODEC = 6006,
 }
 
 /// Kept for programs that name it. No function uses it.
@@ -124,8 +171,36 @@ pub(super) fn status(error: Error) -> otc_status {
         Error::UnableToSendSignal => OTC_SESSION_UNABLE_TO_SEND_SIGNAL as otc_status,
         Error::UnableToForceMute => OTC_UNABLE_TO_FORCE_MUTE as otc_status,
         Error::UnableToForceDisconnect => OTC_UNABLE_TO_FORCE_DISCONNECT as otc_status,
+        Error::MissingAudioTrack => {
+            otc_publisher_error_code::OTC_PUBLISHER_MISSING_AUDIO_TRACK as otc_status
+        },
         Error::InvalidEncryptionSecret => OTC_SESSION_INVALID_ENCRYPTION_SECRET as otc_status,
         Error::Internal => OTC_SESSION_INTERNAL_ERROR as otc_status,
+    }
+}
+
+/// The number that `on_error` of a publisher is called with.
+pub(super) fn publisher_code(reason: MediaReason) -> otc_publisher_error_code {
+    use otc_publisher_error_code::*;
+    match reason {
+        MediaReason::NotPermitted => OTC_PUBLISHER_UNABLE_TO_PUBLISH,
+        MediaReason::SessionDisconnected => OTC_PUBLISHER_SESSION_DISCONNECTED,
+        MediaReason::TimedOut => OTC_PUBLISHER_TIMED_OUT,
+        MediaReason::PeerConnection => OTC_PUBLISHER_WEBRTC_ERROR,
+        MediaReason::StreamNotFound | MediaReason::Internal => OTC_PUBLISHER_INTERNAL_ERROR,
+    }
+}
+
+/// The number that `on_error` of a subscriber is called with.
+pub(super) fn subscriber_code(reason: MediaReason) -> otc_subscriber_error_code {
+    use otc_subscriber_error_code::*;
+    match reason {
+        // The interface has no number of its own for it: a server does not show such a client the stream.
+        MediaReason::NotPermitted | MediaReason::StreamNotFound => OTC_SUBSCRIBER_SERVER_CANNOT_FIND_STREAM,
+        MediaReason::SessionDisconnected => OTC_SUBSCRIBER_SESSION_DISCONNECTED,
+        MediaReason::TimedOut => OTC_SUBSCRIBER_TIMED_OUT,
+        MediaReason::PeerConnection => OTC_SUBSCRIBER_WEBRTC_ERROR,
+        MediaReason::Internal => OTC_SUBSCRIBER_INTERNAL_ERROR,
     }
 }
 

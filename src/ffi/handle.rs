@@ -1,7 +1,7 @@
 //! Handles: the numbers that a C program holds instead of pointers.
 //!
 //! A handle looks like a pointer and is never followed: it is looked up. A number is given out once and never again
-//! (on 64 bits; on 32 bits after 33 million others), so a stale, doubled or invented one, or one of another kind,
+//! (on 64 bits; on 32 bits after 16 million others), so a stale, doubled or invented one, or one of another kind,
 //! finds nothing and gives a code. That is the strongest form of a generation check, and it needs no generations.
 //!
 //! The numbers lie where no address can be, so a program that follows one by mistake faults at once instead of
@@ -24,6 +24,12 @@ pub enum Kind {
     Connection = 3,
     Stream = 4,
     Frame = 5,
+    Publisher = 6,
+    PublisherSettings = 7,
+    Subscriber = 8,
+    Capturer = 9,
+    AudioInputs = 14,
+    AudioOutputs = 15,
 }
 
 /// The layout of a number: mark, kind, sequence.
@@ -44,8 +50,8 @@ mod layout {
 mod layout {
     pub const MARK: usize = 0xf << 28;
     pub const MARK_MASK: usize = 0xf << 28;
-    pub const KIND_SHIFT: u32 = 25;
-    pub const KIND_MASK: usize = 0x7 << KIND_SHIFT;
+    pub const KIND_SHIFT: u32 = 24;
+    pub const KIND_MASK: usize = 0xf << KIND_SHIFT;
     pub const SEQUENCE_MASK: usize = (1 << KIND_SHIFT) - 1;
 }
 
@@ -137,6 +143,13 @@ impl<H, T> Table<H, T> {
     pub fn drain(&self) -> Vec<Arc<T>> {
         let entries = std::mem::take(&mut *self.entries.write());
         entries.into_values().map(|entry| entry.object).collect()
+    }
+
+    /// The handle of the first object that is it; NULL when none is. There are few of those that are looked for so.
+    pub fn find(&self, is_it: impl Fn(&T) -> bool) -> *mut H {
+        let entries = self.entries.read();
+        let found = entries.iter().find(|(_, entry)| is_it(&entry.object));
+        found.map_or(std::ptr::null_mut(), |(number, _)| *number as *mut H)
     }
 
     pub fn len(&self) -> usize {

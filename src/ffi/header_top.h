@@ -93,8 +93,10 @@
  *   functions excepted, and the memory of frames that are made as wrappers. What a function does not change when it fails is left as it was; in particular results are
  *   written on success only.
  *
- * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making
- * video frames, What a session tells, Settings of a session, Sessions, Signals, Publishing and subscribing, Moderation, Additions of this library.
+ * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making video frames, What a
+ * session tells, Settings of a session, Sessions, Signals, Video capturers, What a publisher tells, Settings of a
+ * publisher, Publishers, Sound of one subscriber, What a subscriber tells, Subscribers, Publishing and subscribing,
+ * Moderation, The audio device, Sound inputs of the system, Sound outputs of the system, Additions of this library.
  */
 
 #ifndef OPENTOK_H

@@ -22,7 +22,7 @@ use super::layout::Layout;
 use super::refusal::Refusal;
 use super::session_callbacks::{ProgramCallbacks, otc_session, otc_session_callbacks};
 use super::session_settings::{SETTINGS, otc_session_settings};
-use super::{guard, text};
+use super::{guard, publisher, subscriber, text};
 use crate::api::Error;
 use crate::api::session::{Session, Settings};
 use crate::session::{Capabilities, Connection};
@@ -64,6 +64,11 @@ pub(super) struct SessionObject {
     // One for each time the object connects, so it stays short.
     own_connections: Mutex<Vec<(Arc<Connection>, KeptConnection)>>,
     deletion_begun: AtomicBool,
+}
+
+/// The handle of a session, as its publishers and subscribers ask for it. NULL when it has ended.
+pub(super) fn handle_of(session: &Arc<Session>) -> *mut otc_session {
+    SESSIONS.find(|object| Arc::ptr_eq(&object.session, session))
 }
 
 /// The program's pointer, handed back and never followed.
@@ -388,6 +393,8 @@ pub extern "C" fn otc_session_get_user_data(session: *const otc_session) -> *mut
 
 /// The end of the library, which has ended the sessions: the handles of those that the program did not delete end too.
 pub(super) fn forget_all() {
+    publisher::forget_all();
+    subscriber::forget_all();
     for object in SESSIONS.drain() {
         object.session.end(); // ended already; a session made in the meantime is ended here
     }

@@ -6,12 +6,17 @@
 //! A frame is what a program hands in, in any format; a [`Picture`] is what everything inside works on.
 //! Read `picture.rs` and `codec/mod.rs` first.
 
+pub mod audio;
 pub mod codec;
 pub mod frame;
 pub mod packet;
 mod picture;
 pub mod pixels;
+pub mod sync;
 pub mod video;
+
+#[cfg(test)]
+mod sync_tests;
 
 pub use frame::Frame;
 pub use picture::{Metadata, Picture, Rotation};

@@ -5,18 +5,27 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, Input, Output, Reason, Rtc, RtcConfig};
 
-use super::Datagram;
+use super::{Datagram, codecs};
 
 /// Bytes that may wait for the network on all channels together. A burst of a hundred signals of the largest size
 /// fits several times; more only makes a slow network slower.
 pub(super) const SEND_BUFFER_SIZE: usize = 128 << 10;
+
+/// How often the two sides report what they have sent and received, and how often str0m counts it together. Sound and
+/// picture are aligned by these reports, so the first one should not be long in coming.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a network is trusted to carry before anything is known. Enough for one camera in a modest size; a slower
+/// network shows within a second, and for a faster one probing takes about as long.
+const FIRST_ESTIMATE: Bitrate = Bitrate::mbps(1);
 
 /// One certificate for the whole process. Making one costs a key pair, and the fingerprint in the description is what
 /// authenticates it, so peers of one process may share it.
@@ -37,7 +46,14 @@ pub(super) enum Found {
 /// str0m, or nothing any more.
 pub(super) struct Engine {
     rtc: Option<Box<Rtc>>,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub at: Instant,
+    /// The pacer, the estimator or the statistics want it. They run all the time, media or not.
+    pub is_for_media: bool,
 }
 
 /// Why an engine has stopped for good.
@@ -51,8 +67,12 @@ impl Engine {
             let config = RtcConfig::new()
                 .set_crypto_provider(provider.clone())
                 .set_dtls_cert(certificate.clone())
-                .set_sctp_max_buffered_amount(SEND_BUFFER_SIZE);
-            Box::new(config.build(now))
+                .set_sctp_max_buffered_amount(SEND_BUFFER_SIZE)
+                .set_rtp_mode(true)
+                .set_rtcp_report_interval_audio(REPORT_INTERVAL)
+                .set_stats_interval(Some(REPORT_INTERVAL))
+                .enable_bwe(Some(FIRST_ESTIMATE));
+            Box::new(codecs::configure(config).build(now))
         })?;
         Ok(Self { rtc: Some(rtc), deadline: None })
     }
@@ -107,7 +127,7 @@ impl Engine {
         let _ = walled(|| drop(rtc));
     }
 
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Deadline> {
         self.deadline
     }
 }
@@ -121,12 +141,21 @@ fn walled<T>(work: impl FnOnce() -> T) -> Result<T, Stopped> {
 }
 
 /// Runs str0m until it only waits, and returns what for.
-fn drain(rtc: &mut Rtc, found: &mut impl FnMut(&mut Rtc, Found)) -> Result<Option<Instant>, Stopped> {
+fn drain(rtc: &mut Rtc, found: &mut impl FnMut(&mut Rtc, Found)) -> Result<Option<Deadline>, Stopped> {
     loop {
         match rtc.poll_output() {
-            Ok(Output::Timeout(deadline)) => {
-                // With nothing scheduled str0m names a moment years away.
-                return Ok((rtc.last_timeout_reason() != Reason::NotHappening).then_some(deadline));
+            Ok(Output::Timeout(at)) => {
+                let is_for_media = match rtc.last_timeout_reason() {
+                    // With nothing scheduled str0m names a moment years away.
+                    Reason::NotHappening => return Ok(None),
+                    Reason::Pacer(_)
+                    | Reason::BweDelayControl
+                    | Reason::BweProbeControl
+                    | Reason::BweProbeEstimator
+                    | Reason::Stats => true,
+                    _ => false,
+                };
+                return Ok(Some(Deadline { at, is_for_media }));
             }
             Ok(Output::Transmit(transmit)) => {
                 let bytes = transmit.contents.into();

@@ -12,14 +12,23 @@
 
 mod candidate;
 mod channel;
+mod codecs;
+mod counters;
 mod description;
 mod engine;
 mod link;
+mod media;
+mod packets;
 mod peer;
+mod peer_media;
+mod section_text;
+mod sections;
 mod state;
 
 #[cfg(test)]
 mod description_tests;
+#[cfg(test)]
+mod media_tests;
 #[cfg(test)]
 mod peer_tests;
 #[cfg(test)]
@@ -30,6 +39,10 @@ use std::net::SocketAddr;
 pub use candidate::{candidate_json, candidate_line};
 pub use channel::Channel;
 pub use description::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX};
+pub use media::{
+    AudioLevel, Codec, Layer, MediaKind, PAYLOAD_SIZE_MAX, PacketIn, PacketOut, Section, SectionInfo,
+    SectionStatistics, SenderReport, Sending,
+};
 pub use peer::Peer;
 
 /// One UDP datagram, in or out. Either way `local` is the address of our own socket, and one of those that the peer was
@@ -51,6 +64,17 @@ pub enum Output {
     /// Messages can be sent on this channel from now on.
     Opened(Channel),
     Data(Channel, Vec<u8>),
+    Packet(Box<PacketIn>),
+    /// A description of the other side has a section that is new, or says something new about one. A section may be
+    /// used for another track later: LiveKit's server does so.
+    Section(SectionInfo),
+    /// The other side cannot go on decoding without a key frame.
+    KeyFrameRequested {
+        section: Section,
+        layer: Option<Layer>,
+    },
+    /// What the network is estimated to carry from here to the other side, in bit/s.
+    Bitrate(u64),
     /// The other side has been silent for too long. It may come back by itself or with an ICE restart.
     Disconnected,
     /// The connection is over, and the peer is of no further use. Said at most once, and last.
@@ -72,15 +96,16 @@ pub enum RtcError {
     Over,
 }
 
-/// Why a message was not sent.
+/// Why a message or a packet was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
-    /// The channel is not open yet, or not any more.
+    /// The channel is not open, or the section cannot send: not yet, or not any more.
     NotOpen,
-    /// Too much is waiting for the network. [`Channel::Lossy`] messages are best dropped then.
+    /// Too much is waiting for the network. [`Channel::Lossy`] messages and packets are best dropped then.
     Full,
-    /// The message is larger than the other side, or our buffer, can ever take.
+    /// The message is larger than the other side, or our buffer, can ever take; the payload is larger than
+    /// [`PAYLOAD_SIZE_MAX`].
     TooLarge,
-    /// str0m loses messages without content, and LiveKit has none.
+    /// str0m loses messages without content, and LiveKit has none. Nor is there a packet without payload.
     Empty,
 }

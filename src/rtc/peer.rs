@@ -1,7 +1,7 @@
 //! One peer connection: what the WebRTC standard calls an `RTCPeerConnection`, without its sockets and its clock.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
@@ -11,13 +11,18 @@ use str0m::{Candidate, IceCreds, Input, Rtc};
 use super::candidate;
 use super::channel::{Channel, Channels};
 use super::description::take_candidates;
-use super::engine::{self, Engine, SEND_BUFFER_SIZE, Stopped};
+use super::engine::{self, Deadline, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
+use super::peer_media::{Proposal, propose};
+use super::sections::{Offered, Sections};
 use super::state::State;
 use super::{Datagram, Output, RtcError, SendError};
 
 /// How much of the send buffer lossy messages may fill, so that a backlog of them never holds up a reliable one.
 const LOSSY_BUFFER_SIZE: usize = SEND_BUFFER_SIZE / 4;
+
+/// How often a quiet connection is looked after. Nothing in it waits for less: ICE checks the path every 3 s.
+const QUIET_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many candidates of the other side are looked at per ICE generation. A machine with many interfaces has a dozen;
 /// each further one would only be another address that a stranger makes us send to.
@@ -28,8 +33,8 @@ const CANDIDATES_MAX: usize = 64;
 /// Call [`Peer::poll`] until `None` after each call that takes `&mut self`, and [`Peer::handle_timeout`] at
 /// [`Peer::poll_timeout`]. Time never comes from anywhere but the `now` of a call.
 pub struct Peer {
-    engine: Engine,
-    state: State,
+    pub(super) engine: Engine,
+    pub(super) state: State,
     /// Our last offer, until its answer comes.
     pending: Option<Pending>,
     /// Candidates that came before the description they belong to.
@@ -43,6 +48,8 @@ struct Pending {
     token: SdpPendingOffer,
     offer: String,
     restarts_ice: bool,
+    /// What it says of our sections.
+    offered: Vec<Offered>,
 }
 
 impl Peer {
@@ -80,7 +87,8 @@ impl Peer {
         }
     }
 
-    /// An offer with both data channels. Called again before the answer came, it is the same offer.
+    /// An offer: the first one has both data channels, and each has what [`Peer::needs_offer`] speaks of. Called again
+    /// before the answer came, it is the same offer; what has changed since waits for the next one.
     pub fn offer(&mut self, now: Instant) -> Result<String, RtcError> {
         if self.state.link == Link::Over {
             return Err(RtcError::Over);
@@ -88,7 +96,7 @@ impl Peer {
         if let Some(pending) = &self.pending {
             return Ok(pending.offer.clone());
         }
-        if self.described {
+        if self.described && !self.needs_offer() {
             return Err(RtcError::NothingToOffer);
         }
         self.make_offer(now, false)
@@ -105,32 +113,46 @@ impl Peer {
 
     fn make_offer(&mut self, now: Instant, restarts_ice: bool) -> Result<String, RtcError> {
         self.advance(now);
+        self.withdraw();
+        let changes = self.state.sections.changes();
+        let opens_channels = !self.described;
         let made = self.drive(|rtc| {
-            let mut changes = rtc.sdp_api();
-            if restarts_ice {
-                changes.ice_restart(true);
-            } else {
-                for channel in Channel::ALL {
-                    changes.add_channel_with_config(channel.config());
+            propose(rtc, changes, |api| {
+                if restarts_ice {
+                    api.ice_restart(true);
                 }
-            }
-            changes.apply()
+                if opens_channels {
+                    for channel in Channel::ALL {
+                        api.add_channel_with_config(channel.config());
+                    }
+                }
+            })
         });
-        let (offer, token) = made.ok_or(RtcError::Over)?.ok_or(RtcError::NothingToOffer)?;
-        let offer = offer.to_sdp_string();
-        self.pending = Some(Pending { token, offer: offer.clone(), restarts_ice });
+        let made = made.ok_or(RtcError::Over)?.ok_or(RtcError::NothingToOffer)?;
+        let Proposal { offer, token, offered } = made;
+        let offer = self.with_sendings(&offer.to_sdp_string(), &offered);
+        self.state.sections.offered(&offered);
+        self.pending = Some(Pending { token, offer: offer.clone(), restarts_ice, offered });
         Ok(offer)
     }
 
-    /// The answer to an offer of the other side: its first one, a later one, or an ICE restart. Media sections are
-    /// accepted as well. An own offer that waits for its answer is withdrawn.
+    /// The own offer that waits for its answer is void. What it was to change is still wanted.
+    fn withdraw(&mut self) {
+        self.pending = None;
+        self.state.sections.withdrawn();
+    }
+
+    /// The answer to an offer of the other side: its first one, a later one, or an ICE restart. Media sections on which
+    /// it sends are accepted as well. An own offer that waits for its answer is withdrawn; [`Peer::needs_offer`] tells
+    /// whether it has to be made again.
     ///
     /// When this fails the agreement from before still stands, except that a description which contradicts it may end
     /// the connection; [`Output::Failed`] says so then.
     pub fn accept_offer(&mut self, now: Instant, sdp: &str) -> Result<String, RtcError> {
         let (sdp, candidates) = take_candidates(sdp)?;
+        let sdp = self.one_way(&sdp, &[]);
         self.advance(now);
-        self.pending = None;
+        self.withdraw();
         let credentials = self.credentials();
         let answer = self.drive(|rtc| {
             let offer = SdpOffer::from_sdp_string(&sdp).map_err(malformed)?;
@@ -138,8 +160,9 @@ impl Peer {
             Ok(answer.to_sdp_string())
         });
         let answer = answer.ok_or(RtcError::Over)??;
+        self.agree_on_media(&sdp);
         self.agreed(now, credentials, candidates);
-        Ok(answer)
+        Ok(self.with_wishes(&answer, &sdp))
     }
 
     /// The other side's answer to [`Peer::offer`] or [`Peer::restart_ice`].
@@ -148,15 +171,22 @@ impl Peer {
     pub fn accept_answer(&mut self, now: Instant, sdp: &str) -> Result<(), RtcError> {
         let (sdp, candidates) = take_candidates(sdp)?;
         self.advance(now);
+        let offered = self.pending.as_ref().map_or(&[][..], |pending| &pending.offered);
+        let sdp = self.one_way(&sdp, offered);
         if self.pending.is_none() && self.state.link != Link::Over {
             return Err(RtcError::NotOffered);
         }
         let parsed = self.drive(|_| SdpAnswer::from_sdp_string(&sdp).map_err(malformed));
         let answer = parsed.ok_or(RtcError::Over)??;
-        let Pending { token, .. } = self.pending.take().ok_or(RtcError::NotOffered)?;
+        let Pending { token, offered, .. } = self.pending.take().ok_or(RtcError::NotOffered)?;
         let credentials = self.credentials();
         let accepted = self.drive(|rtc| rtc.sdp_api().accept_answer(token, answer).map_err(malformed));
+        if !matches!(accepted, Some(Ok(()))) {
+            self.state.sections.withdrawn();
+        }
         accepted.ok_or(RtcError::Over)??;
+        self.state.sections.answered(&offered);
+        self.agree_on_media(&sdp);
         self.agreed(now, credentials, candidates);
         Ok(())
     }
@@ -247,7 +277,15 @@ impl Peer {
 
     /// When [`Peer::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.engine.deadline(), self.state.link.deadline()].into_iter().flatten().min()
+        [self.engine_deadline(), self.state.link.deadline()].into_iter().flatten().min()
+    }
+
+    /// When str0m wants to know the time. Its pacer and estimator want to every 25 to 40 ms, even where there is no
+    /// media, and hide what else there is to wait for. In a quiet connection that is nothing urgent.
+    fn engine_deadline(&self) -> Option<Instant> {
+        let Deadline { at, is_for_media } = self.engine.deadline()?;
+        let is_quiet = is_for_media && self.state.is_quiet();
+        Some(if is_quiet { at.max(self.state.told + QUIET_INTERVAL) } else { at })
     }
 
     /// Sends a message on a channel. Success means that it was taken, not that it arrived.
@@ -260,6 +298,7 @@ impl Peer {
         }
         let id = self.state.channels.id(channel).ok_or(SendError::NotOpen)?;
         self.advance(now);
+        self.state.talked = self.state.now;
         self.drive(|rtc| write(rtc, id, channel, bytes)).unwrap_or(Err(SendError::NotOpen))
     }
 
@@ -292,8 +331,9 @@ impl Peer {
     }
 
     /// Tells str0m the time.
-    fn advance(&mut self, now: Instant) {
+    pub(super) fn advance(&mut self, now: Instant) {
         self.state.now = now.max(self.state.now);
+        self.state.told = self.state.now;
         self.drive(|rtc| {
             if let Err(error) = rtc.handle_input(Input::Timeout(now)) {
                 log::debug!("rtc: {error}");
@@ -302,7 +342,7 @@ impl Peer {
     }
 
     /// Changes str0m, drains it, and sees what became of the connection. `None` when it is over.
-    fn drive<T>(&mut self, change: impl FnOnce(&mut Rtc) -> T) -> Option<T> {
+    pub(super) fn drive<T>(&mut self, change: impl FnOnce(&mut Rtc) -> T) -> Option<T> {
         let Self { engine, state, .. } = self;
         if state.link == Link::Over {
             return None;
@@ -332,6 +372,7 @@ impl Peer {
         self.engine.stop();
         self.state.link = Link::Over;
         self.state.channels = Channels::default();
+        self.state.sections = Sections::default();
         self.pending = None;
         self.early = Vec::new();
     }
@@ -369,8 +410,6 @@ fn malformed(error: impl std::fmt::Display) -> RtcError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use str0m::channel::ChannelConfig;
 
     use super::*;

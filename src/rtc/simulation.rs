@@ -15,6 +15,9 @@ pub(super) const BOB: usize = 1;
 /// One way, so a round trip takes 50 ms: a network across a continent.
 pub(super) const DELAY: Duration = Duration::from_millis(25);
 
+/// How long a datagram may wait in front of a bottleneck: what a home router has.
+const QUEUE_MAX: Duration = Duration::from_millis(300);
+
 pub(super) struct Network {
     pub now: Instant,
     pub peers: [Peer; 2],
@@ -24,6 +27,11 @@ pub(super) struct Network {
     pub loss_percent: u64,
     /// A peer whose datagrams go nowhere and to whom none come.
     pub cut: [bool; 2],
+    /// Bits per second that the way out of each peer carries. What comes faster queues, and is lost when the queue is
+    /// full.
+    pub capacity_bps: [Option<u64>; 2],
+    /// When the last datagram in the queue of each peer will have left it.
+    free: [Instant; 2],
     /// How often something was due: an arrival or a deadline.
     pub steps: usize,
     start: Instant,
@@ -48,6 +56,8 @@ impl Network {
             said: [Vec::new(), Vec::new()],
             loss_percent: 0,
             cut: [false; 2],
+            capacity_bps: [None; 2],
+            free: [now; 2],
             steps: 0,
             start: now,
             random: seed,
@@ -163,10 +173,23 @@ impl Network {
         if lost || self.cut[from] || !addresses(to).contains(&datagram.remote) {
             return;
         }
+        let Some(left) = self.queue(from, datagram.bytes.len()) else { return };
         let mirrored = Datagram { local: datagram.remote, remote: datagram.local, bytes: datagram.bytes };
         self.sent += 1;
         let jitter = if self.loss_percent == 0 { Duration::ZERO } else { jitter };
-        self.under_way.insert((self.now + DELAY + jitter, self.sent), (to, mirrored));
+        self.under_way.insert((left + DELAY + jitter, self.sent), (to, mirrored));
+    }
+
+    /// When a datagram of this size has left its peer, if the queue takes it.
+    fn queue(&mut self, from: usize, size: usize) -> Option<Instant> {
+        let Some(capacity) = self.capacity_bps[from] else { return Some(self.now) };
+        let start = self.free[from].max(self.now);
+        if start - self.now > QUEUE_MAX {
+            return None;
+        }
+        let time = Duration::from_secs_f64((size * 8) as f64 / capacity as f64);
+        self.free[from] = start + time;
+        Some(self.free[from])
     }
 
     /// SplitMix64: good enough to lose datagrams by, and no dependency.

@@ -1,22 +1,39 @@
 //! What a peer knows of its connection, and what it has to say: all that a drain of str0m writes to.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use str0m::bwe::BweKind;
+use str0m::media::{Mid, Rid};
 use str0m::{Event, Rtc};
 
-use super::Output;
 use super::channel::{Channels, Opening};
 use super::engine::Found;
 use super::link::Link;
+use super::sections::Sections;
+use super::{Layer, Output, Section, packets};
+
+/// How long after a message its acknowledgement and repetition are still looked after closely. A repetition that is due
+/// later than this was pushed back for seconds already.
+const TALK_TIME: Duration = Duration::from_secs(3);
+
+/// Both sides check the path every 3 s; hearing nothing for longer means that something was lost.
+const HEARD_INTERVAL_MAX: Duration = Duration::from_millis(3_500);
 
 pub(super) struct State {
     /// The latest moment that a call has named.
     pub now: Instant,
+    /// When str0m was last told the time.
+    pub told: Instant,
+    /// When a message last came or went.
+    pub talked: Instant,
     pub link: Link,
     /// The other side has said farewell.
     pub closed: bool,
     pub channels: Channels,
+    pub sections: Sections,
+    /// The last estimate that was told, and whether it is one of our own.
+    bitrate: Option<(u64, bool)>,
     pub outputs: VecDeque<Output>,
 }
 
@@ -24,11 +41,25 @@ impl State {
     pub fn new(now: Instant) -> Self {
         Self {
             now,
+            told: now,
+            talked: now,
             link: Link::Unnegotiated,
             closed: false,
             channels: Channels::default(),
+            sections: Sections::default(),
+            bitrate: None,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Nothing is under way and nothing is amiss: no media, no message whose arrival is in doubt, and the other side is
+    /// heard as often as it should be.
+    pub fn is_quiet(&self) -> bool {
+        let is_heard = match self.link {
+            Link::Connected { heard } => self.now < heard + HEARD_INTERVAL_MAX,
+            Link::Unnegotiated | Link::Connecting { .. } | Link::Lost { .. } | Link::Over => false,
+        };
+        is_heard && self.now >= self.talked + TALK_TIME && !self.sections.is_live()
     }
 
     /// Something came out of str0m, which may be changed in return.
@@ -47,14 +78,67 @@ impl State {
                 Opening::Refused => rtc.direct_api().close_data_channel(id),
             },
             Found::Event(Event::ChannelData(message)) => {
+                self.talked = self.now;
                 if let Some(channel) = self.channels.channel(message.id) {
                     self.outputs.push_back(Output::Data(channel, message.data));
                 }
             }
             Found::Event(Event::ChannelClose(id)) => self.channels.closed(id),
             Found::Event(Event::Closed) => self.closed = true,
-            // Media is not listened to yet.
-            Found::Event(_) => {}
+            Found::Event(event) => self.take_media(rtc, event),
+        }
+    }
+
+    fn take_media(&mut self, rtc: &mut Rtc, event: Event) {
+        match event {
+            Event::RtpPacket(packet) => {
+                if let Some(packet) = packets::received(rtc, &mut self.sections, packet) {
+                    self.outputs.push_back(Output::Packet(Box::new(packet)));
+                }
+            }
+            Event::KeyframeRequest(request) => {
+                if let Some((section, layer)) = self.place(request.mid, request.rid) {
+                    self.outputs.push_back(Output::KeyFrameRequested { section, layer });
+                }
+            }
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
+                self.estimated(estimate.as_u64(), true);
+            }
+            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
+                self.estimated(estimate.as_u64(), false);
+            }
+            Event::MediaEgressStats(stats) => {
+                let Some((section, layer)) = self.place(stats.mid, stats.rid) else { return };
+                let outgoing = self.sections.outgoing_mut(section);
+                if let Some(stream) = outgoing.and_then(|outgoing| outgoing.stream_mut(layer)) {
+                    stream.counters.take_egress(&stats);
+                }
+            }
+            Event::MediaIngressStats(stats) => {
+                let Some((section, layer)) = self.place(stats.mid, stats.rid) else { return };
+                let Some(incoming) = self.sections.incoming_mut(section) else { return };
+                if let Some(stream) = incoming.streams.iter_mut().find(|stream| stream.layer == layer) {
+                    stream.counters.take_ingress(&stats);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn place(&self, mid: Mid, rid: Option<Rid>) -> Option<(Section, Option<Layer>)> {
+        Some((self.sections.by_mid(mid)?, rid.map(Layer::from_rid)))
+    }
+
+    /// What the other side estimates counts only as long as we cannot estimate ourselves.
+    fn estimated(&mut self, bits_per_second: u64, is_own: bool) {
+        let is_news = match self.bitrate {
+            Some((_, true)) if !is_own => false,
+            Some((last, _)) => last != bits_per_second,
+            None => true,
+        };
+        if is_news {
+            self.bitrate = Some((bits_per_second, is_own));
+            self.outputs.push_back(Output::Bitrate(bits_per_second));
         }
     }
 

@@ -1,18 +1,19 @@
 //! The one task that owns the core. Everything else talks to it through channels.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use super::claims::{Admission, Locality, Refusal};
 use super::config::Config;
 use super::core::{Input, LinkId, Output, Server};
-use super::running::{Life, Phase};
+use super::running::{self, Life, Phase};
 use super::service::{Answer, Call, CallError};
 use crate::rtc::Datagram;
 use crate::signal::join::JoinQuery;
@@ -158,22 +159,27 @@ struct Actor {
     outboxes: HashMap<LinkId, Outbox>,
     links: u64,
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    /// For the tasks that listen on sockets which are opened later. It does not keep the events open.
+    events: mpsc::WeakSender<Event>,
+    life: Life,
 }
 
 pub fn start(config: Config, sockets: Vec<(SocketAddr, Arc<UdpSocket>)>, life: Life) -> Desk {
     let secrets = Arc::new(config.secrets.clone());
     let (sender, events) = mpsc::channel(EVENTS_MAX);
-    let desk = Desk { events: sender, secrets };
+    let desk = Desk { events: sender.clone(), secrets };
     for (address, socket) in &sockets {
-        tokio::spawn(listen(life.clone(), *address, socket.clone(), desk.clone()));
+        tokio::spawn(listen(life.clone(), *address, socket.clone(), sender.clone()));
     }
     let server = Server::new(config, seed());
-    let actor = Actor { server, outboxes: HashMap::new(), links: 0, sockets };
+    let events_of = sender.downgrade();
+    let actor =
+        Actor { server, outboxes: HashMap::new(), links: 0, sockets, events: events_of, life: life.clone() };
     tokio::spawn(run(life, actor, events));
     desk
 }
 
-async fn listen(mut life: Life, local: SocketAddr, socket: Arc<UdpSocket>, desk: Desk) {
+async fn listen(mut life: Life, local: SocketAddr, socket: Arc<UdpSocket>, events: mpsc::Sender<Event>) {
     let mut buffer = vec![0; DATAGRAM_SIZE_MAX];
     loop {
         let received = tokio::select! {
@@ -183,7 +189,7 @@ async fn listen(mut life: Life, local: SocketAddr, socket: Arc<UdpSocket>, desk:
         // An error is some earlier datagram's: that nobody listened where it went.
         let Ok((size, remote)) = received else { continue };
         let bytes = buffer.get(..size).unwrap_or_default().to_vec();
-        if desk.events.send(Event::Datagram(Datagram { local, remote, bytes })).await.is_err() {
+        if events.send(Event::Datagram(Datagram { local, remote, bytes })).await.is_err() {
             return;
         }
     }
@@ -253,14 +259,32 @@ impl Actor {
                     self.outboxes.remove(&link);
                 }
                 Output::Transmit(datagram) => self.transmit(&datagram),
+                Output::OpenSockets => self.open_sockets(),
             }
         }
+    }
+
+    /// One port on this machine's own network, for as long as the server runs.
+    fn open_sockets(&mut self) {
+        let opened = running::bind_udp(Ipv4Addr::LOCALHOST.into())
+            .and_then(|socket| Ok((socket.local_addr()?, Arc::new(socket))));
+        match (opened, self.events.upgrade()) {
+            (Ok((address, socket)), Some(events)) => {
+                tokio::spawn(listen(self.life.clone(), address, socket.clone(), events));
+                self.sockets.push((address, socket));
+            }
+            (Err(error), _) => log::warn!("server: no socket for media could be opened: {error}"),
+            (Ok(_), None) => {}
+        }
+        let addresses = self.sockets.iter().map(|(address, _)| *address).collect();
+        self.server.handle(Instant::now(), wall_ms(), Input::SocketsOpened(addresses));
     }
 
     /// A datagram that the socket does not take now is lost, as others are on the way.
     fn transmit(&self, datagram: &Datagram) {
         if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == datagram.local) {
-            let _ = socket.try_send_to(&datagram.bytes, datagram.remote);
+            // Past tokio, which believes a socket to be full that it has not looked at yet.
+            let _ = SockRef::from(&**socket).send_to(&datagram.bytes, &datagram.remote.into());
         }
     }
 

@@ -17,6 +17,10 @@ pub const NEGOTIATIONS: Rate = Rate { burst: 768 << 10, per_second: 64 << 10 };
 /// A client needs a few to be found, so this is hundreds of them per second.
 pub const STRANGERS: Rate = Rate { burst: 1000, per_second: 1000 };
 
+/// A client's requests about tracks: each track that one names counts. A client that subscribes to a whole conference
+/// does so at once; nobody changes their mind a hundred times in a second.
+pub const MEDIA_REQUESTS: Rate = Rate { burst: 1000, per_second: 100 };
+
 /// What is left of it.
 #[derive(Debug)]
 pub struct Allowance {

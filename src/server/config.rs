@@ -59,6 +59,8 @@ pub struct Config {
     pub room_empty_timeout: Duration,
     /// Where LiveKit clients reach our UDP sockets. Without any they can join, but neither send nor receive.
     pub udp_addresses: Vec<SocketAddr>,
+    /// They are opened when the first media connection is made, as [`super::Output::OpenSockets`] asks.
+    pub opens_udp_on_demand: bool,
 }
 
 impl Default for Config {
@@ -68,6 +70,7 @@ impl Default for Config {
             connections_max: None,
             room_empty_timeout: ROOM_EMPTY_TIMEOUT,
             udp_addresses: Vec::new(),
+            opens_udp_on_demand: false,
         }
     }
 }

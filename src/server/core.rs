@@ -5,12 +5,14 @@
 //! [`Server::poll`] after each of these. Two servers that are told the same with the same seed answer the same.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::allowance::{Allowance, STRANGERS};
 use super::claims::{self, Admission, Fingerprint, Locality, Refusal};
 use super::config::{Config, ROUTES_MAX};
+use super::media::tick;
 use super::participant::Key;
 use super::room::Room;
 use super::shared::{Counters, Seat, Shared};
@@ -34,6 +36,8 @@ pub enum Input {
     Closed { link: LinkId },
     /// A UDP datagram came to one of `Config::udp_addresses`.
     Datagram(Datagram),
+    /// The answer to [`Output::OpenSockets`]: where datagrams can be sent to from now on. Nowhere, if that failed.
+    SocketsOpened(Vec<SocketAddr>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub enum Output {
         link: LinkId,
     },
     Transmit(Datagram),
+    /// Open UDP sockets, and tell with [`Input::SocketsOpened`].
+    OpenSockets,
 }
 
 #[derive(Debug)]
@@ -123,6 +129,14 @@ impl Server {
                 }
             }
             Input::Datagram(datagram) => self.receive(now, datagram),
+            Input::SocketsOpened(addresses) => {
+                self.shared.config.udp_addresses = addresses;
+                for Seat { room, key } in std::mem::take(&mut self.shared.waiting) {
+                    if let Some(room) = self.rooms.get_mut(&room) {
+                        requests::resume(room, &mut self.shared, now, key);
+                    }
+                }
+            }
         }
         self.settle(now);
     }
@@ -203,10 +217,17 @@ impl Server {
                         peers::wake(room, &mut self.shared, now, key, set);
                     }
                 }
+                Timer::Media { room } => {
+                    if let Some(room) = self.rooms.get_mut(&room) {
+                        tick::wake(room, &mut self.shared, now, set);
+                    }
+                }
                 Timer::Room { name } => {
                     let expired = |room: &Room| room.vanishes.is_some_and(|when| when <= now);
-                    if self.rooms.get(&name).is_some_and(expired) {
-                        self.rooms.remove(&name);
+                    if self.rooms.get(&name).is_some_and(expired)
+                        && let Some(mut room) = self.rooms.remove(&name)
+                    {
+                        tick::stop(&mut room, &mut self.shared);
                     }
                 }
             }

@@ -77,8 +77,9 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Optio
     let framed: Arc<[u8]> = FromServer::Data(packet).encode().into();
     for key in receivers {
         let Some(participant) = room.participants.get_mut(&key) else { continue };
-        let Participant { queue, peers, presence, .. } = participant;
-        let waits = match (peers, presence) {
+        let Participant { queue, peers, presence, is_inline, .. } = participant;
+        // What belongs inside the link stays there, also when there are peer connections for media.
+        let waits = match (peers.as_mut().filter(|_| !*is_inline), presence) {
             (Some(peers), _) => {
                 // What waits already goes first.
                 let is_sent = (queue.is_empty() || kind == Kind::Lossy) && peers.send(now, kind, &plain);

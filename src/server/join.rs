@@ -5,11 +5,13 @@ use std::time::Instant;
 use super::claims::Admission;
 use super::config::{JOIN_LIMIT, PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
 use super::core::LinkId;
+use super::media::{publish, subscribe};
 use super::participant::{Key, Participant, Presence, Standing};
 use super::peers::{self, Peers};
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use super::sids::is_participant_sid;
+use super::timers::Timer;
 use crate::signal::frame::FromServer;
 use crate::signal::join::PROTOCOL;
 use crate::signal::proto::signal_response::Message;
@@ -72,13 +74,11 @@ pub fn join(
     let (sid, created_ms) = match kept(room, &admission, now) {
         Kept::Replaces(key) => {
             relink(room, shared, now, link, key);
-            if let Some(participant) = room.participants.get_mut(&key) {
-                // The client begins anew, and so do its peer connections: the old ones know nothing of its offers.
-                participant.peers = peers(shared, now, inline);
-            }
+            renew(room, shared, now, key, &admission);
             welcome(room, shared, link, key, inline);
             flush(room, shared, key);
-            return offer(room, shared, now, key);
+            offer(room, shared, now, key);
+            return subscribe::arrive(room, shared, now, key);
         }
         Kept::Free(sid) => (sid, admission.query.keep_created_ms),
         Kept::No => (shared.sids.participant(), None),
@@ -102,20 +102,43 @@ pub fn join(
         offer(room, shared, now, key);
     } else {
         room.announce(shared, key, false);
+        subscribe::arrive(room, shared, now, key);
+    }
+}
+
+/// The client begins anew, and so do its peer connections: the old ones know nothing of its offers. What it published
+/// ends, and what it had subscribed to.
+fn renew(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, admission: &Admission) {
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    let published = participant.publishes();
+    let share = participant.share.take();
+    let fresh = peers(shared, now, admission.query.inline_data);
+    if let Some(mut old) = std::mem::replace(&mut participant.peers, fresh) {
+        let timer = Timer::Peers { room: room.name.clone(), key };
+        shared.timers.put(&mut old.wake, None, timer);
+    }
+    if let Some(share) = share {
+        publish::withdraw(room, shared, now, key, &share);
+    }
+    if published {
+        if let Some(participant) = room.participants.get_mut(&key) {
+            participant.version += 1;
+        }
+        room.announce(shared, key, false);
     }
 }
 
 /// What a client without data inside its link needs.
 fn peers(shared: &Shared, now: Instant, inline: bool) -> Option<Box<Peers>> {
     let addresses = &shared.config.udp_addresses;
-    (!inline && !addresses.is_empty()).then(|| Box::new(Peers::new(now, addresses)))
+    (!inline && !addresses.is_empty()).then(|| Box::new(Peers::both(now, addresses)))
 }
 
 /// Offers the subscriber's connection, again after the client may have moved.
 fn offer(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
     let (Some(link), Some(peers)) = (participant.link(), participant.peers.as_mut()) else { return };
-    if let Some(message) = peers.offer(now) {
+    if let Some(message) = peers.restart(now) {
         shared.send(link, message);
     }
     peers::settle(room, shared, now, key);
@@ -203,7 +226,10 @@ fn relink(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key:
 fn flush(room: &mut Room, shared: &mut Shared, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
     // A LiveKit client's packets wait for its data channel.
-    let (Some(link), None) = (participant.link(), &participant.peers) else { return };
+    let (Some(link), true) = (participant.link(), participant.peers.is_none() || participant.is_inline)
+    else {
+        return;
+    };
     for packet in participant.queue.take() {
         shared.send_bytes(link, packet);
     }

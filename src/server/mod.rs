@@ -5,7 +5,7 @@
 //! seed, so a whole conference runs in a test on made-up time. The other half (`actor`, `link`, `http`, [`hub`] …)
 //! owns the sockets and feeds the core from one task.
 //!
-//! It forwards data packets and tells participants of each other; media is not forwarded yet. It deliberately keeps
+//! It forwards data packets and media ([`media`]) and tells participants of each other. It deliberately keeps
 //! nothing on disk and knows no other server: what must outlive the process is carried by the clients, which join the
 //! next server under their old sids.
 //!
@@ -21,6 +21,7 @@ mod http;
 pub mod hub;
 mod join;
 mod link;
+mod media;
 mod participant;
 mod peers;
 mod process_sys;

@@ -9,7 +9,9 @@ use super::config::{
     PING_TIMEOUT, QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX, RESUME_HOLD_LOCAL, RESUME_HOLD_REMOTE,
 };
 use super::core::LinkId;
+use super::media::share::Share;
 use super::peers::Peers;
+use super::shared::{Seat, Shared};
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission, leave_request::Action};
 use crate::signal::token::Grants;
@@ -54,8 +56,13 @@ pub struct Participant {
     pub locality: Locality,
     pub presence: Presence,
     pub queue: Queue,
-    /// Data packets go this way for a LiveKit client, and inside the signalling connection for one of ours.
+    /// Data packets go inside the signalling connection, and peer connections are only made for media.
+    pub is_inline: bool,
+    /// It gets whatever is published, without asking.
+    pub auto_subscribe: bool,
     pub peers: Option<Box<Peers>>,
+    /// Its part in the media of the room, since it has one.
+    pub share: Option<Box<Share>>,
     pub standing: Standing,
     /// The deadline that is set for it.
     pub wake: Option<Instant>,
@@ -84,7 +91,10 @@ impl Participant {
             locality: admission.locality,
             presence: Presence::Linked { link, heard: now },
             queue: Queue::default(),
+            is_inline: admission.query.inline_data,
+            auto_subscribe: admission.query.auto_subscribe,
             peers: None,
+            share: None,
             standing: Standing::Active,
             wake: None,
         }
@@ -145,8 +155,32 @@ impl Participant {
         self.info(if is_joining { State::Joined } else { State::Active })
     }
 
+    /// Its part in the media of the room, which begins now if it has none.
+    pub fn share(&mut self, now: Instant) -> &mut Share {
+        self.share.get_or_insert_with(|| Box::new(Share::new(now)))
+    }
+
+    pub fn publishes(&self) -> bool {
+        let publications = self.share.as_ref().map(|share| &share.publications);
+        publications.is_some_and(|publications| publications.iter().any(|one| one.is_public()))
+    }
+
+    /// Whether there is a connection over which it can get media. One of ours has it made when it is needed.
+    pub fn needs_subscriber(&mut self, shared: &mut Shared, now: Instant, seat: &Seat) -> bool {
+        if !shared.has_sockets(seat) {
+            return false;
+        }
+        let peers = self.peers.get_or_insert_with(|| Box::new(Peers::new(now)));
+        peers.need_subscriber(now, &shared.config.udp_addresses);
+        true
+    }
+
     pub fn info(&self, state: State) -> ParticipantInfo {
+        let tracks = self.share.as_ref().filter(|_| state != State::Disconnected);
+        let tracks = tracks.map(|share| share.infos()).unwrap_or_default();
         ParticipantInfo {
+            is_publisher: !tracks.is_empty(),
+            tracks,
             sid: self.sid.clone(),
             identity: self.identity.clone(),
             name: self.name.clone(),

@@ -6,7 +6,9 @@ use std::time::Instant;
 use super::config::METADATA_SIZE_MAX;
 use super::core::LinkId;
 use super::data;
+use super::media::{self, publish, subscribe};
 use super::participant::{Key, Participant, Presence};
+use super::peers::Peers;
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use crate::signal::frame::FromClient;
@@ -79,13 +81,20 @@ fn answer(
         Asked::Offer(_) | Asked::Answer(_) | Asked::Trickle(_) => {
             negotiate(room, shared, now, link, key, &message)
         }
-        // Media comes later, and a resumed client's state is what this server knows of it anyway.
-        _ => {}
+        other => {
+            media::requests::answer(room, shared, now, wall_ms, link, key, &other);
+        }
     }
 }
 
 fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key: Key, message: &Asked) {
-    let Some(peers) = room.participants.get_mut(&key).and_then(|one| one.peers.as_mut()) else { return };
+    let seat = Seat { room: room.name.clone(), key };
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    if participant.is_inline && matches!(message, Asked::Offer(_)) {
+        // The first one: media is about to flow.
+        participant.peers.get_or_insert_with(|| Box::new(Peers::new(now)));
+    }
+    let Some(peers) = participant.peers.as_mut() else { return };
     let size = match message {
         Asked::Offer(description) | Asked::Answer(description) => description.sdp.len(),
         Asked::Trickle(trickle) => trickle.candidate_init.len(),
@@ -96,20 +105,42 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
         shared.counters.negotiations_refused += 1;
         return;
     }
-    let answer = match message {
-        Asked::Offer(offer) => peers.handle_offer(now, offer),
+    if !shared.has_sockets(&seat) {
+        return peers.keep(message);
+    }
+    match message {
+        Asked::Offer(offer) => {
+            let (answer, is_other) = peers.handle_offer(now, offer, &shared.config.udp_addresses);
+            if let Some(answer) = answer {
+                shared.send(link, answer);
+            }
+            if is_other {
+                publish::orphan(room, shared, now, key);
+            }
+        }
         Asked::Answer(answer) => {
-            peers.handle_answer(now, answer);
-            None
+            if peers.handle_answer(now, answer) {
+                subscribe::open(room, shared, now, key);
+            }
         }
-        Asked::Trickle(trickle) => {
-            peers.handle_trickle(now, trickle);
-            None
+        Asked::Trickle(trickle) => peers.handle_trickle(now, trickle),
+        _ => {}
+    }
+    shared.restless.push_back(seat);
+}
+
+/// The sockets are open: what waited for them is looked at.
+pub fn resume(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    let early = participant.peers.as_mut().map(|peers| peers.take_early()).unwrap_or_default();
+    let link = participant.link();
+    if shared.config.udp_addresses.is_empty() {
+        return;
+    }
+    for message in early {
+        if let Some(link) = link {
+            negotiate(room, shared, now, link, key, &message);
         }
-        _ => None,
-    };
-    if let Some(answer) = answer {
-        shared.send(link, answer);
     }
     shared.restless.push_back(Seat { room: room.name.clone(), key });
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::media::{Media, publish, tick};
 use super::participant::{Key, Participant, Presence};
 use super::shared::Shared;
 use super::timers::Timer;
@@ -28,6 +29,8 @@ pub struct Room {
     pub participants: BTreeMap<Key, Participant>,
     /// When it vanishes unless somebody comes.
     pub vanishes: Option<Instant>,
+    /// Since the first track was announced.
+    pub media: Option<Box<Media>>,
 }
 
 impl Room {
@@ -42,7 +45,12 @@ impl Room {
             empty_timeout: shared.config.room_empty_timeout,
             participants: BTreeMap::new(),
             vanishes: None,
+            media: None,
         }
+    }
+
+    pub fn media(&mut self, now: Instant) -> &mut Media {
+        self.media.get_or_insert_with(|| Box::new(Media::new(now)))
     }
 
     pub fn info(&self) -> proto::Room {
@@ -56,6 +64,7 @@ impl Room {
             creation_time_ms: self.created_ms,
             metadata: self.metadata.clone(),
             num_participants: self.participants.len() as u32,
+            num_publishers: self.participants.values().filter(|one| one.publishes()).count() as u32,
             ..Default::default()
         }
     }
@@ -117,6 +126,9 @@ impl Room {
     /// Takes a participant out and tells the others. What its link is told is the caller's business.
     pub fn remove(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
         let Some(mut participant) = self.participants.remove(&key) else { return };
+        if let Some(share) = participant.share.take() {
+            publish::withdraw(self, shared, now, key, &share);
+        }
         self.release(shared, now, key, &mut participant);
         if participant.is_visible() {
             self.announce_end(shared, &participant, reason);
@@ -158,6 +170,7 @@ impl Room {
             }
         }
         self.stay(shared);
+        tick::stop(&mut self, shared);
     }
 
     /// Takes a participant out and tells it why.

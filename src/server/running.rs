@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -23,6 +24,9 @@ const END_LIMIT: Duration = Duration::from_secs(2);
 /// Addresses that belong to nobody (RFC 5737 and 3849); the way to them is the way to everywhere.
 const DOCUMENTATION_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const DOCUMENTATION_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+/// The buffers of a UDP socket: a tenth of a second of a hundred cameras, or a key frame to as many viewers at once.
+const UDP_BUFFER_SIZE: usize = 4 << 20;
 
 /// How long to wait before accepting again after it failed, which is when descriptors are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -74,6 +78,7 @@ impl Running {
             .into_iter()
             .map(|socket| Ok((socket.local_addr()?, Arc::new(socket))))
             .collect::<io::Result<_>>()?;
+        config.opens_udp_on_demand = sockets.is_empty();
         config.udp_addresses = sockets.iter().map(|(address, _)| *address).collect();
         let mut addresses = Vec::new();
         for listener in &listeners {
@@ -130,9 +135,20 @@ pub async fn serve_tcp(config: Config, listen: &[SocketAddr]) -> io::Result<Runn
     }
     let mut sockets = Vec::new();
     for address in udp_addresses(listen) {
-        sockets.push(UdpSocket::bind(SocketAddr::new(address, 0)).await?);
+        sockets.push(bind_udp(address)?);
     }
     Running::start(config, listeners, sockets)
+}
+
+/// A socket for media, with room for what comes while the server does something else.
+pub fn bind_udp(address: IpAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(SocketAddr::new(address, 0))?;
+    socket.set_nonblocking(true)?;
+    let options = SockRef::from(&socket);
+    // The system gives what it allows.
+    let _ = options.set_recv_buffer_size(UDP_BUFFER_SIZE);
+    let _ = options.set_send_buffer_size(UDP_BUFFER_SIZE);
+    UdpSocket::from_std(socket)
 }
 
 /// The addresses where clients that reached one of the listeners can send datagrams to.

@@ -9,12 +9,14 @@ use prost::Message as _;
 use super::config::{DATA_SIZE_MAX, METADATA_SIZE_MAX};
 use super::core::Server;
 use super::data;
-use super::participant::Key;
+use super::media::{publish, subscribe};
+use super::participant::{Key, Participant};
 use super::requests::describe;
 use super::room::Room;
 use crate::signal::frame::FromServer;
 use crate::signal::proto;
-use crate::signal::proto::{DisconnectReason, ParticipantInfo, leave_request::Action};
+use crate::signal::proto::signal_response::Message;
+use crate::signal::proto::{DisconnectReason, ParticipantInfo, TrackInfo, leave_request::Action};
 use crate::signal::token::SESSION_ID_LENGTH_MAX;
 
 /// The longest time an empty room may be made to stay. A day is long enough to prepare a conference in.
@@ -31,6 +33,8 @@ pub enum Call {
     UpdateParticipant(proto::UpdateParticipantRequest),
     UpdateRoomMetadata(proto::UpdateRoomMetadataRequest),
     SendData(proto::SendDataRequest),
+    MutePublishedTrack(proto::MuteRoomTrackRequest),
+    UpdateSubscriptions(proto::UpdateSubscriptionsRequest),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +43,7 @@ pub enum Answer {
     Rooms(Vec<proto::Room>),
     Participant(ParticipantInfo),
     Participants(Vec<ParticipantInfo>),
+    Track(Box<TrackInfo>),
     Done,
 }
 
@@ -46,6 +51,9 @@ pub enum Answer {
 pub enum CallError {
     RoomNotFound,
     ParticipantNotFound,
+    TrackNotFound,
+    /// Nobody is made to be heard or seen.
+    RemoteUnmute,
     /// The name of the room is missing or too long.
     InvalidRoomName,
     TooLarge,
@@ -100,7 +108,21 @@ impl Server {
                 }
                 Ok(Answer::Done)
             }
-            Call::UpdateParticipant(request) => self.update_participant(request),
+            Call::UpdateParticipant(request) => self.update_participant(now, request),
+            Call::MutePublishedTrack(request) => self.mute_track(&request),
+            Call::UpdateSubscriptions(request) => {
+                let (_, key) = self.find(&request.room, &request.identity)?;
+                let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+                let wanted = proto::UpdateSubscription {
+                    track_sids: request.track_sids,
+                    subscribe: request.subscribe,
+                    participant_tracks: request.participant_tracks,
+                };
+                if let Some(link) = room.participants.get(&key).and_then(Participant::link) {
+                    subscribe::update(room, &mut self.shared, now, link, key, &wanted);
+                }
+                Ok(Answer::Done)
+            }
             Call::UpdateRoomMetadata(request) => {
                 if request.metadata.len() > METADATA_SIZE_MAX {
                     return Err(CallError::TooLarge);
@@ -160,7 +182,33 @@ impl Server {
         Ok(Answer::Room(info))
     }
 
-    fn update_participant(&mut self, request: proto::UpdateParticipantRequest) -> Result<Answer, CallError> {
+    /// As LiveKit does it: the client is told that it is muted, and everybody that the track is.
+    fn mute_track(&mut self, request: &proto::MuteRoomTrackRequest) -> Result<Answer, CallError> {
+        let (_, key) = self.find(&request.room, &request.identity)?;
+        if !request.muted {
+            return Err(CallError::RemoteUnmute);
+        }
+        let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
+        let mute = proto::MuteTrackRequest { sid: request.track_sid.clone(), muted: true };
+        let link = room.participants.get(&key).and_then(Participant::link);
+        let knows = |participant: &mut Participant| {
+            participant.share.as_mut().is_some_and(|share| share.by_sid(&mute.sid).is_some())
+        };
+        if !room.participants.get_mut(&key).is_some_and(knows) {
+            return Err(CallError::TrackNotFound);
+        }
+        if let Some(link) = link {
+            self.shared.send(link, Message::Mute(mute.clone()));
+        }
+        let muted = publish::mute(room, &mut self.shared, key, &mute);
+        muted.map(|info| Answer::Track(Box::new(info))).ok_or(CallError::TrackNotFound)
+    }
+
+    fn update_participant(
+        &mut self,
+        now: Instant,
+        request: proto::UpdateParticipantRequest,
+    ) -> Result<Answer, CallError> {
         let (_, key) = self.find(&request.room, &request.identity)?;
         let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
         let participant = room.participants.get_mut(&key).ok_or(CallError::ParticipantNotFound)?;
@@ -172,6 +220,8 @@ impl Server {
             participant.permission = permission;
         }
         room.announce(&mut self.shared, key, true);
+        publish::enforce(room, &mut self.shared, now, key);
+        subscribe::enforce(room, &mut self.shared, now, key);
         let participant = room.participants.get(&key).ok_or(CallError::ParticipantNotFound)?;
         if was_visible && !participant.is_visible() {
             room.announce_end(&mut self.shared, participant, DisconnectReason::UnknownReason);

@@ -27,10 +27,16 @@ pub struct Counters {
     pub negotiations_refused: u64,
     /// Datagrams from unknown addresses beyond what is looked at.
     pub strangers_ignored: u64,
+    /// Requests about tracks beyond what a client may ask.
+    pub media_requests_refused: u64,
+    /// Media of tracks that nobody has announced.
+    pub packets_of_strangers: u64,
+    /// Media that a connection did not take.
+    pub packets_dropped: u64,
 }
 
 /// Where the participant of a link sits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
     pub room: Arc<str>,
     pub key: Key,
@@ -50,6 +56,8 @@ pub struct Shared {
     pub routes: HashMap<SocketAddr, Seat>,
     /// What may be spent on datagrams from elsewhere; since the first of them.
     pub strangers: Option<Allowance>,
+    /// Who waits for the UDP sockets; since the first one they are asked for.
+    pub waiting: Vec<Seat>,
     keys: u64,
 }
 
@@ -65,6 +73,7 @@ impl Shared {
             restless: VecDeque::new(),
             routes: HashMap::new(),
             strangers: None,
+            waiting: Vec::new(),
             keys: 0,
         }
     }
@@ -84,6 +93,22 @@ impl Shared {
 
     pub fn transmit(&mut self, datagram: Datagram) {
         self.out.push_back(Output::Transmit(datagram));
+    }
+
+    /// Whether there are UDP sockets. Where they are opened on demand this is the demand, and `seat` is told.
+    pub fn has_sockets(&mut self, seat: &Seat) -> bool {
+        if !self.config.udp_addresses.is_empty() {
+            return true;
+        }
+        if self.config.opens_udp_on_demand {
+            if self.waiting.is_empty() {
+                self.out.push_back(Output::OpenSockets);
+            }
+            if !self.waiting.contains(seat) {
+                self.waiting.push(seat.clone());
+            }
+        }
+        false
     }
 
     /// The link is forgotten: nothing is sent there any more, and what still comes from it is ignored.

@@ -1,4 +1,6 @@
-//! Ids of rooms and participants, drawn from a seed.
+//! Ids of rooms, participants and tracks, drawn from a seed.
+
+use crate::signal::proto::{TrackSource, TrackType};
 
 /// LiveKit's ids have this many characters after their prefix.
 const LENGTH: usize = 12;
@@ -25,6 +27,19 @@ impl Sids {
 
     pub fn participant(&mut self) -> String {
         self.draw("PA_")
+    }
+
+    /// LiveKit's sids of tracks show their kind and their source.
+    pub fn track(&mut self, kind: TrackType, source: TrackSource) -> String {
+        let kind = if kind == TrackType::Video { "V" } else { "A" };
+        let source = match source {
+            TrackSource::Camera => "C",
+            TrackSource::Microphone => "M",
+            TrackSource::ScreenShare => "S",
+            TrackSource::ScreenShareAudio => "s",
+            TrackSource::Unknown => "",
+        };
+        self.draw(&format!("TR_{kind}{source}"))
     }
 
     fn draw(&mut self, prefix: &str) -> String {

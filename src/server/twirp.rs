@@ -45,6 +45,7 @@ enum Code {
     PermissionDenied,
     NotFound,
     InvalidArgument,
+    FailedPrecondition,
     Unavailable,
 }
 
@@ -69,6 +70,7 @@ impl Code {
             Self::PermissionDenied => "permission_denied",
             Self::NotFound => "not_found",
             Self::InvalidArgument => "invalid_argument",
+            Self::FailedPrecondition => "failed_precondition",
             Self::Unavailable => "unavailable",
         }
     }
@@ -79,6 +81,7 @@ impl Code {
             Self::Malformed | Self::InvalidArgument => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::PermissionDenied => StatusCode::FORBIDDEN,
+            Self::FailedPrecondition => StatusCode::PRECONDITION_FAILED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -89,6 +92,10 @@ impl From<CallError> for Failure {
         match error {
             CallError::RoomNotFound => Self::new(Code::NotFound, "There is no such room."),
             CallError::ParticipantNotFound => Self::new(Code::NotFound, "There is no such participant."),
+            CallError::TrackNotFound => Self::new(Code::NotFound, "There is no such track."),
+            CallError::RemoteUnmute => {
+                Self::new(Code::FailedPrecondition, "A track can only be unmuted by who publishes it.")
+            }
             CallError::InvalidRoomName => {
                 Self::new(Code::InvalidArgument, "A room's name has 1 to 255 characters.")
             }
@@ -159,6 +166,8 @@ fn read(method: &str, format: Format, body: &[u8]) -> Result<Option<Call>, Failu
         "RemoveParticipant" => Call::RemoveParticipant(decode(format, body)?),
         "UpdateParticipant" => Call::UpdateParticipant(decode(format, body)?),
         "UpdateRoomMetadata" => Call::UpdateRoomMetadata(decode(format, body)?),
+        "MutePublishedTrack" => Call::MutePublishedTrack(decode(format, body)?),
+        "UpdateSubscriptions" => Call::UpdateSubscriptions(decode(format, body)?),
         "SendData" => Call::SendData(decode(format, body)?),
         _ => return Ok(None),
     }))
@@ -182,6 +191,8 @@ fn allow(caller: &Claims, call: &Call) -> Result<(), Failure> {
         Call::UpdateParticipant(request) => &request.room,
         Call::UpdateRoomMetadata(request) => &request.room,
         Call::SendData(request) => &request.room,
+        Call::MutePublishedTrack(request) => &request.room,
+        Call::UpdateSubscriptions(request) => &request.room,
     };
     grant(caller.grants.room_admin && caller.session_id == *room, "roomAdmin for this room")
 }
@@ -198,6 +209,10 @@ fn write(format: Format, method: &str, answer: Answer) -> Reply {
         Answer::Participant(participant) => encode(format, &participant),
         Answer::Participants(participants) => {
             encode(format, &proto::ListParticipantsResponse { participants })
+        }
+        Answer::Track(track) => encode(format, &proto::MuteRoomTrackResponse { track: Some(*track) }),
+        Answer::Done if method == "UpdateSubscriptions" => {
+            encode(format, &proto::UpdateSubscriptionsResponse {})
         }
         Answer::Done if method == "DeleteRoom" => encode(format, &proto::DeleteRoomResponse {}),
         Answer::Done if method == "SendData" => encode(format, &proto::SendDataResponse {}),

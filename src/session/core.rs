@@ -12,8 +12,12 @@ use std::time::{Duration, Instant};
 use super::event::Ending;
 use super::leave::Farewell;
 use super::live::Live;
+use super::media::{Incoming, Outgoing, Publication, PublicationId, SubscriptionId, Wants};
+use super::publish::Publications;
 use super::reconnect::Reconnecting;
+use super::subscribe::Subscriptions;
 use super::{Connection, Event, Fault, Reason};
+use crate::media::Kind;
 use crate::rtc::Datagram;
 use crate::signal::frame::FromServer;
 use crate::signal::join::JoinQuery;
@@ -68,6 +72,38 @@ pub enum Input {
     Signal(Signal),
     /// The program, a moderator, removes the client of this connection id.
     ForceDisconnect(String),
+    Publish(Box<Publication>),
+    Unpublish(PublicationId),
+    /// The program switches a track on or off.
+    SetPublishing {
+        id: PublicationId,
+        kind: Kind,
+        is_on: bool,
+    },
+    Media {
+        id: PublicationId,
+        outgoing: Outgoing,
+    },
+    /// What a publication sends, and would send if the network let it.
+    Bitrates {
+        id: PublicationId,
+        current_bps: u64,
+        desired_bps: u64,
+    },
+    /// What has gone out of a publication so far? `PublisherEvent::Counted` says.
+    Count(PublicationId),
+    Subscribe {
+        id: SubscriptionId,
+        stream_id: String,
+        wants: Wants,
+    },
+    Unsubscribe(SubscriptionId),
+    SetWants {
+        id: SubscriptionId,
+        wants: Wants,
+    },
+    /// A decoder cannot go on without one.
+    NeedKeyFrame(SubscriptionId),
     /// The link that `Output::Dial` asked for is open.
     LinkOpened,
     LinkFailed(Fault),
@@ -101,6 +137,11 @@ pub enum Output {
     /// Open sockets for the peer connections.
     OpenSockets,
     Transmit(Datagram),
+    /// A packet for the subscriber with this subscription.
+    Media {
+        id: SubscriptionId,
+        packet: Incoming,
+    },
     Event(Event),
 }
 
@@ -134,12 +175,21 @@ pub struct Core {
     pub(super) state: State,
     pub(super) outputs: VecDeque<Output>,
     pub(super) random: Random,
+    pub(super) publications: Publications,
+    pub(super) subscriptions: Subscriptions,
 }
 
 impl Core {
     pub fn new(config: Config) -> Self {
         let random = Random(config.seed);
-        Self { config, state: State::New, outputs: VecDeque::new(), random }
+        Self {
+            config,
+            state: State::New,
+            outputs: VecDeque::new(),
+            random,
+            publications: Publications::default(),
+            subscriptions: Subscriptions::default(),
+        }
     }
 
     pub fn handle(&mut self, now: Instant, input: Input) {
@@ -148,6 +198,18 @@ impl Core {
             Input::Leave => self.end(now, Ending::Left),
             Input::Signal(signal) => self.send_signal(now, signal),
             Input::ForceDisconnect(connection_id) => self.force_disconnect(connection_id),
+            Input::Publish(wish) => self.publish(now, *wish),
+            Input::Unpublish(id) => self.unpublish(now, id),
+            Input::SetPublishing { id, kind, is_on } => self.set_publishing(id, kind, is_on),
+            Input::Media { id, outgoing } => self.send_media(now, id, outgoing),
+            Input::Bitrates { id, current_bps, desired_bps } => {
+                self.set_bitrates(now, id, (current_bps, desired_bps));
+            }
+            Input::Count(id) => self.count(id),
+            Input::Subscribe { id, stream_id, wants } => self.subscribe(now, id, &stream_id, wants),
+            Input::Unsubscribe(id) => self.unsubscribe(id),
+            Input::SetWants { id, wants } => self.set_wants(id, wants),
+            Input::NeedKeyFrame(id) => self.need_key_frame(now, id),
             Input::LinkOpened => self.link_opened(now),
             Input::LinkFailed(fault) => self.link_lost(now, Some(fault)),
             Input::LinkClosed(fault) => self.link_lost(now, fault),
@@ -156,6 +218,7 @@ impl Core {
                 if let Some(live) = self.live_mut() {
                     live.wires.sockets_opened(now, addresses);
                 }
+                self.publish_waiting(now);
             }
             Input::Datagram(datagram) => {
                 if let Some(live) = self.live_mut() {
@@ -169,6 +232,10 @@ impl Core {
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Some(live) = self.live_mut() {
             live.wires.handle_timeout(now);
+        }
+        if matches!(self.state, State::Connected(_)) {
+            self.publications_timeout(now);
+            self.subscriptions_timeout(now);
         }
         match &self.state {
             State::New | State::Over => {}
@@ -192,7 +259,10 @@ impl Core {
         let own = match &self.state {
             State::New | State::Over => None,
             State::Joining(joining) => Some(joining.deadline),
-            State::Connected(live) => live.poll_timeout(),
+            State::Connected(live) => {
+                let media = [self.publications.poll_timeout(), self.subscriptions.poll_timeout()];
+                media.into_iter().flatten().chain(live.poll_timeout()).min()
+            }
             State::Reconnecting(reconnecting) => Some(reconnecting.poll_timeout()),
             State::Farewell(farewell) => Some(farewell.until),
         };

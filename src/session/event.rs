@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Fault;
+use super::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
 
 /// Another client in the session, or this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,16 @@ pub struct Stream {
     pub video_width: u32,
     pub video_height: u32,
     pub video_type: VideoType,
+    /// The sids of LiveKit's tracks. Not shown to programs.
+    pub audio_track: Option<String>,
+    pub video_track: Option<String>,
+}
+
+impl Stream {
+    /// The sids of its tracks.
+    pub fn tracks(&self) -> impl Iterator<Item = &String> {
+        [&self.audio_track, &self.video_track].into_iter().flatten()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,5 +127,13 @@ pub enum Event {
     },
     /// Something went wrong that does not end the session.
     Warned(Fault),
+    Publisher {
+        id: PublicationId,
+        event: PublisherEvent,
+    },
+    Subscriber {
+        id: SubscriptionId,
+        event: SubscriberEvent,
+    },
     Ended(Ending),
 }

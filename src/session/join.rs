@@ -83,10 +83,11 @@ impl Core {
             return self.end(now, Ending::Failed(Fault::new(Reason::UnexpectedAnswer, text)));
         };
         let State::Joining(joining) = &mut self.state else { return };
-        joining.step = JoinStep::Wiring(Box::new(live));
+        let mut live = Box::new(live);
         if !inline {
-            self.push(Output::OpenSockets);
+            live.wires.want_sockets();
         }
+        joining.step = JoinStep::Wiring(live);
     }
 
     /// Signals can be sent and heard: the program may know.

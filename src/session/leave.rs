@@ -65,6 +65,10 @@ impl Core {
         if let Some(mut live) = live {
             self.close_wires(now, &mut live);
         }
+        let subscribers = self.subscriptions.end();
+        self.say(subscribers);
+        let publishers = self.publications.end();
+        self.say(publishers);
         self.say([Event::Ended(ending)]);
         self.state = next;
     }

@@ -26,6 +26,7 @@ impl Core {
             FromServer::Message(Message::Update(update)) => {
                 let events = self.live_mut().map(|live| live.update(now, &update.participants));
                 self.say_or_hold(events.unwrap_or_default());
+                self.streams_changed();
             }
             FromServer::Message(Message::RoomUpdate(update)) => {
                 let event = update.room.and_then(|room| self.live_mut()?.room_update(&room));
@@ -38,7 +39,21 @@ impl Core {
             FromServer::Message(Message::Trickle(trickle)) => {
                 self.with_wires(|wires| wires.trickled(now, &trickle))
             }
-            // Pings and their answers have done their work by arriving; the rest is about media.
+            FromServer::Message(Message::TrackPublished(response)) => self.track_published(response),
+            FromServer::Message(Message::TrackUnpublished(response)) => {
+                self.track_unpublished(now, &response.track_sid)
+            }
+            FromServer::Message(Message::Mute(mute)) => self.mute_requested(&mute),
+            FromServer::Message(Message::RequestResponse(response)) => self.refused(now, &response),
+            FromServer::Message(Message::SubscribedQualityUpdate(update)) => {
+                self.qualities_subscribed(&update)
+            }
+            FromServer::Message(Message::SubscriptionResponse(response)) => {
+                self.subscription_refused(&response)
+            }
+            FromServer::Message(Message::StreamStateUpdate(update)) => self.stream_states_changed(&update),
+            FromServer::Message(Message::ConnectionQuality(update)) => self.qualities_changed(&update),
+            // Pings and their answers have done their work by arriving; the rest says nothing that a program hears.
             FromServer::Message(_) => {}
         }
     }
@@ -64,6 +79,13 @@ impl Core {
             State::Reconnecting(reconnecting) => reconnecting.hold(events),
             // A join that is not complete: everything is told when it is.
             State::New | State::Joining(_) | State::Farewell(_) | State::Over => {}
+        }
+    }
+
+    /// What concerns publishers and subscribers themselves is told at once, as long as there is a session.
+    pub(super) fn say_media(&mut self, events: Vec<Event>) {
+        if matches!(self.state, State::Connected(_) | State::Reconnecting(_)) {
+            self.say(events);
         }
     }
 

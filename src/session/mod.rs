@@ -3,8 +3,8 @@
 //! Time, bytes and wishes come in; bytes, deadlines and events go out. No socket, no thread, no clock, no random
 //! number without a seed. One core object is one attempt to be in a session; connecting again makes a new one.
 //! OpenTok's words are used here (session, connection, stream); `roster.rs` translates LiveKit's.
-//! Read `event.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
-//! `moderation.rs`, `reconnect.rs`, `leave.rs`.
+//! Read `event.rs` and `media.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
+//! `publish.rs`, `subscribe.rs`, `moderation.rs`, `reconnect.rs`, `leave.rs`.
 
 pub mod core;
 pub mod event;
@@ -13,13 +13,16 @@ mod join;
 pub mod lawful;
 mod leave;
 mod live;
+pub mod media;
 mod members;
 mod messages;
 mod moderation;
+mod publish;
 mod reconnect;
 mod roster;
 mod signals;
 mod streams;
+mod subscribe;
 mod wires;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::live::Live;
 use super::signals::Queue;
 use super::{Event, Fault, Reason};
 use crate::signal::frame::FromClient;
-use crate::signal::proto::{JoinResponse, signal_request};
+use crate::signal::proto::{JoinResponse, SyncState, signal_request};
 
 /// How long a resume is tried. LiveKit keeps a participant without a link for about that long.
 pub const RESUME_PERIOD: Duration = Duration::from_secs(15);
@@ -207,6 +207,8 @@ impl Core {
         reconnecting.live.heard(now);
         reconnecting.live.expect_full_roster();
         if let Some(sync) = reconnecting.live.wires.sync_state() {
+            let published = self.publications.published();
+            let sync = SyncState { publish_tracks: published, ..sync };
             self.push(Output::Send(FromClient::Message(signal_request::Message::SyncState(sync)).encode()));
         }
         if let Some(live) = self.live_mut() {
@@ -228,10 +230,13 @@ impl Core {
         let farewells = old.wires.close(now);
         let events = reconnecting.live.succeed(now, old);
         reconnecting.hold(events);
-        self.outputs.extend(farewells.into_iter().map(Output::Transmit));
         if !inline {
-            self.push(Output::OpenSockets);
+            reconnecting.live.wires.want_sockets();
         }
+        self.outputs.extend(farewells.into_iter().map(Output::Transmit));
+        self.publications.forget_server();
+        let events = self.subscriptions.forget_server();
+        self.say_media(events);
     }
 
     /// Data gets through again.
@@ -249,5 +254,7 @@ impl Core {
         for connection_id in reconnecting.removals {
             self.call_to_remove(&connection_id);
         }
+        self.publish_waiting(now);
+        self.resubscribe();
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::members::{Member, Members};
 use super::streams::Streams;
-use super::{Connection, Event};
+use super::{Connection, Event, Stream};
 use crate::signal::proto::{ParticipantInfo, participant_info};
 use crate::signal::signals::Incoming;
 
@@ -113,6 +113,16 @@ impl Roster {
 
     pub fn find(&self, id: &str) -> Option<&Arc<Connection>> {
         self.members.get(id).map(|member| &member.connection)
+    }
+
+    pub fn find_stream(&self, id: &str) -> Option<&Arc<Stream>> {
+        self.members.iter().find_map(|member| member.streams.find(id))
+    }
+
+    /// The connection whose track this is.
+    pub fn owner_of_track(&self, sid: &str) -> Option<String> {
+        let owner = self.members.iter().find(|member| member.streams.has_track(sid))?;
+        Some(owner.connection.id.clone())
     }
 
     /// Who sent a signal: `Some(None)` is the server, `None` somebody who has not been announced.

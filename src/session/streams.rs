@@ -1,8 +1,9 @@
 //! The streams of one connection: its tracks, put together as the publisher meant them.
 //!
 //! Tracks that name the same stream belong together; where a client names none, camera and microphone do, and a
-//! screen and its sound. A stream is announced once: when a track of each kind is there, or when the second one has
-//! not come for a short while. So no program is told of a voice first and of its face as a change.
+//! screen and its sound. A stream is announced once: when all its tracks are there, or when the missing one has not
+//! come for a while. So no program is told of a voice first and of its face as a change. This library's publishers say
+//! in the name of the stream what it is made of; others are given a moment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,33 @@ use crate::signal::proto::{TrackInfo, TrackSource, TrackType};
 
 /// How long a stream waits for its second track. Clients add their tracks one request after the other.
 const HOLD: Duration = Duration::from_millis(300);
+
+/// The same where the publisher has said that there is a second one. It may have been refused.
+const PROMISED_HOLD: Duration = Duration::from_secs(3);
+
+/// What the tracks of a stream of this library are called together: a name, and what it is made of.
+pub(super) fn stream_name(name: &str, has_audio: bool, has_video: bool) -> String {
+    let made_of = match (has_audio, has_video) {
+        (true, true) => BOTH,
+        (true, false) => AUDIO_ONLY,
+        (false, _) => VIDEO_ONLY,
+    };
+    format!("{name}{made_of}")
+}
+
+const BOTH: &str = ";av";
+const AUDIO_ONLY: &str = ";a";
+const VIDEO_ONLY: &str = ";v";
+
+/// How long a stream with one track waits for the other; `None` where it is complete.
+fn hold(name: &str, stream: &Stream) -> Option<Duration> {
+    let is_alone = !(stream.has_audio_track && stream.has_video_track);
+    match name {
+        name if name.ends_with(BOTH) => is_alone.then_some(PROMISED_HOLD),
+        name if name.ends_with(AUDIO_ONLY) || name.ends_with(VIDEO_ONLY) => None,
+        _ => is_alone.then_some(HOLD),
+    }
+}
 
 pub(super) struct Streams {
     connection: Arc<Connection>,
@@ -76,23 +104,30 @@ impl Streams {
         for (key, tracks) in grouped {
             match self.groups.iter_mut().find(|group| group.key == key) {
                 Some(group) => {
-                    let id = group.stream.id.clone();
-                    let stream = stream(id, group.stream.created_ms, &self.connection, &tracks);
+                    let known = group.held_until.is_none().then(|| group.stream.id.clone());
+                    let stream = stream(known, group.stream.created_ms, &self.connection, &tracks);
                     events.extend(group.become_stream(stream));
                 }
                 None => {
-                    let id = tracks[0].sid.clone();
-                    let stream = stream(id, self.created_ms(&tracks), &self.connection, &tracks);
-                    let is_complete = stream.has_audio_track && stream.has_video_track;
+                    let stream = stream(None, self.created_ms(&tracks), &self.connection, &tracks);
+                    let held_until = hold(&key, &stream).map(|hold| now + hold);
                     let stream = Arc::new(stream);
-                    if is_complete {
+                    if held_until.is_none() {
                         events.push(Event::StreamReceived(stream.clone()));
                     }
-                    self.groups.push(Group { key, stream, held_until: (!is_complete).then(|| now + HOLD) });
+                    self.groups.push(Group { key, stream, held_until });
                 }
             }
         }
         events
+    }
+
+    pub fn find(&self, id: &str) -> Option<&Arc<Stream>> {
+        self.groups.iter().map(|group| &group.stream).find(|stream| stream.id == id)
+    }
+
+    pub fn has_track(&self, sid: &str) -> bool {
+        self.groups.iter().any(|group| group.stream.tracks().any(|track| track == sid))
     }
 
     /// Continues after a rejoin with what the server tells now.
@@ -173,7 +208,14 @@ fn group_key(track: &TrackInfo) -> String {
     }
 }
 
-fn stream(id: String, created_ms: i64, connection: &Arc<Connection>, tracks: &[&TrackInfo]) -> Stream {
+/// `id`: the one that was announced. A new stream has that of its sound, else that of its picture: the same for all
+/// clients, in whichever order they hear of the tracks.
+fn stream(
+    id: Option<String>,
+    created_ms: i64,
+    connection: &Arc<Connection>,
+    tracks: &[&TrackInfo],
+) -> Stream {
     let audio = tracks.iter().find(|track| track.r#type() == TrackType::Audio);
     let video = tracks.iter().find(|track| track.r#type() == TrackType::Video);
     let video_type = match video.map(|track| track.source()) {
@@ -181,8 +223,10 @@ fn stream(id: String, created_ms: i64, connection: &Arc<Connection>, tracks: &[&
         Some(TrackSource::Camera) | None => VideoType::Camera,
         Some(_) => VideoType::Custom,
     };
+    let sid = |track: Option<&&TrackInfo>| track.map(|track| track.sid.clone());
+    let (audio_track, video_track) = (sid(audio), sid(video));
     Stream {
-        id,
+        id: id.or(audio_track.clone()).or(video_track.clone()).unwrap_or_default(),
         name: video.or(audio).map(|track| track.name.clone()).unwrap_or_default(),
         connection: connection.clone(),
         created_ms,
@@ -194,5 +238,7 @@ fn stream(id: String, created_ms: i64, connection: &Arc<Connection>, tracks: &[&
         video_width: video.map_or(0, |track| track.width),
         video_height: video.map_or(0, |track| track.height),
         video_type,
+        audio_track,
+        video_track,
     }
 }

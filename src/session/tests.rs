@@ -25,6 +25,7 @@ struct Client {
     sent: Vec<FromClient>,
     calls: Vec<Call>,
     transmitted: Vec<crate::rtc::Datagram>,
+    media: Vec<(media::SubscriptionId, media::Incoming)>,
     hung_up: usize,
     cut: usize,
 }
@@ -32,8 +33,10 @@ struct Client {
 impl Client {
     fn new(config: Config) -> Self {
         let (events, dials, sent, calls, transmitted) = Default::default();
+        let media = Vec::new();
         let (core, now) = (Core::new(config), Instant::now());
-        let mut client = Self { core, now, events, dials, sent, calls, transmitted, hung_up: 0, cut: 0 };
+        let mut client =
+            Self { core, now, events, dials, sent, calls, transmitted, media, hung_up: 0, cut: 0 };
         client.input(Input::Connect);
         client
     }
@@ -83,6 +86,7 @@ impl Client {
                 Output::Call { call, .. } => self.calls.push(call),
                 Output::Transmit(datagram) => self.transmitted.push(datagram),
                 Output::OpenSockets => {}
+                Output::Media { id, packet } => self.media.push((id, packet)),
             }
         }
     }

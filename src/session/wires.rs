@@ -1,7 +1,9 @@
-//! How data gets through: inside the link where the server is this library too, else through peer connections.
+//! How data and media get through: data inside the link where the server is this library too, all else through peer
+//! connections.
 //!
 //! LiveKit's first dialect has two of them: the server offers the *subscriber* one and sends on it, the client offers
-//! the *publisher* one and sends on it. The publisher's is made when there is something to send.
+//! the *publisher* one and sends on it. The publisher's is made when there is something to send. With a server of
+//! this library neither is made before there is media.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -11,7 +13,7 @@ use prost::Message as _;
 use super::core::{Addresses, Core, Output, State};
 use super::event::Ending;
 use super::{Fault, Reason};
-use crate::rtc::{self, Channel, Datagram, Peer};
+use crate::rtc::{self, Channel, Codec, Datagram, Layer, PacketIn, PacketOut, Peer, Section, SectionInfo, SectionStatistics, Sending};
 use crate::signal::proto::{
     DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest,
     UpdateSubscription, signal_request::Message,
@@ -21,18 +23,20 @@ use crate::signal::proto::{
 /// network carries is told that its newest signals are not sent.
 const OUTBOX_LENGTH_MAX: usize = 1000;
 
-pub(super) enum Wires {
-    Inline,
-    Peers(Box<Peers>),
-}
+/// How many candidates are kept that come before their peer connection: LiveKit sends a handful; a server that sends
+/// more before its offer is not listened to.
+const EARLY_CANDIDATES_MAX: usize = 64;
 
-pub(super) struct Peers {
+pub(super) struct Wires {
+    /// Data goes inside the link.
+    is_inline: bool,
     /// `None` until the sockets are open.
     local: Option<Addresses>,
+    has_asked_for_sockets: bool,
     subscriber: Option<Side>,
     publisher: Option<Side>,
     subscriber_primary: bool,
-    /// The publisher's peer connection was asked for before the sockets were open.
+    /// There is something to send, or there was.
     wants_publisher: bool,
     /// Came before the sockets were open.
     early_offer: Option<SessionDescription>,
@@ -44,26 +48,57 @@ pub(super) struct Peers {
 struct Side {
     peer: Peer,
     is_open: bool,
+    /// Whether it has been up at all.
+    was_up: bool,
+    /// Our offer has not been answered yet.
+    is_offered: bool,
     /// What was agreed last, in the words of this side: an answer of the subscriber's, an offer of the publisher's.
     description: SessionDescription,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Subscriber,
+    Publisher,
+}
+
 /// What the peer connections have to say to the session.
 pub(super) enum WiresOutput {
+    OpenSockets,
     Transmit(Datagram),
     Request(Message),
-    Packet(DataPacket),
-    Failed(&'static str),
+    Data(DataPacket),
+    /// The server's answer has come: what our sections are to carry is known.
+    Negotiated,
+    /// What a section of the subscriber's carries.
+    Section(SectionInfo),
+    Media(Box<PacketIn>),
+    KeyFrameRequested { section: Section, layer: Option<Layer> },
+    Bitrate(u64),
+    Up(Way),
+    Down(Way),
+    /// It is gone. `data`: and with it the way of the session's data.
+    Failed { way: Way, data: bool, text: &'static str },
+}
+
+impl Side {
+    fn new(peer: Peer) -> Self {
+        let description = SessionDescription::default();
+        Self { peer, is_open: false, was_up: false, is_offered: false, description }
+    }
 }
 
 impl Wires {
+    /// To a server that is this library.
     pub fn inline() -> Self {
-        Self::Inline
+        Self { is_inline: true, ..Self::peers(true, false) }
     }
 
     pub fn peers(subscriber_primary: bool, fast_publish: bool) -> Self {
-        Self::Peers(Box::new(Peers {
+        Self {
+            is_inline: false,
             local: None,
+            has_asked_for_sockets: false,
             subscriber: None,
             publisher: None,
             subscriber_primary,
@@ -72,40 +107,30 @@ impl Wires {
             early_candidates: Vec::new(),
             outbox: VecDeque::new(),
             outputs: VecDeque::new(),
-        }))
+        }
     }
 
     pub fn is_inline(&self) -> bool {
-        matches!(self, Self::Inline)
+        self.is_inline
     }
 
     /// Whether data can be heard.
     pub fn is_open(&self) -> bool {
-        match self {
-            Self::Inline => true,
-            Self::Peers(peers) => {
-                let primary = if peers.subscriber_primary { &peers.subscriber } else { &peers.publisher };
-                primary.as_ref().is_some_and(|side| side.is_open && side.peer.is_connected())
-            }
-        }
+        let primary = if self.subscriber_primary { &self.subscriber } else { &self.publisher };
+        self.is_inline || primary.as_ref().is_some_and(|side| side.is_open && side.peer.is_connected())
     }
 
     /// Whether something that was sent has not left yet.
     pub fn is_sending(&mut self) -> bool {
-        match self {
-            Self::Inline => false,
-            Self::Peers(peers) => {
-                !peers.outbox.is_empty()
-                    || peers.publisher.as_mut().is_some_and(|side| side.peer.buffered() > 0)
-            }
-        }
+        !self.is_inline
+            && (!self.outbox.is_empty()
+                || self.publisher.as_mut().is_some_and(|side| side.peer.buffered() > 0))
     }
 
     /// Ends the peer connections. What comes back tells the other side.
     pub fn close(&mut self, now: Instant) -> Vec<Datagram> {
-        let Self::Peers(peers) = self else { return Vec::new() };
         let mut farewells = Vec::new();
-        for mut side in [peers.subscriber.take(), peers.publisher.take()].into_iter().flatten() {
+        for mut side in [self.subscriber.take(), self.publisher.take()].into_iter().flatten() {
             side.peer.close(now);
             while let Some(output) = side.peer.poll() {
                 if let rtc::Output::Transmit(datagram) = output {
@@ -118,64 +143,68 @@ impl Wires {
 
     /// Takes over what had not left through the wires that were lost.
     pub fn succeed(&mut self, old: Wires) {
-        if let (Self::Peers(peers), Self::Peers(old)) = (self, old)
-            && !old.outbox.is_empty()
-        {
-            peers.outbox = old.outbox;
-            peers.wants_publisher = true;
+        if !self.is_inline && !old.outbox.is_empty() {
+            self.outbox = old.outbox;
+            self.wants_publisher = true;
         }
     }
 
     /// Sends a packet, or keeps it until it can be sent. False when there is no room for it.
     pub fn send(&mut self, now: Instant, packet: &DataPacket) -> bool {
-        let Self::Peers(peers) = self else { return false };
-        if peers.outbox.len() >= OUTBOX_LENGTH_MAX {
+        if self.is_inline || self.outbox.len() >= OUTBOX_LENGTH_MAX {
             return false;
         }
-        peers.outbox.push_back(packet.encode_to_vec());
-        peers.wants_publisher = true;
-        peers.drive(now);
+        self.outbox.push_back(packet.encode_to_vec());
+        self.wants_publisher = true;
+        self.drive(now);
         true
     }
 
-    pub fn sockets_opened(&mut self, now: Instant, addresses: Addresses) {
-        let Self::Peers(peers) = self else { return };
-        peers.local = Some(addresses);
-        if let Some(offer) = peers.early_offer.take() {
-            peers.offered(now, offer);
+    /// Asks for sockets, once.
+    pub fn want_sockets(&mut self) {
+        if !std::mem::replace(&mut self.has_asked_for_sockets, true) {
+            self.outputs.push_back(WiresOutput::OpenSockets);
         }
-        peers.drive(now);
+    }
+
+    pub fn sockets_opened(&mut self, now: Instant, addresses: Addresses) {
+        self.local = Some(addresses);
+        if let Some(offer) = self.early_offer.take() {
+            self.accept_offer(now, offer);
+        }
+        self.drive(now);
     }
 
     pub fn offered(&mut self, now: Instant, offer: SessionDescription) {
-        let Self::Peers(peers) = self else { return };
-        if peers.local.is_none() {
-            peers.early_offer = Some(offer);
-            return;
+        if self.local.is_none() {
+            self.early_offer = Some(offer);
+            return self.want_sockets();
         }
-        peers.offered(now, offer);
-        peers.drive(now);
+        self.accept_offer(now, offer);
+        self.drive(now);
     }
 
     pub fn answered(&mut self, now: Instant, answer: &SessionDescription) {
-        let Self::Peers(peers) = self else { return };
-        let Some(side) = &mut peers.publisher else { return };
-        let accepted = side.peer.accept_answer(now, &answer.sdp);
-        if let Err(rtc::RtcError::NotOffered) = accepted {
-            log::debug!("an answer that nobody waits for was skipped");
-        } else if let Err(error) = accepted {
-            log::warn!("the server's answer could not be used: {error:?}");
-            peers.outputs.push_back(WiresOutput::Failed("the server's answer could not be used"));
+        let Some(side) = &mut self.publisher else { return };
+        match side.peer.accept_answer(now, &answer.sdp) {
+            Ok(()) => {
+                side.is_offered = false;
+                self.outputs.push_back(WiresOutput::Negotiated);
+            }
+            Err(rtc::RtcError::NotOffered) => log::debug!("an answer that nobody waits for was skipped"),
+            Err(error) => {
+                log::warn!("the server's answer could not be used: {error:?}");
+                self.fail(Way::Publisher, "the server's answer could not be used");
+            }
         }
-        peers.drive(now);
+        self.drive(now);
     }
 
     pub fn trickled(&mut self, now: Instant, trickle: &TrickleRequest) {
-        let Self::Peers(peers) = self else { return };
         let Some(line) = rtc::candidate_line(&trickle.candidate_init) else { return };
         let side = match trickle.target() {
-            SignalTarget::Publisher => &mut peers.publisher,
-            SignalTarget::Subscriber => &mut peers.subscriber,
+            SignalTarget::Publisher => &mut self.publisher,
+            SignalTarget::Subscriber => &mut self.subscriber,
         };
         match side {
             Some(side) => {
@@ -183,58 +212,52 @@ impl Wires {
                     log::debug!("a candidate of the server was skipped: {error:?}");
                 }
             }
-            // LiveKit sends a handful; a server that sends more before its offer is not listened to.
-            None if peers.early_candidates.len() < 64 => peers.early_candidates.push(trickle.clone()),
+            None if self.early_candidates.len() < EARLY_CANDIDATES_MAX => {
+                self.early_candidates.push(trickle.clone())
+            }
             None => {}
         }
-        peers.drive(now);
+        self.drive(now);
     }
 
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
-        let Self::Peers(peers) = self else { return };
-        let Some(local) = &peers.local else { return };
+        let Some(local) = &self.local else { return };
         let side = match &datagram.local {
-            address if local.publisher.contains(address) => &mut peers.publisher,
-            address if local.subscriber.contains(address) => &mut peers.subscriber,
+            address if local.publisher.contains(address) => &mut self.publisher,
+            address if local.subscriber.contains(address) => &mut self.subscriber,
             _ => return,
         };
         if let Some(side) = side {
             side.peer.handle_datagram(now, datagram);
         }
-        peers.drive(now);
+        self.drive(now);
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Self::Peers(peers) = self else { return };
-        for side in [&mut peers.subscriber, &mut peers.publisher].into_iter().flatten() {
+        for side in [&mut self.subscriber, &mut self.publisher].into_iter().flatten() {
             if side.peer.poll_timeout().is_some_and(|at| now >= at) {
                 side.peer.handle_timeout(now);
             }
         }
-        peers.drive(now);
+        self.drive(now);
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let Self::Peers(peers) = self else { return None };
-        [&peers.subscriber, &peers.publisher]
-            .into_iter()
-            .flatten()
-            .filter_map(|side| side.peer.poll_timeout())
-            .min()
+        let sides = [&self.subscriber, &self.publisher].into_iter().flatten();
+        sides.filter_map(|side| side.peer.poll_timeout()).min()
     }
 
     pub fn poll(&mut self) -> Option<WiresOutput> {
-        match self {
-            Self::Inline => None,
-            Self::Peers(peers) => peers.outputs.pop_front(),
-        }
+        self.outputs.pop_front()
     }
 
-    /// What a resumed session tells the server: what it believes was agreed.
+    /// What a resumed session tells the server: what it believes was agreed. `None`: there is nothing to tell.
     pub fn sync_state(&self) -> Option<SyncState> {
-        let Self::Peers(peers) = self else { return None };
+        if self.is_inline && self.subscriber.is_none() && self.publisher.is_none() {
+            return None;
+        }
         let channels =
-            [(&peers.publisher, SignalTarget::Publisher), (&peers.subscriber, SignalTarget::Subscriber)];
+            [(&self.publisher, SignalTarget::Publisher), (&self.subscriber, SignalTarget::Subscriber)];
         let channels =
             channels.into_iter().filter(|(side, _)| side.as_ref().is_some_and(|side| side.is_open));
         let channels = channels.flat_map(|(_, target)| {
@@ -245,8 +268,8 @@ impl Wires {
             })
         });
         Some(SyncState {
-            answer: peers.subscriber.as_ref().map(|side| side.description.clone()),
-            offer: peers.publisher.as_ref().map(|side| side.description.clone()),
+            answer: self.subscriber.as_ref().map(|side| side.description.clone()),
+            offer: self.publisher.as_ref().map(|side| side.description.clone()),
             data_channels: channels.collect(),
             // livekit-server 1.11 dereferences it unasked; a message without it ends the whole server.
             subscription: Some(UpdateSubscription::default()),
@@ -257,33 +280,80 @@ impl Wires {
     /// The link is new, the network may be too: the publisher's peer connection looks for a path again. The server
     /// does the same for the subscriber's.
     pub fn restart(&mut self, now: Instant) {
-        let Self::Peers(peers) = self else { return };
-        if let Some(side) = &mut peers.publisher {
+        if let Some(side) = &mut self.publisher {
             match side.peer.restart_ice(now) {
-                Ok(sdp) => {
-                    side.description.sdp = sdp;
-                    let offer = side.description.clone();
-                    peers.outputs.push_back(WiresOutput::Request(Message::Offer(offer)));
-                }
+                Ok(sdp) => self.send_offer(sdp),
                 Err(error) => {
-                    log::debug!("a peer connection is made anew: {error:?}");
-                    peers.publisher = None;
-                    peers.wants_publisher = true;
+                    log::debug!("a peer connection cannot be found again: {error:?}");
+                    self.fail(Way::Publisher, "the peer connection could not be found again");
                 }
             }
         }
-        peers.drive(now);
+        self.drive(now);
     }
-}
 
-impl Peers {
-    fn offered(&mut self, now: Instant, offer: SessionDescription) {
+    /// A section to send on. `None`: there are no sockets yet, or the peer connection is over. What was added is offered
+    /// with the next [`Self::negotiate`].
+    pub fn add_sending(&mut self, now: Instant, sending: &Sending) -> Option<Section> {
+        self.want_sockets();
+        self.local.as_ref()?;
+        self.publisher(now)?.peer.add_sending(now, sending).ok()
+    }
+
+    pub fn stop_sending(&mut self, now: Instant, section: Section) {
+        if let Some(side) = &mut self.publisher {
+            side.peer.stop_sending(now, section);
+        }
+    }
+
+    /// What the server takes on a section.
+    pub fn sending_codec(&self, section: Section) -> Option<Codec> {
+        self.publisher.as_ref()?.peer.sending_codec(section)
+    }
+
+    /// False when it cannot be sent now; a packet of media is of no use later.
+    pub fn send_media(
+        &mut self,
+        now: Instant,
+        section: Section,
+        layer: Option<Layer>,
+        packet: PacketOut,
+    ) -> bool {
+        let sent = self.publisher.as_mut().map(|side| side.peer.send_packet(now, section, layer, packet));
+        matches!(sent, Some(Ok(())))
+    }
+
+    pub fn set_bitrate(&mut self, now: Instant, current_bps: u64, desired_bps: u64) {
+        if let Some(side) = &mut self.publisher {
+            side.peer.set_bitrate(now, current_bps, desired_bps);
+        }
+    }
+
+    /// What has been sent so far, by sections and layers.
+    pub fn sent(&self) -> Vec<SectionStatistics> {
+        let all = self.publisher.as_ref().map(|side| side.peer.statistics()).unwrap_or_default();
+        all.into_iter().filter(|one| one.is_sending).collect()
+    }
+
+    pub fn request_key_frame(&mut self, now: Instant, section: Section) {
+        if let Some(side) = &mut self.subscriber {
+            side.peer.request_key_frame(now, section, None);
+        }
+    }
+
+    /// Whether the server's media can come.
+    pub fn can_receive(&self) -> bool {
+        self.subscriber.as_ref().is_some_and(|side| side.peer.is_connected())
+    }
+
+    /// Offers what has changed and takes out what the peer connections have to say.
+    pub fn negotiate(&mut self, now: Instant) {
+        self.drive(now);
+    }
+
+    fn accept_offer(&mut self, now: Instant, offer: SessionDescription) {
         let Some(local) = &self.local else { return };
-        let side = self.subscriber.get_or_insert_with(|| Side {
-            peer: Peer::new(now, &local.subscriber),
-            is_open: false,
-            description: SessionDescription::default(),
-        });
+        let side = self.subscriber.get_or_insert_with(|| Side::new(Peer::new(now, &local.subscriber)));
         match side.peer.accept_offer(now, &offer.sdp) {
             Ok(sdp) => {
                 let mut answer = offer;
@@ -294,7 +364,7 @@ impl Peers {
             }
             Err(error) => {
                 log::warn!("the server's offer could not be used: {error:?}");
-                self.outputs.push_back(WiresOutput::Failed("the server's offer could not be used"));
+                self.fail(Way::Subscriber, "the server's offer could not be used");
             }
         }
         self.add_early_candidates(now);
@@ -317,56 +387,109 @@ impl Peers {
         }
     }
 
+    /// The publisher's side, made when it is first needed and can be.
+    fn publisher(&mut self, now: Instant) -> Option<&mut Side> {
+        if self.publisher.is_none() {
+            let peer = Peer::new(now, &self.local.as_ref()?.publisher);
+            self.publisher = Some(Side::new(peer));
+            self.add_early_candidates(now);
+        }
+        self.publisher.as_mut()
+    }
+
+    fn send_offer(&mut self, sdp: String) {
+        let Some(side) = &mut self.publisher else { return };
+        side.is_offered = true;
+        side.description = SessionDescription { r#type: "offer".into(), sdp, ..SessionDescription::default() };
+        let offer = side.description.clone();
+        self.outputs.push_back(WiresOutput::Request(Message::Offer(offer)));
+    }
+
+    /// Offers what the server does not know yet, one offer at a time.
     fn offer(&mut self, now: Instant) {
-        let Some(local) = &self.local else { return };
-        let mut peer = Peer::new(now, &local.publisher);
-        match peer.offer(now) {
-            Ok(sdp) => {
-                let description =
-                    SessionDescription { r#type: "offer".into(), sdp, ..SessionDescription::default() };
-                self.outputs.push_back(WiresOutput::Request(Message::Offer(description.clone())));
-                self.publisher = Some(Side { peer, is_open: false, description });
-            }
+        if self.wants_publisher && self.publisher(now).is_none() {
+            return;
+        }
+        let Some(side) = &mut self.publisher else { return };
+        let is_first = side.description.sdp.is_empty();
+        if side.is_offered || !(is_first || side.peer.needs_offer()) {
+            return;
+        }
+        match side.peer.offer(now) {
+            Ok(sdp) => self.send_offer(sdp),
+            Err(rtc::RtcError::NothingToOffer | rtc::RtcError::Over) => {}
             Err(error) => {
                 log::warn!("no peer connection could be offered: {error:?}");
-                self.outputs.push_back(WiresOutput::Failed("no peer connection could be offered"));
+                self.fail(Way::Publisher, "no peer connection could be offered");
             }
         }
-        self.add_early_candidates(now);
+    }
+
+    fn fail(&mut self, way: Way, text: &'static str) {
+        let side = match way {
+            Way::Subscriber => &mut self.subscriber,
+            Way::Publisher => &mut self.publisher,
+        };
+        // Where it has never been up there may be no way for it at all, and signals need none.
+        let is_needed = !self.is_inline || side.as_ref().is_some_and(|side| side.was_up);
+        if !is_needed {
+            *side = None;
+        }
+        self.outputs.push_back(WiresOutput::Failed { way, data: is_needed, text });
     }
 
     /// Takes out what the peer connections have to say, and puts in what waits for them.
     fn drive(&mut self, now: Instant) {
-        if self.wants_publisher && self.publisher.is_none() {
-            self.offer(now);
-        }
-        self.drain();
+        self.offer(now);
+        self.drain(Way::Subscriber);
+        self.drain(Way::Publisher);
         if self.flush(now) {
-            self.drain();
+            self.drain(Way::Publisher);
         }
     }
 
-    fn drain(&mut self) {
-        for side in [&mut self.subscriber, &mut self.publisher].into_iter().flatten() {
-            while let Some(output) = side.peer.poll() {
-                match output {
-                    rtc::Output::Transmit(datagram) => {
-                        self.outputs.push_back(WiresOutput::Transmit(datagram))
-                    }
-                    rtc::Output::Opened(Channel::Reliable) => side.is_open = true,
-                    rtc::Output::Data(_, bytes) => match DataPacket::decode(bytes.as_slice()) {
-                        Ok(packet) => self.outputs.push_back(WiresOutput::Packet(packet)),
-                        Err(_) => log::debug!("a data packet was skipped: it is malformed"),
-                    },
-                    rtc::Output::Failed(text) => {
-                        log::info!("a peer connection failed: {text}");
-                        self.outputs.push_back(WiresOutput::Failed("the peer connection failed"));
-                    }
-                    rtc::Output::Opened(Channel::Lossy)
-                    | rtc::Output::Connected
-                    | rtc::Output::Disconnected => {}
+    fn drain(&mut self, way: Way) {
+        let side = match way {
+            Way::Subscriber => &mut self.subscriber,
+            Way::Publisher => &mut self.publisher,
+        };
+        let Some(side) = side else { return };
+        let mut has_failed = false;
+        while let Some(output) = side.peer.poll() {
+            let output = match output {
+                rtc::Output::Transmit(datagram) => WiresOutput::Transmit(datagram),
+                rtc::Output::Opened(channel) => {
+                    side.is_open |= channel == Channel::Reliable;
+                    continue;
                 }
-            }
+                rtc::Output::Data(_, bytes) => match DataPacket::decode(bytes.as_slice()) {
+                    Ok(packet) => WiresOutput::Data(packet),
+                    Err(_) => {
+                        log::debug!("a data packet was skipped: it is malformed");
+                        continue;
+                    }
+                },
+                rtc::Output::Section(info) => WiresOutput::Section(info),
+                rtc::Output::Packet(packet) => WiresOutput::Media(packet),
+                rtc::Output::KeyFrameRequested { section, layer } => {
+                    WiresOutput::KeyFrameRequested { section, layer }
+                }
+                rtc::Output::Bitrate(bits_per_second) => WiresOutput::Bitrate(bits_per_second),
+                rtc::Output::Connected => {
+                    side.was_up = true;
+                    WiresOutput::Up(way)
+                }
+                rtc::Output::Disconnected => WiresOutput::Down(way),
+                rtc::Output::Failed(text) => {
+                    log::info!("a peer connection failed: {text}");
+                    has_failed = true;
+                    continue;
+                }
+            };
+            self.outputs.push_back(output);
+        }
+        if has_failed {
+            self.fail(way, "the peer connection failed");
         }
     }
 
@@ -391,10 +514,20 @@ impl Peers {
 impl Core {
     pub(super) fn wires_output(&mut self, now: Instant, output: WiresOutput) {
         match output {
+            WiresOutput::OpenSockets => self.push(Output::OpenSockets),
             WiresOutput::Transmit(datagram) => self.push(Output::Transmit(datagram)),
             WiresOutput::Request(message) => self.request(message),
-            WiresOutput::Packet(packet) => self.packet(now, &packet),
-            WiresOutput::Failed(text) => match &self.state {
+            WiresOutput::Data(packet) => self.packet(now, &packet),
+            WiresOutput::Negotiated => self.publications_negotiated(now),
+            WiresOutput::Section(info) => self.section_changed(info),
+            WiresOutput::Media(packet) => self.media_came(*packet),
+            WiresOutput::KeyFrameRequested { section, layer } => self.key_frame_requested(section, layer),
+            WiresOutput::Bitrate(bits_per_second) => self.bitrate_estimated(bits_per_second),
+            WiresOutput::Up(Way::Subscriber) => self.receiving_changed(true),
+            WiresOutput::Down(Way::Subscriber) => self.receiving_changed(false),
+            WiresOutput::Up(Way::Publisher) | WiresOutput::Down(Way::Publisher) => {}
+            WiresOutput::Failed { way, data: false, text } => self.media_failed(way, text),
+            WiresOutput::Failed { data: true, text, .. } => match &self.state {
                 State::Joining(_) => {
                     self.end(now, Ending::Failed(Fault::new(Reason::ConnectionFailed, text)));
                 }

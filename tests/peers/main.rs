@@ -13,6 +13,7 @@ mod connect;
 mod foreign;
 mod harness;
 mod loss;
+mod media;
 mod peers;
 mod program_c;
 mod relay;

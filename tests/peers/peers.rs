@@ -33,6 +33,26 @@ fn python(script: &str) -> Command {
     command
 }
 
+/// LiveKit's Python client that publishes the mark: it says `published` when others can subscribe.
+pub fn publish(server: &Server, room: &str, name: &str, options: &[&str]) -> Program {
+    let token = token::Claims::new(room, name).livekit();
+    Program::start(name, python("media/publish.py").args([server.url(), token]).args(options))
+}
+
+/// LiveKit's Python client that watches everybody. It has not yet said `connected`.
+pub fn subscribe(server: &Server, room: &str, name: &str, options: &[&str]) -> Program {
+    let token = token::Claims::new(room, name).livekit();
+    Program::start(name, python("media/subscribe.py").args([server.url(), token]).args(options))
+}
+
+/// LiveKit's JavaScript client in a browser, which publishes the mark when asked, and watches everybody.
+pub fn browser(server: &Server, room: &str, name: &str, options: &[&str]) -> Program {
+    let token = token::Claims::new(room, name).livekit();
+    let client = installed("livekit-client/livekit-client.umd.js");
+    let mut command = python("media/browser.py");
+    Program::start(name, command.arg(client).args([server.url(), token]).args(options))
+}
+
 /// LiveKit's Python client in a room. It has not yet said `connected`.
 pub fn client(server: &Server, room: &str, name: &str) -> Program {
     let token = token::Claims::new(room, name).livekit();

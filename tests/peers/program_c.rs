@@ -17,6 +17,13 @@ pub fn trace(server: &Server, room: &str, name: &str) -> Program {
     Program::start(name, command.args([token::KEY, room]))
 }
 
+/// Starts `media.c` for one session.
+pub fn film(server: &Server, room: &str, name: &str) -> Program {
+    let mut command = tied(&compiled("tests/peers/media.c"));
+    server.configure(&mut command);
+    Program::start(name, command.args([token::KEY, room]))
+}
+
 /// The same at an address that is no [`Server`].
 pub fn trace_at(url: &str, room: &str, name: &str) -> Program {
     let mut command = tied(&compiled("tests/peers/trace.c"));

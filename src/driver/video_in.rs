@@ -1,0 +1,187 @@
+//! The thread that a subscriber's pictures come through: packets, decoder, the program.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::workers::Workers;
+use crate::media::video::{SenderReport, VideoCounters, VideoOutput, VideoPacket, VideoReceiver};
+use crate::media::{Picture, VideoCodec, codec};
+
+/// How many packets wait for the decoder. A second of 10 Mbit/s; a decoder that is further behind starts anew at the
+/// next key frame.
+const PACKETS_WAITING_MAX: usize = 1024;
+
+/// Who gets the pictures. Called on the worker's thread.
+pub trait Sink: Send + Sync + 'static {
+    /// The first picture is there. Nothing is shown before [`VideoIn::show`] was called.
+    fn ready(&self);
+    fn picture(&self, picture: Picture);
+    fn key_frame_needed(&self);
+    fn undecodable(&self, codec: VideoCodec);
+    /// How long a picture of this RTP time has to wait for the sound that belongs to it.
+    fn hold(&self, now: Instant, timestamp: u64, report: Option<SenderReport>) -> Duration;
+}
+
+/// The owner's end of it. The worker ends when this is dropped.
+pub struct VideoIn(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    counters: Mutex<VideoCounters>,
+}
+
+#[derive(Default)]
+struct State {
+    packets: VecDeque<(Instant, VideoPacket)>,
+    /// Packets were dropped: the decoder has to know.
+    has_lost: bool,
+    may_show: bool,
+    is_paused: bool,
+    is_closed: bool,
+}
+
+impl VideoIn {
+    pub fn start(workers: &Workers, sink: Arc<dyn Sink>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let worker = Worker {
+            shared: shared.clone(),
+            sink,
+            receiver: VideoReceiver::with_decoders(Box::new(codec::video_decoder)),
+            newest: None,
+            is_ready: false,
+            shown: false,
+        };
+        workers.spawn("otc-decoder", move || worker.run())?;
+        Ok(Self(shared))
+    }
+
+    /// Never waits.
+    pub fn put(&self, now: Instant, packet: VideoPacket) {
+        let mut state = self.0.state.lock();
+        if state.packets.len() >= PACKETS_WAITING_MAX {
+            state.packets.clear();
+            state.has_lost = true;
+        }
+        state.packets.push_back((now, packet));
+        drop(state);
+        self.0.changed.notify_one();
+    }
+
+    /// The program has been told that there is video: pictures may follow.
+    pub fn show(&self) {
+        self.0.state.lock().may_show = true;
+        self.0.changed.notify_one();
+    }
+
+    /// The video was switched off: nothing is missed until it comes again.
+    pub fn pause(&self) {
+        self.0.state.lock().is_paused = true;
+        self.0.changed.notify_one();
+    }
+
+    pub fn counters(&self) -> VideoCounters {
+        *self.0.counters.lock()
+    }
+}
+
+impl Drop for VideoIn {
+    fn drop(&mut self) {
+        self.0.state.lock().is_closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    sink: Arc<dyn Sink>,
+    receiver: VideoReceiver,
+    /// Waits until something may be shown.
+    newest: Option<Picture>,
+    is_ready: bool,
+    shown: bool,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut packets = VecDeque::new();
+        while self.wait(&mut packets) {
+            let newest = packets.back().map(|(_, packet)| packet.timestamp);
+            for (at, packet) in packets.drain(..) {
+                self.receiver.handle_packet(at, packet);
+            }
+            let now = Instant::now();
+            self.receiver.handle_timeout(now);
+            if let Some(timestamp) = newest {
+                let report = self.receiver.sender_report();
+                self.receiver.set_hold(self.sink.hold(now, timestamp, report));
+            }
+            while let Some(output) = self.receiver.poll(Instant::now(), wall_ms()) {
+                match output {
+                    VideoOutput::Picture(picture) => self.picture(picture),
+                    VideoOutput::KeyFrameNeeded => self.sink.key_frame_needed(),
+                    VideoOutput::Undecodable(codec) => self.sink.undecodable(codec),
+                    VideoOutput::Frozen | VideoOutput::Resumed => {}
+                }
+            }
+            *self.shared.counters.lock() = self.receiver.counters();
+        }
+    }
+
+    /// Until there is something to do. False: the owner is gone.
+    fn wait(&mut self, packets: &mut VecDeque<(Instant, VideoPacket)>) -> bool {
+        let deadline = self.receiver.poll_timeout(Instant::now());
+        let mut state = self.shared.state.lock();
+        loop {
+            if state.is_closed {
+                return false;
+            }
+            let may_show = state.may_show && !self.shown && self.newest.is_some();
+            let is_due = deadline.is_some_and(|at| Instant::now() >= at);
+            let is_paused = std::mem::take(&mut state.is_paused);
+            if !state.packets.is_empty() || may_show || is_due || is_paused {
+                std::mem::swap(&mut state.packets, packets);
+                let has_lost = std::mem::take(&mut state.has_lost);
+                self.shown |= state.may_show;
+                drop(state);
+                if is_paused {
+                    self.receiver.pause();
+                }
+                if has_lost {
+                    log::debug!("the decoder was too slow: it goes on with the next key frame");
+                }
+                if may_show && let Some(picture) = self.newest.take() {
+                    self.sink.picture(picture);
+                }
+                return true;
+            }
+            match deadline {
+                Some(deadline) => {
+                    self.shared.changed.wait_until(&mut state, deadline);
+                }
+                None => self.shared.changed.wait(&mut state),
+            }
+        }
+    }
+
+    fn picture(&mut self, picture: Picture) {
+        if !std::mem::replace(&mut self.is_ready, true) {
+            self.sink.ready();
+        }
+        if self.shown || self.shared.state.lock().may_show {
+            self.shown = true;
+            self.sink.picture(picture);
+        } else {
+            self.newest = Some(picture);
+        }
+    }
+}
+
+fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,197 @@
+//! The thread that a publisher's pictures go through: preview, encoder, session.
+//!
+//! One picture waits at most: the newest wins, and whoever brings one never waits.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::session::MediaPort;
+use super::workers::Workers;
+use crate::media::codec::{self, CodecError};
+use crate::media::video::{BitratePreset, ContentHint, Rates, SenderSettings, VideoSender};
+use crate::media::{Kind, Picture};
+use crate::session::media::{Outgoing, PublicationId};
+use crate::session::Input;
+
+/// Who owns the pictures. Called on the worker's thread.
+pub trait Source: Send + Sync + 'static {
+    /// A picture before it is encoded; it may be changed.
+    fn preview(&self, picture: &mut Picture);
+    /// Nothing more will be encoded for this publication.
+    fn encoder_failed(&self, id: PublicationId, error: CodecError);
+    /// What is sent now.
+    fn rates_changed(&self, rates: Rates);
+}
+
+/// What the worker is told, in order.
+pub enum Order {
+    /// Encode for this publication from now on.
+    Begin { id: PublicationId, settings: SenderSettings, port: MediaPort },
+    /// Encode no more; the preview goes on.
+    Pause,
+    SetOn(bool),
+    KeyFrame(Option<usize>),
+    Layers(Vec<bool>),
+    Estimate(u64),
+    Limit(Option<u32>),
+    Preset(BitratePreset),
+    Hint(ContentHint),
+    Screen(bool),
+}
+
+/// The owner's end of it. The worker ends when this is dropped.
+pub struct VideoOut(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    replaced: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    picture: Option<(Picture, Instant)>,
+    orders: Vec<Order>,
+    is_closed: bool,
+}
+
+impl VideoOut {
+    pub fn start(workers: &Workers, source: Arc<dyn Source>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let worker = Worker { shared: shared.clone(), source, encoding: None, is_on: true };
+        workers.spawn("otc-encoder", move || worker.run())?;
+        Ok(Self(shared))
+    }
+
+    /// Never waits.
+    pub fn put(&self, picture: Picture, at: Instant) {
+        let before = self.0.state.lock().picture.replace((picture, at));
+        self.0.changed.notify_one();
+        if before.is_some() {
+            self.0.replaced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn order(&self, order: Order) {
+        self.0.state.lock().orders.push(order);
+        self.0.changed.notify_one();
+    }
+
+    /// Pictures that gave way to newer ones.
+    pub fn replaced(&self) -> u64 {
+        self.0.replaced.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for VideoOut {
+    fn drop(&mut self) {
+        self.0.state.lock().is_closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    source: Arc<dyn Source>,
+    encoding: Option<Encoding>,
+    is_on: bool,
+}
+
+struct Encoding {
+    id: PublicationId,
+    port: MediaPort,
+    sender: VideoSender,
+    rates: Rates,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Some((orders, picture)) = self.next() {
+            orders.into_iter().for_each(|order| self.obey(order));
+            if let Some((picture, at)) = picture {
+                self.picture(picture, at);
+            }
+        }
+    }
+
+    /// `None`: the owner is gone.
+    fn next(&self) -> Option<(Vec<Order>, Option<(Picture, Instant)>)> {
+        let mut state = self.shared.state.lock();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if !state.orders.is_empty() || state.picture.is_some() {
+                return Some((std::mem::take(&mut state.orders), state.picture.take()));
+            }
+            self.shared.changed.wait(&mut state);
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match (order, &mut self.encoding) {
+            (Order::Begin { id, settings, port }, _) => match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
+                Ok(sender) => {
+                    self.encoding = Some(Encoding { id, port, sender, rates: Rates::default() });
+                }
+                Err(error) => self.source.encoder_failed(id, error),
+            },
+            (Order::Pause, _) => self.encoding = None,
+            (Order::SetOn(is_on), encoding) => {
+                if let (true, false, Some(encoding)) = (is_on, self.is_on, encoding) {
+                    encoding.sender.request_key_frame(None);
+                }
+                self.is_on = is_on;
+            }
+            (_, None) => {}
+            (Order::KeyFrame(layer), Some(encoding)) => encoding.sender.request_key_frame(layer),
+            (Order::Layers(layers), Some(encoding)) => encoding.sender.set_wanted(&layers),
+            (Order::Estimate(bits_per_second), Some(encoding)) => {
+                encoding.sender.set_estimate(bits_per_second)
+            }
+            (Order::Limit(limit), Some(encoding)) => encoding.sender.set_limit(limit),
+            (Order::Preset(preset), Some(encoding)) => encoding.sender.set_preset(preset),
+            (Order::Hint(hint), Some(encoding)) => encoding.sender.set_content_hint(hint),
+            (Order::Screen(is_screen), Some(encoding)) => encoding.sender.set_screen(is_screen),
+        }
+    }
+
+    fn picture(&mut self, mut picture: Picture, at: Instant) {
+        self.source.preview(&mut picture);
+        if !self.is_on {
+            return;
+        }
+        let Some(encoding) = &mut self.encoding else { return };
+        let mut frames = Vec::new();
+        if let Err(error) = encoding.sender.send(at, &picture, &mut frames) {
+            let id = encoding.id;
+            self.encoding = None;
+            return self.source.encoder_failed(id, error);
+        }
+        for frame in frames {
+            let payloads =
+                frame.payloads.into_iter().map(|payload| (payload.bytes, payload.is_marked)).collect();
+            let outgoing = Outgoing {
+                kind: Kind::Video,
+                layer: frame.layer,
+                timestamp: frame.timestamp,
+                payloads,
+                captured: at,
+                level: None,
+            };
+            encoding.port.send(Input::Media { id: encoding.id, outgoing });
+        }
+        let rates = encoding.sender.rates();
+        if rates != encoding.rates {
+            let (current_bps, desired_bps) = (rates.current_bps, rates.desired_bps);
+            encoding.port.wish(Input::Bitrates { id: encoding.id, current_bps, desired_bps });
+            encoding.rates = rates.clone();
+            self.source.rates_changed(rates);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The threads of codecs: named, owned, and gone when the library is.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+/// All worker threads of a running library. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Workers(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    running: usize,
+    threads: Vec<JoinHandle<()>>,
+    is_closed: bool,
+}
+
+/// Counts a thread until it has nothing more to do, also when it panics.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.state.lock().running -= 1;
+        self.0.ended.notify_all();
+    }
+}
+
+impl Workers {
+    /// Starts a thread. It has to end by itself soon after its owner has told it to.
+    pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let mut state = self.0.state.lock();
+        if state.is_closed {
+            return Err(io::Error::other("the library is ending"));
+        }
+        // Threads that have ended are cleared away by the next one that begins.
+        let (ended, alive): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.threads).into_iter().partition(JoinHandle::is_finished);
+        state.threads = alive;
+        state.running += 1;
+        drop(state); // where no thread can be had the count goes back right here
+        let running = Running(self.0.clone());
+        let spawned = thread::Builder::new().name(name.into()).spawn(move || {
+            let _running = running;
+            work();
+        });
+        let spawned = spawned.map(|thread| self.0.state.lock().threads.push(thread));
+        for thread in ended {
+            let _ = thread.join(); // its panic was told where it happened
+        }
+        spawned
+    }
+
+    /// No thread starts any more. Waits for those that run, at most until `deadline`; false when some still do.
+    pub fn join(&self, deadline: Instant) -> bool {
+        let mut state = self.0.state.lock();
+        state.is_closed = true;
+        while state.running > 0 && !self.0.ended.wait_until(&mut state, deadline).timed_out() {}
+        let is_done = state.running == 0;
+        let threads = std::mem::take(&mut state.threads);
+        drop(state);
+        for thread in threads.into_iter().filter(|thread| is_done || thread.is_finished()) {
+            let _ = thread.join();
+        }
+        is_done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn join_waits_for_every_worker_and_lets_none_begin() {
+        let workers = Workers::default();
+        let (release, released) = mpsc::channel::<()>();
+        workers.spawn("otc-test", move || drop(released.recv())).expect("a thread");
+        assert!(!workers.join(Instant::now()), "it still waits");
+        assert!(workers.spawn("otc-test", || {}).is_err());
+        drop(release);
+        assert!(workers.join(Instant::now() + Duration::from_secs(5)));
+    }
+}

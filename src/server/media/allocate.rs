@@ -1,0 +1,318 @@
+//! Which layer of each track a subscriber gets: what it wishes, as far as its network carries it.
+
+use std::time::{Duration, Instant};
+
+use super::super::participant::{Key, Participant};
+use super::super::room::Room;
+use super::super::shared::{Seat, Shared};
+use super::down::{Down, Path, Target};
+use super::track::{TEMPORAL_LAYERS_MAX, Track};
+use super::{TrackKey, forward};
+use crate::rtc::MediaKind;
+use crate::signal::proto::signal_response::Message;
+use crate::signal::proto::{
+    StreamState, StreamStateInfo, StreamStateUpdate, UpdateTrackSettings, VideoQuality,
+};
+
+/// By how much the estimate has to exceed what a higher layer takes. Without this the layer would change with every
+/// breath of the estimate.
+const RAISE_MARGIN: f64 = 1.15;
+
+/// How long nothing is raised after the network made something be lowered. An estimate that recovers needs some seconds
+/// to be worth something.
+const RAISE_PAUSE: Duration = Duration::from_secs(3);
+
+/// What is kept for a sound track, with its headers, until it was measured.
+const AUDIO_BPS: u64 = 50_000;
+
+/// What headers, repair and reports add to the payload.
+const OVERHEAD: f64 = 1.08;
+
+/// Over which time it is measured what goes out.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked at anew when nothing happens.
+pub const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is known of a subscriber's network.
+#[derive(Debug, Default)]
+pub struct Budget {
+    pub estimate_bps: Option<u64>,
+    since: Option<Instant>,
+    video_bits: u64,
+    audio_bits: u64,
+    sent_bps: u64,
+    audio_bps: u64,
+    told: Option<(u64, u64)>,
+    pub reviewed: Option<Instant>,
+}
+
+impl Budget {
+    /// Counts what is sent.
+    pub fn count(&mut self, now: Instant, kind: MediaKind, size: usize) {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= MEASURE_INTERVAL {
+            let per_second = |bits: u64| (bits as f64 / elapsed.as_secs_f64()) as u64;
+            self.audio_bps = per_second(self.audio_bits);
+            self.sent_bps = per_second(self.video_bits) + self.audio_bps;
+            (self.since, self.video_bits, self.audio_bits) = (Some(now), 0, 0);
+        }
+        let bits = match kind {
+            MediaKind::Audio => &mut self.audio_bits,
+            MediaKind::Video => &mut self.video_bits,
+        };
+        *bits += size as u64 * 8;
+    }
+}
+
+/// One way to send a track, and what it takes.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    target: Target,
+    bps: u64,
+}
+
+/// A video track that a subscriber wishes for.
+struct Candidate {
+    track: TrackKey,
+    priority: u32,
+    /// From the cheapest to what is wished for. Never empty.
+    choices: Vec<Choice>,
+    chosen: Option<usize>,
+    /// What it gets until now.
+    before: Option<usize>,
+    may_raise: bool,
+}
+
+/// The highest layer that settings ask for, and how many pictures per second; `None` when nothing is wanted.
+pub fn wish(track: &Track, settings: Option<&UpdateTrackSettings>) -> Option<(usize, u32)> {
+    let Some(settings) = settings else { return Some((track.layers.len().saturating_sub(1), 0)) };
+    if settings.disabled {
+        return None;
+    }
+    if settings.width > 0 {
+        return Some((track.layer_for_size(settings.width, settings.height), settings.fps));
+    }
+    match settings.quality() {
+        VideoQuality::Off => None,
+        quality => Some((track.layer_for_quality(quality), settings.fps)),
+    }
+}
+
+/// The ways to send a track at most so well.
+fn choices(track: &Track, top: usize, frames_per_second: u32) -> Vec<Choice> {
+    let mut layers: Vec<usize> = (0..=top).filter(|layer| track.is_sent(*layer)).collect();
+    if layers.is_empty() {
+        // Rather a larger picture than none; and where nothing comes yet, what is wished for may be next.
+        layers = vec![(top + 1..track.layers.len()).find(|layer| track.is_sent(*layer)).unwrap_or(top)];
+    }
+    let mut choices = Vec::new();
+    for (index, layer) in layers.iter().enumerate() {
+        let Some(stream) = track.layers.get(*layer) else { continue };
+        let mut temporal = stream.temporal_top();
+        if frames_per_second > 0 {
+            let wished = frames_per_second as f32;
+            // The fewest layers that show as many pictures, give or take a tenth.
+            temporal = (0..temporal)
+                .find(|fewer| stream.rate(*fewer).frames_per_second >= wished * 0.9)
+                .unwrap_or(temporal);
+        }
+        let whole = temporal == stream.temporal_top();
+        let top = if whole { u8::MAX } else { temporal };
+        let bps = |upto: u8| {
+            let upto = upto.min(TEMPORAL_LAYERS_MAX as u8 - 1);
+            (stream.rate(upto).bits_per_second as f64 * OVERHEAD) as u64
+        };
+        if index == 0 && temporal > 0 {
+            choices.push(Choice { target: Target { layer: *layer, temporal: 0 }, bps: bps(0) });
+        }
+        choices.push(Choice { target: Target { layer: *layer, temporal: top }, bps: bps(top) });
+    }
+    choices
+}
+
+/// Decides anew what a subscriber gets.
+pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
+    let Room { media: Some(media), participants, name, .. } = room else { return };
+    let Some(participant) = participants.get_mut(&key) else { return };
+    let link = participant.link();
+    let Participant { share: Some(share), peers, .. } = participant else { return };
+    share.budget.reviewed = Some(now);
+    let mut sounds = 0;
+    let mut candidates = Vec::new();
+    for (track_key, down) in &mut share.downs {
+        let Some(track) = media.tracks.get(track_key) else { continue };
+        let settings = share.settings.get(track_key);
+        let wished = wish(track, settings);
+        if down.kind == MediaKind::Audio {
+            down.target = wished.map(|_| Target { layer: 0, temporal: u8::MAX });
+            sounds += u64::from(down.target.is_some() && !track.is_muted);
+            continue;
+        }
+        let Some((top, frames_per_second)) = wished else {
+            down.target = None;
+            down.current = None;
+            continue;
+        };
+        let choices = choices(track, top, frames_per_second);
+        let before = choices.iter().rposition(|choice| Some(choice.target) == down.target);
+        let may_raise =
+            down.lowered.is_none_or(|lowered| now.saturating_duration_since(lowered) >= RAISE_PAUSE);
+        // A track that sends nothing takes nothing.
+        let is_free = track.is_muted || down.path == Path::Unsupported;
+        let choices =
+            choices.into_iter().map(|choice| if is_free { Choice { bps: 0, ..choice } } else { choice });
+        candidates.push(Candidate {
+            track: *track_key,
+            priority: settings.map_or(0, |settings| settings.priority),
+            choices: choices.collect(),
+            chosen: None,
+            before,
+            may_raise,
+        });
+    }
+    let audio_bps = share.budget.audio_bps.max(sounds * AUDIO_BPS);
+    match share.budget.estimate_bps {
+        None => candidates.iter_mut().for_each(|one| one.chosen = one.choices.len().checked_sub(1)),
+        Some(estimate) => spend(&mut candidates, estimate.saturating_sub(audio_bps)),
+    }
+    let mut states = Vec::new();
+    let mut wants_keys = Vec::new();
+    let mut desired_bps = audio_bps;
+    for candidate in candidates {
+        let Candidate { track, choices, chosen, before, .. } = candidate;
+        let Some(down) = share.downs.get_mut(&track) else { continue };
+        desired_bps += choices.last().map_or(0, |best| best.bps);
+        if before.is_some() && chosen < before {
+            down.lowered = Some(now);
+        }
+        let target = chosen.and_then(|index| choices.get(index)).map(|choice| choice.target);
+        if turn(down, target) {
+            wants_keys.push(track);
+        }
+        if down.is_paused != target.is_none()
+            && let Some(known) = media.tracks.get(&track)
+        {
+            down.is_paused = target.is_none();
+            let state = if down.is_paused { StreamState::Paused } else { StreamState::Active };
+            states.push((known.publisher, known.sid.to_string(), state));
+        }
+    }
+    if let Some(peer) = peers.as_mut().and_then(|peers| peers.subscriber_mut())
+        && !share.downs.is_empty()
+    {
+        let told = (share.budget.sent_bps, (desired_bps as f64 * RAISE_MARGIN) as u64);
+        if share.budget.told.replace(told) != Some(told) {
+            peer.set_bitrate(now, told.0, told.1);
+            shared.restless.push_back(Seat { room: name.clone(), key });
+        }
+    }
+    if let (Some(link), false) = (link, states.is_empty()) {
+        let info = |(publisher, track_sid, state): (Key, String, StreamState)| StreamStateInfo {
+            participant_sid: participants.get(&publisher).map(|one| one.sid.clone()).unwrap_or_default(),
+            track_sid,
+            state: state.into(),
+        };
+        let stream_states = states.into_iter().map(info).collect();
+        shared.send(link, Message::StreamStateUpdate(StreamStateUpdate { stream_states }));
+    }
+    for track in wants_keys {
+        forward::ask_for(room, shared, now, key, track);
+    }
+}
+
+/// True when the publisher has to send a key frame first.
+fn turn(down: &mut Down, target: Option<Target>) -> bool {
+    let has_moved = target.map(|target| target.layer) != down.target.map(|target| target.layer);
+    down.target = target;
+    match target {
+        None => {
+            down.current = None;
+            false
+        }
+        Some(target) => has_moved && down.path == Path::Open && down.current != Some(target.layer),
+    }
+}
+
+/// First something for everybody, then more, a step each in turn, the most important first.
+fn spend(candidates: &mut [Candidate], available_bps: u64) {
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.priority));
+    let mut left = available_bps;
+    loop {
+        let mut has_changed = false;
+        for candidate in candidates.iter_mut() {
+            let next = candidate.chosen.map_or(0, |chosen| chosen + 1);
+            let Some(choice) = candidate.choices.get(next) else { continue };
+            let spent = candidate.chosen.and_then(|chosen| candidate.choices.get(chosen));
+            let more = choice.bps.saturating_sub(spent.map_or(0, |spent| spent.bps));
+            let is_raise = candidate.before.is_none_or(|before| next > before);
+            let margin = if is_raise { RAISE_MARGIN } else { 1.0 };
+            let fits = (more as f64 * margin) as u64 <= left;
+            if fits && (!is_raise || candidate.may_raise) {
+                candidate.chosen = Some(next);
+                left = left.saturating_sub(more);
+                has_changed = true;
+            }
+        }
+        if !has_changed {
+            return;
+        }
+    }
+}
+
+/// The network of a subscriber carries so much.
+pub fn estimated(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, estimate_bps: u64) {
+    let share = room.participants.get_mut(&key).and_then(|one| one.share.as_mut());
+    let Some(share) = share else { return };
+    share.budget.estimate_bps = Some(estimate_bps);
+    choose(room, shared, now, key);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(track: u64, priority: u32, before: Option<usize>) -> Candidate {
+        let choice = |(layer, bps)| Choice { target: Target { layer, temporal: u8::MAX }, bps };
+        Candidate {
+            track: TrackKey(track),
+            priority,
+            choices: [(0, 150_000), (1, 500_000), (2, 1_700_000)].map(choice).to_vec(),
+            chosen: None,
+            before,
+            may_raise: true,
+        }
+    }
+
+    fn spent(mut candidates: Vec<Candidate>, available_bps: u64) -> Vec<Option<usize>> {
+        spend(&mut candidates, available_bps);
+        candidates.sort_by_key(|candidate| candidate.track);
+        candidates.into_iter().map(|candidate| candidate.chosen).collect()
+    }
+
+    #[test]
+    fn everybody_gets_something_before_anybody_gets_more() {
+        let two = || vec![candidate(1, 0, Some(0)), candidate(2, 0, Some(0))];
+        assert_eq!(spent(two(), 100_000), [None, None]);
+        assert_eq!(spent(two(), 200_000), [Some(0), None]);
+        assert_eq!(spent(two(), 400_000), [Some(0), Some(0)]);
+        assert_eq!(spent(two(), 800_000), [Some(1), Some(0)]);
+        assert_eq!(spent(two(), 10_000_000), [Some(2), Some(2)]);
+    }
+
+    #[test]
+    fn the_more_important_track_goes_first() {
+        assert_eq!(spent(vec![candidate(1, 0, Some(0)), candidate(2, 9, Some(0))], 200_000), [None, Some(0)]);
+    }
+
+    #[test]
+    fn a_layer_is_kept_as_long_as_it_fits_and_raised_only_with_room_to_spare() {
+        assert_eq!(spent(vec![candidate(1, 0, Some(1))], 510_000), [Some(1)]);
+        assert_eq!(spent(vec![candidate(1, 0, Some(0))], 510_000), [Some(0)]);
+        assert_eq!(spent(vec![candidate(1, 0, Some(0))], 600_000), [Some(1)]);
+        let mut held = candidate(1, 0, Some(0));
+        held.may_raise = false;
+        assert_eq!(spent(vec![held], 600_000), [Some(0)]);
+    }
+}

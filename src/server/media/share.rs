@@ -1,0 +1,120 @@
+//! A participant's share in the media of its room: what it publishes and what it has subscribed to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use super::super::allowance::{Allowance, MEDIA_REQUESTS};
+use super::TrackKey;
+use super::allocate::Budget;
+use super::down::Down;
+use crate::rtc::{MediaKind, Section, SectionInfo};
+use crate::signal::proto::{ConnectionQuality, TrackInfo, TrackType, UpdateTrackSettings};
+
+/// How many tracks a participant may publish. A program with a dozen cameras and microphones has two dozen.
+pub const PUBLICATIONS_MAX: usize = 64;
+
+/// How many tracks a participant may be subscribed to. Each takes about a kilobyte in every description, of which the
+/// other side takes half a megabyte.
+pub const SUBSCRIPTIONS_MAX: usize = 400;
+
+/// How long tracks stay when the connection they come over has failed. Their client makes a new one within seconds of
+/// hearing of it, or learns of it by silence, which takes 28 s at most.
+pub const REPAIR_LIMIT: Duration = Duration::from_secs(30);
+
+/// A track that its participant has announced.
+#[derive(Debug)]
+pub struct Publication {
+    pub track: TrackKey,
+    pub cid: String,
+    pub info: TrackInfo,
+    pub standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// No offer has named it yet.
+    Announced,
+    /// Another track with its client id has to end first.
+    Queued,
+    /// Packets come in this section.
+    Live(Section),
+    /// The connection has failed, and another is waited for until then.
+    Orphaned(Instant),
+}
+
+impl Publication {
+    pub fn kind(&self) -> MediaKind {
+        if self.info.r#type() == TrackType::Video { MediaKind::Video } else { MediaKind::Audio }
+    }
+
+    pub fn is_public(&self) -> bool {
+        matches!(self.standing, Standing::Live(_) | Standing::Orphaned(_))
+    }
+
+    pub fn section(&self) -> Option<Section> {
+        match self.standing {
+            Standing::Live(section) => Some(section),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Share {
+    pub requests: Allowance,
+    pub publications: Vec<Publication>,
+    /// Sections that send something which nobody has announced.
+    pub strangers: Vec<SectionInfo>,
+    pub downs: BTreeMap<TrackKey, Down>,
+    /// Which track a section of the subscriber's connection carries.
+    pub sections: HashMap<Section, TrackKey>,
+    /// What was wished for tracks, also before they were subscribed to.
+    pub settings: HashMap<TrackKey, UpdateTrackSettings>,
+    /// Some subscription has no section yet.
+    pub is_unwired: bool,
+    pub budget: Budget,
+    /// What was told last of its connection, and how often the subscriber's connection failed since it last worked.
+    pub quality: Option<ConnectionQuality>,
+    pub failures: u32,
+}
+
+impl Share {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            requests: Allowance::new(now, MEDIA_REQUESTS),
+            publications: Vec::new(),
+            strangers: Vec::new(),
+            downs: BTreeMap::new(),
+            sections: HashMap::new(),
+            settings: HashMap::new(),
+            is_unwired: false,
+            budget: Budget::default(),
+            quality: None,
+            failures: 0,
+        }
+    }
+
+    /// The tracks that others are told of.
+    pub fn infos(&self) -> Vec<TrackInfo> {
+        let public = self.publications.iter().filter(|publication| publication.is_public());
+        public.map(|publication| publication.info.clone()).collect()
+    }
+
+    pub fn by_section(&mut self, section: Section) -> Option<&mut Publication> {
+        self.publications.iter_mut().find(|publication| publication.section() == Some(section))
+    }
+
+    pub fn by_sid(&mut self, sid: &str) -> Option<&mut Publication> {
+        self.publications.iter_mut().find(|publication| publication.info.sid == sid)
+    }
+
+    /// The connection over which it gets everything is gone: all its sections are to be made anew.
+    pub fn unwire(&mut self) {
+        self.sections.clear();
+        for down in self.downs.values_mut() {
+            down.unwire();
+        }
+        self.is_unwired = !self.downs.is_empty();
+        self.budget = Budget::default();
+    }
+}

@@ -1,0 +1,52 @@
+//! The pulse of a room in which somebody publishes.
+
+use std::time::{Duration, Instant};
+
+use super::super::participant::Key;
+use super::super::room::Room;
+use super::super::shared::Shared;
+use super::super::timers::Timer;
+use super::{allocate, dynacast, publish, quality, speakers};
+
+/// How often it beats: as finely as who speaks has to be known, and twice that.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Lets the pulse begin, if it does not beat already.
+pub fn schedule(room: &mut Room, shared: &mut Shared, now: Instant) {
+    let Some(media) = room.media.as_mut() else { return };
+    if media.wake.is_none() && !(media.tracks.is_empty() && media.speakers.is_silent()) {
+        let timer = Timer::Media { room: room.name.clone() };
+        shared.timers.put(&mut media.wake, Some(now + INTERVAL), timer);
+    }
+}
+
+/// The room ends.
+pub fn stop(room: &mut Room, shared: &mut Shared) {
+    if let Some(media) = room.media.as_mut() {
+        shared.timers.put(&mut media.wake, None, Timer::Media { room: room.name.clone() });
+    }
+}
+
+pub fn wake(room: &mut Room, shared: &mut Shared, now: Instant, set: Instant) {
+    let Some(media) = room.media.as_mut().filter(|media| media.wake == Some(set)) else { return };
+    media.wake = None;
+    publish::expire(room, shared, now);
+    dynacast::expire(room, shared, now);
+    speakers::review(room, shared, now);
+    quality::review(room, shared, now);
+    let is_due = |reviewed: Option<Instant>| {
+        reviewed.is_none_or(|at| now.saturating_duration_since(at) >= allocate::REVIEW_INTERVAL)
+    };
+    let due: Vec<Key> = room
+        .participants
+        .iter()
+        .filter(|(_, one)| {
+            one.share.as_ref().is_some_and(|share| !share.downs.is_empty() && is_due(share.budget.reviewed))
+        })
+        .map(|(key, _)| *key)
+        .collect();
+    for key in due {
+        allocate::choose(room, shared, now, key);
+    }
+    schedule(room, shared, now);
+}

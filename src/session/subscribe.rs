@@ -1,0 +1,504 @@
+//! Subscribing: which tracks the server is asked for, which section carries which, and whose packets they are.
+//!
+//! Several subscribers may want the same stream; the server is asked once. Subscriptions outlive the server: after a
+//! new join they are asked for again, and the program hears that its media was interrupted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Output, State};
+use super::live::Live;
+use super::media::{
+    Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, VideoReason, Wants,
+};
+use super::publish::codec_above;
+use super::wires::Way;
+use super::{Event, Stream};
+use crate::media::Rotation;
+use crate::rtc::{Codec, PacketIn, Section, SectionInfo};
+use crate::signal::proto::{
+    ConnectionQuality, ConnectionQualityUpdate, ParticipantTracks, StreamState, StreamStateUpdate, SubscriptionError,
+    SubscriptionResponse, UpdateSubscription, UpdateTrackSettings, VideoQuality, signal_request::Message,
+};
+
+/// How long the server may take until media can come. The platform that is mirrored waits about as long.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// All subscriptions of a session.
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    all: Vec<Subscription>,
+    /// What the server is asked for, by the sids of tracks.
+    tracks: HashMap<String, Track>,
+    /// Which track a section of the subscriber's peer connection carries, by what the server's offers say.
+    sections: HashMap<Section, String>,
+}
+
+struct Subscription {
+    id: SubscriptionId,
+    stream: Arc<Stream>,
+    wants: Wants,
+    stage: Stage,
+    /// The publisher's link is lost, as the server says.
+    is_publisher_lost: bool,
+    is_paused: bool,
+    is_warned: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    Asked { deadline: Instant },
+    Connected,
+    Interrupted,
+}
+
+#[derive(Default)]
+struct Track {
+    section: Option<Section>,
+    /// What was asked for last.
+    settings: Option<UpdateTrackSettings>,
+}
+
+impl Subscription {
+    fn event(&self, event: SubscriberEvent) -> Event {
+        Event::Subscriber { id: self.id, event }
+    }
+
+    fn wants(&self, sid: &str) -> bool {
+        (self.wants.audio && self.stream.audio_track.as_deref() == Some(sid))
+            || (self.wants.video && self.stream.video_track.as_deref() == Some(sid))
+    }
+
+    fn has(&self, sid: &str) -> bool {
+        self.stream.tracks().any(|track| track == sid)
+    }
+}
+
+impl Subscriptions {
+    fn find(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
+        self.all.iter_mut().find(|subscription| subscription.id == id)
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadlines = self.all.iter().filter_map(|subscription| match subscription.stage {
+            Stage::Asked { deadline } => Some(deadline),
+            Stage::Connected | Stage::Interrupted => None,
+        });
+        deadlines.min()
+    }
+
+    /// The server of before is gone: nothing comes until another has been asked.
+    pub fn forget_server(&mut self) -> Vec<Event> {
+        self.tracks.clear();
+        self.sections.clear();
+        self.interrupt()
+    }
+
+    fn interrupt(&mut self) -> Vec<Event> {
+        let connected = self.all.iter_mut().filter(|subscription| subscription.stage == Stage::Connected);
+        connected
+            .map(|subscription| {
+                subscription.stage = Stage::Interrupted;
+                subscription.event(SubscriberEvent::Disconnected)
+            })
+            .collect()
+    }
+
+    /// The session ends; its subscribers hear nothing, unless they had never heard anything.
+    pub fn end(&mut self) -> Vec<Event> {
+        let all = std::mem::take(&mut self.all);
+        let waiting = all.iter().filter(|one| matches!(one.stage, Stage::Asked { .. }));
+        waiting
+            .map(|subscription| {
+                let text = "the session ended before the stream was there";
+                let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
+                subscription.event(SubscriberEvent::Failed(fault))
+            })
+            .collect()
+    }
+
+    /// The settings for a track: what the one who wants most of it wants.
+    fn settings(&self, sid: &str) -> UpdateTrackSettings {
+        let wanting: Vec<&Subscription> = self.all.iter().filter(|one| one.wants(sid)).collect();
+        let is_video = wanting.iter().any(|one| one.stream.video_track.as_deref() == Some(sid));
+        let mut settings = UpdateTrackSettings {
+            track_sids: vec![sid.into()],
+            disabled: wanting.is_empty(),
+            quality: VideoQuality::High.into(),
+            ..UpdateTrackSettings::default()
+        };
+        if is_video {
+            let sizes: Option<Vec<(u32, u32)>> = wanting.iter().map(|one| one.wants.resolution).collect();
+            let rates: Option<Vec<f32>> = wanting.iter().map(|one| one.wants.frames_per_second).collect();
+            if let Some((width, height)) =
+                sizes.and_then(|sizes| sizes.into_iter().max_by_key(|(width, height)| width * height))
+            {
+                (settings.width, settings.height) = (width, height);
+            }
+            if let Some(rate) = rates.and_then(|rates| rates.into_iter().reduce(f32::max)) {
+                settings.fps = rate.ceil() as u32;
+            }
+        }
+        settings
+    }
+
+    /// What the server has to be told so that it sends what is wanted.
+    fn requests(&mut self, live: &Live) -> Vec<Message> {
+        let mut requests = Vec::new();
+        let wanted: Vec<(String, String)> = self
+            .all
+            .iter()
+            .flat_map(|one| one.stream.tracks().map(|sid| (sid.clone(), one.stream.connection.id.clone())))
+            .collect();
+        let update = |participant_sid: &str, sid: &str, subscribe| {
+            let track_sids = vec![sid.to_owned()];
+            Message::Subscription(UpdateSubscription {
+                track_sids: track_sids.clone(),
+                subscribe,
+                participant_tracks: vec![ParticipantTracks {
+                    participant_sid: participant_sid.into(),
+                    track_sids,
+                }],
+            })
+        };
+        for (sid, participant_sid) in &wanted {
+            if !self.tracks.contains_key(sid) {
+                self.tracks.insert(sid.clone(), Track::default());
+                requests.push(update(participant_sid, sid, true));
+            }
+        }
+        let gone: Vec<String> =
+            self.tracks.keys().filter(|sid| !wanted.iter().any(|(known, _)| known == *sid)).cloned().collect();
+        for sid in gone {
+            self.tracks.remove(&sid);
+            let owner = live.roster.owner_of_track(&sid).unwrap_or_default();
+            requests.push(update(&owner, &sid, false));
+        }
+        let plain = |sid: &str| UpdateTrackSettings {
+            track_sids: vec![sid.into()],
+            quality: VideoQuality::High.into(),
+            ..UpdateTrackSettings::default()
+        };
+        let sids: Vec<String> = self.tracks.keys().cloned().collect();
+        for sid in sids {
+            let settings = self.settings(&sid);
+            let Some(track) = self.tracks.get_mut(&sid) else { continue };
+            if *track.settings.get_or_insert_with(|| plain(&sid)) != settings {
+                track.settings = Some(settings.clone());
+                requests.push(Message::TrackSetting(settings));
+            }
+        }
+        requests
+    }
+
+    /// Those whose way is open now, or is open again.
+    fn opened(&mut self, can_receive: bool) -> Vec<Event> {
+        if !can_receive {
+            return Vec::new();
+        }
+        let Self { all, tracks, .. } = self;
+        let is_there = |sid: &String| tracks.get(sid).is_some_and(|track| track.section.is_some());
+        let ready = all.iter_mut().filter(|one| {
+            one.stage != Stage::Connected && !one.is_publisher_lost && one.stream.tracks().all(&is_there)
+        });
+        ready
+            .map(|subscription| {
+                let event = match subscription.stage {
+                    Stage::Interrupted => SubscriberEvent::Reconnected,
+                    Stage::Asked { .. } | Stage::Connected => SubscriberEvent::Connected,
+                };
+                subscription.stage = Stage::Connected;
+                subscription.event(event)
+            })
+            .collect()
+    }
+}
+
+impl Core {
+    pub(super) fn subscribe(&mut self, now: Instant, id: SubscriptionId, stream_id: &str, wants: Wants) {
+        let fault = |reason, text| {
+            let event = SubscriberEvent::Failed(MediaFault::new(reason, text));
+            Event::Subscriber { id, event }
+        };
+        let live = match &self.state {
+            State::Connected(live) => live,
+            State::Reconnecting(reconnecting) => &reconnecting.live,
+            State::New | State::Joining(_) | State::Farewell(_) | State::Over => {
+                let text = "the session is not connected";
+                return self.say([fault(MediaReason::SessionDisconnected, text)]);
+            }
+        };
+        if !live.capabilities.subscribe {
+            let text = "the token does not allow to subscribe";
+            return self.say([fault(MediaReason::NotPermitted, text)]);
+        }
+        let own = || self.publications.find_stream(live, stream_id);
+        let Some(stream) = live.roster.find_stream(stream_id).cloned().or_else(own) else {
+            let text = "the stream is not in the session";
+            return self.say([fault(MediaReason::StreamNotFound, text)]);
+        };
+        self.subscriptions.all.push(Subscription {
+            id,
+            stream,
+            wants,
+            stage: Stage::Asked { deadline: now + SUBSCRIBE_TIMEOUT },
+            is_publisher_lost: false,
+            is_paused: false,
+            is_warned: false,
+        });
+        self.ask_for_subscriptions();
+        self.subscriptions_settled();
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
+        self.subscriptions.all.retain(|subscription| subscription.id != id);
+        self.ask_for_subscriptions();
+    }
+
+    pub(super) fn set_wants(&mut self, id: SubscriptionId, wants: Wants) {
+        let Some(subscription) = self.subscriptions.find(id) else { return };
+        let old = std::mem::replace(&mut subscription.wants, wants);
+        let mut events = Vec::new();
+        if subscription.stage == Stage::Connected {
+            if old.video != wants.video && subscription.stream.has_video_track {
+                let reason = VideoReason::SubscribeToVideo;
+                events.push(subscription.event(match wants.video {
+                    true => SubscriberEvent::VideoEnabled(reason),
+                    false => SubscriberEvent::VideoDisabled(reason),
+                }));
+            }
+            if old.audio != wants.audio && subscription.stream.has_audio_track {
+                events.push(subscription.event(match wants.audio {
+                    true => SubscriberEvent::AudioEnabled,
+                    false => SubscriberEvent::AudioDisabled,
+                }));
+            }
+        }
+        self.say_media(events);
+        self.ask_for_subscriptions();
+    }
+
+    /// Tells the server what is wanted by now. While it cannot be told that waits.
+    pub(super) fn ask_for_subscriptions(&mut self) {
+        let State::Connected(live) = &self.state else { return };
+        let requests = self.subscriptions.requests(live);
+        requests.into_iter().for_each(|request| self.request(request));
+    }
+
+    fn subscriptions_settled(&mut self) {
+        let can_receive = self.live().is_some_and(|live| live.wires.can_receive());
+        let events = self.subscriptions.opened(can_receive);
+        self.say_media(events);
+    }
+
+    pub(super) fn subscriptions_timeout(&mut self, now: Instant) {
+        let text = "no media came in time; are the server's UDP ports reachable?";
+        let is_late = |one: &Subscription| matches!(one.stage, Stage::Asked { deadline } if now >= deadline);
+        self.fail_subscriptions(is_late, MediaFault::new(MediaReason::TimedOut, text));
+    }
+
+    fn fail_subscriptions(&mut self, which: impl Fn(&Subscription) -> bool, fault: MediaFault) {
+        let failed: Vec<Subscription> = self.subscriptions.all.extract_if(.., |one| which(one)).collect();
+        if failed.is_empty() {
+            return;
+        }
+        let events = failed.iter().map(|one| one.event(SubscriberEvent::Failed(fault.clone())));
+        let events = events.collect();
+        self.say_media(events);
+        self.ask_for_subscriptions();
+    }
+
+    /// A peer connection never came up, where signals need none.
+    pub(super) fn media_failed(&mut self, way: Way, text: &'static str) {
+        match way {
+            Way::Publisher => self.publications_failed(text),
+            Way::Subscriber => {
+                let fault = MediaFault::new(MediaReason::PeerConnection, text);
+                self.fail_subscriptions(|_| true, fault);
+                self.subscriptions.sections.clear();
+            }
+        }
+    }
+
+    /// The way of the server's media is up or down.
+    pub(super) fn receiving_changed(&mut self, is_up: bool) {
+        if is_up {
+            self.subscriptions_settled();
+        } else {
+            let events = self.subscriptions.interrupt();
+            self.say_media(events);
+        }
+    }
+
+    /// An offer of the server says what a section carries.
+    pub(super) fn section_changed(&mut self, info: SectionInfo) {
+        let Subscriptions { tracks, sections, .. } = &mut self.subscriptions;
+        if let Some(old) = sections.remove(&info.section)
+            && let Some(track) = tracks.get_mut(&old)
+        {
+            track.section = None;
+        }
+        if info.is_sending {
+            // LiveKit names the track in the second word; older ones only in the first, after the participant.
+            let named = info.stream_id.split('|').nth(1).filter(|word| word.starts_with("TR_"));
+            let sid = match (tracks.contains_key(&info.track_id), named) {
+                (false, Some(named)) if tracks.contains_key(named) => named.to_owned(),
+                _ => info.track_id,
+            };
+            if let Some(track) = tracks.get_mut(&sid) {
+                track.section = Some(info.section);
+            }
+            sections.insert(info.section, sid);
+        }
+        self.subscriptions_settled();
+    }
+
+    /// A packet of media goes to everybody who wants its track.
+    pub(super) fn media_came(&mut self, packet: PacketIn) {
+        let Some(sid) = self.subscriptions.sections.get(&packet.section) else { return };
+        let format = match (packet.codec, codec_above(packet.codec)) {
+            (_, Some(codec)) => Format::Video(codec),
+            (Codec::Red, None) => Format::Red,
+            (_, None) => Format::Opus,
+        };
+        let incoming = Incoming {
+            format,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            is_marked: packet.is_marked,
+            payload: packet.payload,
+            received: packet.received,
+            rotation: match packet.rotation_degrees {
+                Some(90) => Rotation::Quarter,
+                Some(180) => Rotation::Half,
+                Some(270) => Rotation::ThreeQuarters,
+                _ => Rotation::None,
+            },
+            sender_report: packet.sender_report.map(|report| (report.wall_us, report.timestamp)),
+        };
+        let wanting = self.subscriptions.all.iter().filter(|one| one.wants(sid));
+        let outputs = wanting.map(|one| Output::Media { id: one.id, packet: incoming.clone() });
+        self.outputs.extend(outputs);
+    }
+
+    pub(super) fn need_key_frame(&mut self, now: Instant, id: SubscriptionId) {
+        let Some(subscription) = self.subscriptions.find(id) else { return };
+        let Some(sid) = subscription.stream.video_track.clone() else { return };
+        let section = self.subscriptions.tracks.get(&sid).and_then(|track| track.section);
+        if let (Some(section), Some(live)) = (section, self.live_mut()) {
+            live.wires.request_key_frame(now, section);
+        }
+    }
+
+    /// The roster has changed: streams have other tracks, or are switched on and off.
+    pub(super) fn streams_changed(&mut self) {
+        let Self { state, subscriptions, .. } = self;
+        let live: &Live = match state {
+            State::Connected(live) => live,
+            State::Reconnecting(reconnecting) => &reconnecting.live,
+            _ => return,
+        };
+        if subscriptions.all.is_empty() {
+            return;
+        }
+        let mut events = Vec::new();
+        for subscription in &mut subscriptions.all {
+            // A stream that has left is the session's to tell; its subscribers just hear no more.
+            let Some(stream) = live.roster.find_stream(&subscription.stream.id) else { continue };
+            if Arc::ptr_eq(stream, &subscription.stream) {
+                continue;
+            }
+            let old = std::mem::replace(&mut subscription.stream, stream.clone());
+            events.push(subscription.event(SubscriberEvent::Changed(stream.clone())));
+            if subscription.stage != Stage::Connected {
+                continue;
+            }
+            if old.has_video != stream.has_video && old.has_video_track {
+                let reason = VideoReason::PublishVideo;
+                events.push(subscription.event(match stream.has_video {
+                    true => SubscriberEvent::VideoEnabled(reason),
+                    false => SubscriberEvent::VideoDisabled(reason),
+                }));
+            }
+            if old.has_audio != stream.has_audio && old.has_audio_track {
+                events.push(subscription.event(match stream.has_audio {
+                    true => SubscriberEvent::AudioEnabled,
+                    false => SubscriberEvent::AudioDisabled,
+                }));
+            }
+        }
+        self.say_media(events);
+        self.ask_for_subscriptions();
+    }
+
+    /// After a new join: the streams that are still there are asked for again.
+    pub(super) fn resubscribe(&mut self) {
+        self.streams_changed();
+        self.ask_for_subscriptions();
+        self.subscriptions_settled();
+    }
+
+    /// The server could not do what it was asked for.
+    pub(super) fn subscription_refused(&mut self, response: &SubscriptionResponse) {
+        let (reason, text) = match response.err() {
+            SubscriptionError::SeTrackNotfound => {
+                (MediaReason::StreamNotFound, "the server does not know the stream")
+            }
+            SubscriptionError::SeCodecUnsupported => {
+                (MediaReason::PeerConnection, "the stream has a codec that the server cannot send here")
+            }
+            SubscriptionError::SeUnknown => (MediaReason::PeerConnection, "the server cannot send the stream"),
+        };
+        let sid = &response.track_sid;
+        self.fail_subscriptions(|one| one.has(sid), MediaFault::new(reason, text));
+    }
+
+    /// The server has stopped a video that the way to this client cannot carry, or begun again.
+    pub(super) fn stream_states_changed(&mut self, update: &StreamStateUpdate) {
+        let mut events = Vec::new();
+        for info in &update.stream_states {
+            let is_paused = info.state() == StreamState::Paused;
+            for one in &mut self.subscriptions.all {
+                let is_video = one.stream.video_track.as_ref() == Some(&info.track_sid);
+                if !is_video || std::mem::replace(&mut one.is_paused, is_paused) == is_paused {
+                    continue;
+                }
+                events.push(one.event(match is_paused {
+                    true => SubscriberEvent::VideoDisabled(VideoReason::Quality),
+                    false => SubscriberEvent::VideoEnabled(VideoReason::Quality),
+                }));
+            }
+        }
+        self.say_media(events);
+    }
+
+    /// How good the ways of this client and of the others are.
+    pub(super) fn qualities_changed(&mut self, update: &ConnectionQualityUpdate) {
+        let Some(own) = self.live().map(|live| live.own.id.clone()) else { return };
+        let mut events = Vec::new();
+        for info in &update.updates {
+            let quality = info.quality();
+            for one in &mut self.subscriptions.all {
+                if info.participant_sid == own && one.stream.has_video_track {
+                    let is_poor = matches!(quality, ConnectionQuality::Poor | ConnectionQuality::Lost);
+                    if std::mem::replace(&mut one.is_warned, is_poor) != is_poor {
+                        events.push(one.event(match is_poor {
+                            true => SubscriberEvent::Warned,
+                            false => SubscriberEvent::WarningLifted,
+                        }));
+                    }
+                }
+                if info.participant_sid == one.stream.connection.id && info.participant_sid != own {
+                    one.is_publisher_lost = quality == ConnectionQuality::Lost;
+                    if one.is_publisher_lost && one.stage == Stage::Connected {
+                        one.stage = Stage::Interrupted;
+                        events.push(one.event(SubscriberEvent::Disconnected));
+                    }
+                }
+            }
+        }
+        self.say_media(events);
+        self.subscriptions_settled();
+    }
+}

@@ -1,0 +1,183 @@
+/* A session that publishes the mark and watches everybody else, steered by lines on standard input.
+ *
+ *   media API_KEY SESSION_ID
+ *
+ *   connect TOKEN            publish WIDTH HEIGHT [audio]      unpublish
+ *   mute video|audio         unmute video|audio                prefer WIDTH HEIGHT      disconnect
+ *
+ * Events are lines, and once per second there is a line of JSON for each stream that is watched (tests/c/film.h), in the form of
+ * media/subscribe.py. Others are named by their connection data. End of input: destroy and exit.
+ */
+#include "film.h"
+
+enum { STREAMS_MAX = 16, NAME_MAX_BYTES = 128 };
+
+typedef struct watched {
+  otc_subscriber *subscriber;
+  char from[NAME_MAX_BYTES], stream[NAME_MAX_BYTES];
+  film_watch watch;
+} watched;
+
+/* The streams that are there: written by callbacks of the session, read by the main thread and the teller. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static watched *all[STREAMS_MAX];
+static unsigned prefer_width, prefer_height;
+static atomic_int is_over;
+
+static void say(const char *format, const char *word, int number) {
+  printf(format, word, number);
+  putchar('\n');
+}
+
+/* ---- Subscribers ---- */
+
+static void on_watched(otc_subscriber *subscriber, void *user_data, const otc_stream *stream) {
+  (void)subscriber, (void)user_data, say("subscribed %s", otc_stream_get_name(stream), 0);
+}
+static void on_video_disabled(otc_subscriber *subscriber, void *user_data, enum otc_video_reason reason) {
+  (void)subscriber, (void)user_data, say("%s %d", "video_disabled", (int)reason);
+}
+static void on_video_enabled(otc_subscriber *subscriber, void *user_data, enum otc_video_reason reason) {
+  (void)subscriber, (void)user_data, say("%s %d", "video_enabled", (int)reason);
+}
+static void on_audio_disabled(otc_subscriber *subscriber, void *user_data) {
+  (void)subscriber, (void)user_data, puts("audio_disabled");
+}
+static void on_audio_enabled(otc_subscriber *subscriber, void *user_data) {
+  (void)subscriber, (void)user_data, puts("audio_enabled");
+}
+static void on_subscriber_error(otc_subscriber *subscriber, void *user_data, const char *text,
+                                enum otc_subscriber_error_code error) {
+  (void)subscriber, (void)user_data, say("subscriber_error %s %d", text, (int)error);
+}
+
+static void on_stream_received(otc_session *session, void *user_data, const otc_stream *stream) {
+  (void)user_data;
+  watched *one = calloc(1, sizeof *one);
+  snprintf(one->from, sizeof one->from, "%s", otc_connection_get_data(otc_stream_get_connection(stream)));
+  snprintf(one->stream, sizeof one->stream, "%s", otc_stream_get_id(stream));
+  film_watch_init(&one->watch, 0);
+  struct otc_subscriber_callbacks callbacks = film_subscriber_callbacks(&one->watch);
+  callbacks.on_connected = on_watched;
+  callbacks.on_video_disabled = on_video_disabled;
+  callbacks.on_video_enabled = on_video_enabled;
+  callbacks.on_audio_disabled = on_audio_disabled;
+  callbacks.on_audio_enabled = on_audio_enabled;
+  callbacks.on_error = on_subscriber_error;
+  one->subscriber = otc_subscriber_new(stream, &callbacks);
+  say("stream_received %s", one->from, 0);
+  pthread_mutex_lock(&lock);
+  if (prefer_width) otc_subscriber_set_preferred_resolution(one->subscriber, prefer_width, prefer_height);
+  for (int i = 0; i < STREAMS_MAX; i++)
+    if (!all[i]) {
+      all[i] = one;
+      break;
+    }
+  pthread_mutex_unlock(&lock);
+  otc_status status = otc_session_subscribe(session, one->subscriber);
+  if (status) say("%s = %d", "subscribe", status);
+}
+
+static void on_stream_dropped(otc_session *session, void *user_data, const otc_stream *stream) {
+  (void)session, (void)user_data;
+  watched *gone = NULL;
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < STREAMS_MAX; i++)
+    if (all[i] && !strcmp(all[i]->stream, otc_stream_get_id(stream))) gone = all[i], all[i] = NULL;
+  pthread_mutex_unlock(&lock);
+  if (!gone) return;
+  say("stream_dropped %s", gone->from, 0);
+  otc_subscriber_delete(gone->subscriber); /* no callback of it starts after this */
+}
+
+/* ---- The publisher and the session ---- */
+
+static void on_stream_created(otc_publisher *publisher, void *user_data, const otc_stream *stream) {
+  (void)publisher, (void)user_data, (void)stream, puts("published");
+}
+static void on_stream_destroyed(otc_publisher *publisher, void *user_data, const otc_stream *stream) {
+  (void)publisher, (void)user_data, (void)stream, puts("stream_destroyed");
+}
+static void on_publisher_error(otc_publisher *publisher, void *user_data, const char *text,
+                               enum otc_publisher_error_code error) {
+  (void)publisher, (void)user_data, say("publisher_error %s %d", text, (int)error);
+}
+static void on_connected(otc_session *session, void *user_data) { (void)session, (void)user_data, puts("connected"); }
+static void on_disconnected(otc_session *session, void *user_data) {
+  (void)session, (void)user_data, puts("disconnected");
+}
+static void on_error(otc_session *session, void *user_data, const char *text, enum otc_session_error_code error) {
+  (void)session, (void)user_data, say("error %s %d", text, (int)error);
+}
+
+static void *tell(void *unused) {
+  (void)unused;
+  for (int64_t next = film_now_us() + 1000000; !is_over; next += 1000000) {
+    film_sleep_until_us(next);
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < STREAMS_MAX; i++)
+      if (all[i]) film_watch_tell(&all[i]->watch, all[i]->from);
+    pthread_mutex_unlock(&lock);
+  }
+  return NULL;
+}
+
+int main(int argc, char **argv) {
+  static film_camera camera = {.fps = 30};
+  static film_microphone microphone;
+  static char line[16384];
+  char *context;
+  pthread_t teller;
+  if (argc != 3) return 2;
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  if (otc_init(NULL) != OTC_SUCCESS || film_use_microphone(&microphone) != OTC_SUCCESS) return 2;
+  struct otc_session_callbacks callbacks = {0};
+  callbacks.on_connected = on_connected;
+  callbacks.on_disconnected = on_disconnected;
+  callbacks.on_stream_received = on_stream_received;
+  callbacks.on_stream_dropped = on_stream_dropped;
+  callbacks.on_error = on_error;
+  struct otc_publisher_callbacks publishing = {0};
+  publishing.on_stream_created = on_stream_created;
+  publishing.on_stream_destroyed = on_stream_destroyed;
+  publishing.on_error = on_publisher_error;
+  otc_session *session = otc_session_new(argv[1], argv[2], &callbacks);
+  otc_publisher *publisher = NULL;
+  if (!session || pthread_create(&teller, NULL, tell, NULL) != 0) return 2;
+
+  while (fgets(line, sizeof line, stdin)) {
+    char *verb = strtok_r(line, " \n", &context), *first = strtok_r(NULL, " \n", &context),
+         *second = strtok_r(NULL, " \n", &context), *third = strtok_r(NULL, " \n", &context);
+    otc_status status = OTC_SUCCESS;
+    if (!verb) continue;
+    if (!strcmp(verb, "connect")) status = otc_session_connect(session, first);
+    if (!strcmp(verb, "disconnect")) status = otc_session_disconnect(session);
+    if (!strcmp(verb, "publish")) {
+      if (!publisher) {
+        camera.width = atoi(first), camera.height = atoi(second);
+        publisher = film_publisher("film", &camera, third != NULL, &publishing);
+      }
+      status = otc_session_publish(session, publisher);
+    }
+    if (!strcmp(verb, "unpublish")) status = otc_session_unpublish(session, publisher);
+    if (!strcmp(verb, "mute") || !strcmp(verb, "unmute")) {
+      otc_bool is_on = verb[0] == 'u';
+      status = !strcmp(first, "video") ? otc_publisher_set_publish_video(publisher, is_on)
+                                       : otc_publisher_set_publish_audio(publisher, is_on);
+    }
+    if (!strcmp(verb, "prefer")) {
+      pthread_mutex_lock(&lock);
+      prefer_width = (unsigned)atoi(first), prefer_height = (unsigned)atoi(second);
+      for (int i = 0; i < STREAMS_MAX; i++)
+        if (all[i]) status |= otc_subscriber_set_preferred_resolution(all[i]->subscriber, prefer_width, prefer_height);
+      pthread_mutex_unlock(&lock);
+    }
+    if (status) say("%s = %d", verb, status);
+  }
+  is_over = 1;
+  pthread_join(teller, NULL);
+  otc_session_delete(session);
+  if (publisher) otc_publisher_delete(publisher);
+  otc_destroy();
+  return 0;
+}
