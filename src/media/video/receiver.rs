@@ -182,10 +182,10 @@ impl VideoReceiver {
     /// Decodes what is due. `wall_ms`: milliseconds since 1970, the time of pictures whose sender does not say.
     pub fn poll(&mut self, now: Instant, wall_ms: i64) -> Option<VideoOutput> {
         loop {
+            self.catch_up(now);
             if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
             }
-            self.catch_up(now);
             self.ready.front().filter(|(due, _)| *due <= now)?;
             let (_, frame) = self.ready.pop_front()?;
             self.decode(now, wall_ms, &frame);

@@ -299,7 +299,7 @@ fn numbers_of_all_sizes_wrap_without_notice() {
         settings.layers_max = 3;
         settings.seed = 12;
     });
-    call.now += Duration::from_secs(1);
+    call.size = (16, 16);
     // More than 2^15 picture numbers, and 2^32 ticks of time by larger steps.
     for index in 0..40_000_u64 {
         if index % 50 == 0 {

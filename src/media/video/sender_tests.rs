@@ -14,6 +14,9 @@ struct Sending {
     frames: Vec<SentFrame>,
 }
 
+/// The longer side decides on layers and rates: so the pictures are flat, and quickly made.
+const HEIGHT: u32 = 32;
+
 const TICK: Duration = Duration::from_micros(33_333);
 
 impl Sending {
@@ -58,10 +61,10 @@ impl Sending {
 #[test]
 fn every_layer_begins_with_a_key_frame_in_its_size() {
     let mut sending = Sending::new(|_| {});
-    sending.send(1, 1280, 720);
+    sending.send(1, 1280, HEIGHT);
     assert_eq!(sending.key_frames(), [0, 1, 2]);
     let sizes: Vec<_> = sending.log.lock().made.iter().map(|made| (made.width, made.height)).collect();
-    assert_eq!(sizes, [(320, 180), (640, 360), (1280, 720)]);
+    assert_eq!(sizes, [(320, HEIGHT / 4), (640, HEIGHT / 2), (1280, HEIGHT)]);
     let marks =
         sending.frames.iter().map(|frame| frame.payloads.iter().filter(|payload| payload.is_marked).count());
     assert!(marks.eq([1, 1, 1]), "one mark each");
@@ -71,7 +74,7 @@ fn every_layer_begins_with_a_key_frame_in_its_size() {
 #[test]
 fn a_picture_has_one_timestamp_in_all_layers_and_it_follows_the_capture_time() {
     let mut sending = Sending::new(|_| {});
-    sending.send(90, 1280, 720);
+    sending.send(90, 1280, HEIGHT);
     let times = |layer| {
         let frames = sending.frames.iter().filter(move |frame| frame.layer == layer);
         frames.map(|frame| frame.timestamp).collect::<Vec<_>>()
@@ -98,18 +101,18 @@ fn a_capture_time_that_stands_still_or_goes_back_still_gives_growing_timestamps(
 #[test]
 fn key_frame_requests_close_to_each_other_are_one_and_meet_their_layer_only() {
     let mut sending = Sending::new(|_| {});
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     for _ in 0..20 {
         sending.sender.request_key_frame(Some(2));
     }
-    sending.send(1, 1280, 720);
+    sending.send(1, 1280, HEIGHT);
     sending.sender.request_key_frame(Some(2));
-    sending.send(5, 1280, 720);
+    sending.send(5, 1280, HEIGHT);
     assert_eq!(sending.key_frames(), [0_usize; 0], "served a moment ago");
-    sending.send(10, 1280, 720);
+    sending.send(10, 1280, HEIGHT);
     assert_eq!(sending.key_frames(), [2], "and once more when it is time");
     sending.sender.request_key_frame(None);
-    sending.send(15, 1280, 720);
+    sending.send(15, 1280, HEIGHT);
     let mut all = sending.key_frames();
     all.sort_unstable();
     assert_eq!(all, [0, 1, 2]);
@@ -136,18 +139,18 @@ fn a_new_size_makes_new_encoders_and_time_and_picture_numbers_go_on() {
 #[test]
 fn a_layer_that_nobody_wants_costs_nothing_and_comes_back_with_a_key_frame() {
     let mut sending = Sending::new(|_| {});
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     assert_eq!(sending.log.lock().alive, 3);
     sending.sender.set_wanted(&[true, false, false]);
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     assert_eq!((sending.log.lock().alive, sending.active()), (1, vec![true, false, false]));
     assert!(sending.frames.iter().all(|frame| frame.layer == 0));
     assert_eq!(sending.sender.rates().desired_bps, 160_000);
     sending.sender.set_wanted(&[false, false, false]);
-    assert!(sending.send(30, 1280, 720).is_empty());
+    assert!(sending.send(30, 1280, HEIGHT).is_empty());
     assert_eq!(sending.log.lock().alive, 0);
     sending.sender.set_wanted(&[true, true, true]);
-    sending.send(1, 1280, 720);
+    sending.send(1, 1280, HEIGHT);
     assert_eq!(sending.key_frames(), [0, 1, 2]);
 }
 
@@ -155,15 +158,15 @@ fn a_layer_that_nobody_wants_costs_nothing_and_comes_back_with_a_key_frame() {
 fn simulcast_gives_up_layers_from_above_when_the_network_is_slow() {
     let mut sending = Sending::new(|_| {});
     sending.sender.set_estimate(3_000_000);
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     assert_eq!(sending.active(), [true, true, true]);
     sending.sender.set_estimate(300_000);
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     assert_eq!(sending.active(), [true, false, false]);
     assert!(sending.sender.rates().current_bps <= 300_000);
     assert_eq!(sending.sender.rates().desired_bps, 2_310_000, "what to probe for");
     sending.sender.set_estimate(3_000_000);
-    sending.send(2, 1280, 720);
+    sending.send(2, 1280, HEIGHT);
     assert_eq!(sending.active(), [true, true, true]);
     let mut keys = sending.key_frames();
     keys.sort_unstable();
@@ -174,18 +177,18 @@ fn simulcast_gives_up_layers_from_above_when_the_network_is_slow() {
 fn a_camera_in_one_layer_becomes_smaller_on_a_slow_network_and_large_again() {
     let mut sending = Sending::camera();
     sending.sender.set_estimate(3_000_000);
-    sending.send(60, 1280, 720);
+    sending.send(60, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().layers[0].width, 1280);
     sending.sender.set_estimate(300_000);
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().layers[0].width, 640);
     assert_eq!(sending.frames.len(), 30, "without a picture left out");
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     assert!(sending.bits(0) < 330_000, "{} bits in a second", sending.bits(0));
     sending.sender.set_estimate(3_000_000);
-    sending.send(60, 1280, 720);
+    sending.send(60, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().layers[0].width, 640, "not at once");
-    sending.send(60, 1280, 720);
+    sending.send(60, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().layers[0].width, 1280);
     assert_eq!(sending.key_frames(), [0], "one key frame for the step");
 }
@@ -195,24 +198,24 @@ fn sharp_pictures_become_slower_before_they_become_smaller() {
     let mut sending = Sending::camera();
     sending.sender.set_content_hint(ContentHint::Detail);
     sending.sender.set_estimate(200_000);
-    sending.send(300, 1280, 720);
+    sending.send(300, 1280, HEIGHT);
     let rates = sending.sender.rates();
     assert_eq!(rates.layers[0].width, 1280);
     assert!((5..200).contains(&sending.frames.len()), "{}", sending.frames.len());
     assert!(sending.log.lock().made[0].is_screen);
     sending.sender.set_content_hint(ContentHint::Motion);
-    sending.send(60, 1280, 720);
+    sending.send(60, 1280, HEIGHT);
     assert!(sending.sender.rates().layers[0].width < 1280);
 }
 
 #[test]
 fn low_layers_leave_pictures_out_evenly() {
     let mut sending = Sending::new(|_| {});
-    sending.send(90, 1280, 720);
+    sending.send(90, 1280, HEIGHT);
     let count = |layer| sending.frames.iter().filter(|frame| frame.layer == layer).count();
     assert_eq!((count(0), count(1), count(2)), (60, 60, 90));
     sending.sender.set_frame_rate_limit(Some(10.0));
-    sending.send(90, 1280, 720);
+    sending.send(90, 1280, HEIGHT);
     let count = |layer| sending.frames.iter().filter(|frame| frame.layer == layer).count();
     assert!((30..=31).contains(&count(2)), "{}", count(2));
 }
@@ -221,7 +224,7 @@ fn low_layers_leave_pictures_out_evenly() {
 fn temporal_layers_are_for_simulcast_cameras() {
     let temporal = |change: fn(&mut SenderSettings)| {
         let mut sending = Sending::new(change);
-        sending.send(1, 1280, 720);
+        sending.send(1, 1280, HEIGHT);
         let layers = sending.log.lock().made.iter().map(|made| made.temporal_layers).collect::<Vec<_>>();
         layers
     };
@@ -234,33 +237,33 @@ fn temporal_layers_are_for_simulcast_cameras() {
 #[test]
 fn an_encoder_that_fails_is_replaced_and_does_not_keep_the_other_layers() {
     let mut sending = Sending::new(|_| {});
-    sending.send(30, 1280, 720);
+    sending.send(30, 1280, HEIGHT);
     sending.log.lock().fails = true;
     sending.now += 2 * TICK;
-    let picture = Picture::black(1280, 720).expect("a size");
+    let picture = Picture::black(1280, HEIGHT).expect("a size");
     sending.frames.clear();
     let result = sending.sender.send(sending.now, &picture, &mut sending.frames);
     assert!(matches!(result, Err(CodecError::Failed(_))));
     assert!(sending.frames.iter().any(|frame| frame.layer == 2));
-    sending.send(3, 1280, 720);
+    sending.send(3, 1280, HEIGHT);
     assert_eq!(sending.key_frames(), [0]);
 }
 
 #[test]
 fn limit_and_preset_lower_what_is_made_and_wished_for() {
     let mut sending = Sending::camera();
-    sending.send(1, 1280, 720);
+    sending.send(1, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().desired_bps, 1_700_000);
     sending.sender.set_preset(BitratePreset::ExtraSaver);
-    sending.send(1, 1280, 720);
+    sending.send(1, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().current_bps, 425_000);
     sending.sender.set_preset(BitratePreset::Default);
     sending.sender.set_limit(Some(700_000));
-    sending.send(60, 1280, 720);
+    sending.send(60, 1280, HEIGHT);
     let rates = sending.sender.rates();
     assert_eq!((rates.current_bps, rates.desired_bps, rates.layers[0].width), (700_000, 700_000, 1280));
     sending.sender.set_limit(None);
-    sending.send(1, 1280, 720);
+    sending.send(1, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().current_bps, 1_700_000);
 }
 
