@@ -169,6 +169,11 @@ c_tests! {
         threads_may_copy_and_convert_one_frame
         a_release_function_may_call_the_library
     }
+    codecs {
+        what_is_supported_is_listed_once
+        without_libraries_vp8_can_be_received_and_nothing_sent
+        wrong_pointers_are_refused
+    }
     log {
         nothing_is_logged_before_it_is_enabled
         a_line_comes_without_a_further_call_when_the_logger_is_set_last

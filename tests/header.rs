@@ -122,6 +122,7 @@ const USES: &str = r#"
 #include <opentok.h>
 #include <opentok/base.h>
 #include <opentok/session.h>
+#include <opentok/video_frame.h>
 
 static void on_connected(otc_session* session, void* user_data) { (void)session; (void)user_data; }
 static void on_signal_received(otc_session* session, void* user_data, const char* type, const char* signal,
@@ -138,6 +139,36 @@ static void on_mute_forced(otc_session* session, void* user_data, otc_on_mute_fo
   (void)session; (void)user_data; (void)mute_info->active;
 }
 static void on_log(const char* message) { (void)message; }
+static const uint8_t* get_plane(void* user_data, enum otc_video_frame_plane plane) {
+  return plane == OTC_VIDEO_FRAME_PLANE_Y ? (const uint8_t*)user_data : (const uint8_t*)0;
+}
+static int get_plane_stride(void* user_data, enum otc_video_frame_plane plane) { (void)user_data; return (int)plane; }
+static void release(const uint8_t* buffer, void* arg) { (void)buffer; (void)arg; }
+static void transform(void* user_data, struct otc_video_frame* frame) {
+  const uint8_t* planes[3];
+  uint8_t* targets[1];
+  int strides[3];
+  const int target_strides[] = {64};
+  size_t size;
+  struct otc_video_frame_planar_memory_callbacks callbacks;
+  otc_video_frame_memory_release_callback given = release;
+  otc_video_frame* copy = otc_video_frame_convert(OTC_VIDEO_FRAME_FORMAT_ARGB32, frame);
+  callbacks.get_plane = get_plane;
+  callbacks.get_plane_stride = get_plane_stride;
+  callbacks.release = NULL;
+  callbacks.user_data = user_data;
+  planes[0] = otc_video_frame_get_plane_binary_data(copy, OTC_VIDEO_FRAME_PLANE_PACKED);
+  targets[0] = (uint8_t*)user_data;
+  strides[0] = otc_video_frame_get_plane_stride(copy, OTC_VIDEO_FRAME_PLANE_PACKED);
+  otc_video_frame_delete(otc_video_frame_new_from_planes(OTC_VIDEO_FRAME_FORMAT_ARGB32, 4, 4, planes, strides));
+  otc_video_frame_delete(otc_video_frame_new_planar_memory_wrapper(OTC_VIDEO_FRAME_FORMAT_YUV420P, 4, 4, OTC_TRUE,
+                                                                   &callbacks));
+  otc_video_frame_delete(otc_video_frame_new_contiguous_memory_wrapper(
+      OTC_VIDEO_FRAME_FORMAT_RGB24, 4, 4, OTC_FALSE, planes[0], 48, given, user_data));
+  otc_video_frame_convert_inplace(OTC_VIDEO_FRAME_FORMAT_ABGR32, targets, target_strides, copy);
+  otc_video_frame_get_metadata(copy, &size);
+  otc_video_frame_delete(copy);
+}
 
 OTC_BEGIN_DECL
 OTC_DECL(int) a_function_of_the_program(void);
@@ -152,6 +183,7 @@ OTC_DEF(int) a_function_of_the_program(void) {
   void (*enable)(enum otc_log_level) = otc_log_enable;
   enum otc_log_level (*level)(void) = otc_get_log_level;
   otc_logger_callback logger = on_log;
+  video_transform_callback transformer = transform;
   struct otc_signal_options options = {OTC_FALSE};
   struct otc_session_capabilities capabilities;
   const char* excluded[] = {"one", "two"};
@@ -163,6 +195,7 @@ OTC_DEF(int) a_function_of_the_program(void) {
   callbacks.on_error = on_error;
   callbacks.on_mute_forced = on_mute_forced;
   callbacks.user_data = (void*)&plain;
+  transformer(NULL, NULL);
   enable(OTC_LOG_LEVEL_ALL);
   otc_log_set_logger_callback(logger);
   otc_init(NULL);

@@ -10,6 +10,7 @@ use std::process::Command;
 use common::Workshop;
 use opentok::ffi::audio_device::{otc_audio_device_callbacks, otc_audio_device_settings};
 use opentok::ffi::base::otc_on_mute_forced_info;
+use opentok::ffi::media_utils::otc_media_utils_codecs;
 use opentok::ffi::session::otc_session_capabilities;
 use opentok::ffi::session_callbacks::otc_session_callbacks;
 use opentok::ffi::session_settings::otc_custom_ice_config;
@@ -74,6 +75,12 @@ layouts! {
     otc_session_capabilities: 16 { publish: 0, subscribe: 4, force_mute: 8, force_disconnect: 12 }
     otc_signal_options: 4 { retry_after_reconnect: 0 }
     otc_on_mute_forced_info: 4 { active: 0 }
+    otc_media_utils_codecs: 32 {
+        number_encoder_video_codecs: 0,
+        encoder_video_codecs: 8,
+        number_decoder_video_codecs: 16,
+        decoder_video_codecs: 24,
+    }
     otc_video_frame_planar_memory_callbacks: 40 {
         get_plane: 0,
         get_plane_stride: 8,
@@ -138,6 +145,9 @@ const NUMBERS: &[(&str, i32)] = &[
     ("OTC_VIDEO_REASON_SUBSCRIBE_TO_VIDEO", 2),
     ("OTC_VIDEO_REASON_QUALITY", 3),
     ("OTC_VIDEO_REASON_CODEC_NOT_SUPPORTED", 4),
+    ("OTC_VIDEO_CODEC_VP8", 1),
+    ("OTC_VIDEO_CODEC_H264", 2),
+    ("OTC_VIDEO_CODEC_VP9", 3),
     ("OTC_STREAM_VIDEO_TYPE_CAMERA", 1),
     ("OTC_STREAM_VIDEO_TYPE_SCREEN", 2),
     ("OTC_STREAM_VIDEO_TYPE_CUSTOM", 3),
@@ -198,6 +208,7 @@ const ENUMS: &[&str] = &[
     "otc_log_level",
     "otc_video_reason",
     "otc_stream_video_type",
+    "otc_video_codec_type",
     "otc_session_error_code",
     "otc_video_frame_format",
     "otc_video_frame_plane",

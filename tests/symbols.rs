@@ -36,6 +36,8 @@ const FUNCTIONS: &[&str] = &[
     "otc_init",
     "otc_log_enable",
     "otc_log_set_logger_callback",
+    "otc_media_utils_codecs_delete",
+    "otc_media_utils_get_supported_codecs",
     "otc_session_connect",
     "otc_session_connect_to_host",
     "otc_session_delete",

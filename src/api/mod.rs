@@ -6,6 +6,7 @@
 
 mod camera;
 pub mod capture;
+pub mod codecs;
 pub mod error;
 pub mod frame;
 mod hub;

@@ -32,6 +32,7 @@ pub mod log;
 pub mod publisher;
 pub mod publisher_callbacks;
 pub mod publisher_settings;
+pub mod media_utils;
 pub mod session;
 pub mod session_callbacks;
 pub mod session_media;
@@ -46,7 +47,7 @@ pub mod video_frame;
 pub mod video_frame_make;
 
 /// The files whose exported items make the header, in the header's order. `tests/header.rs` reads this list.
-pub const SECTIONS: [&str; 24] = [
+pub const SECTIONS: [&str; 25] = [
     "error",
     "base",
     "log",
@@ -70,5 +71,6 @@ pub const SECTIONS: [&str; 24] = [
     "audio_device",
     "audio_module_input_device",
     "audio_module_output_device",
+    "media_utils",
     "extension",
 ];

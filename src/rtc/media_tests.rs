@@ -568,3 +568,42 @@ fn estimate(network: &Network) -> u64 {
     });
     estimates.unwrap_or(1_000_000)
 }
+
+#[test]
+fn a_wide_network_is_found_wide_within_seconds() {
+    let mut network = Network::connected(56);
+    let section = network.add(ALICE, &camera("cam", &[]));
+    network.agree(ALICE);
+    network.peers[ALICE].set_bitrate(network.now, 500_000, 3_000_000);
+    let mut source = Source::new(section, None);
+    let began = network.elapsed();
+    while estimate(&network) < 2_500_000 {
+        source.picture(&mut network, ALICE, 2);
+        network.pass(PICTURE_TIME);
+        assert!(network.elapsed() - began < Duration::from_secs(5), "{}", estimate(&network));
+    }
+    println!("after {:?}", network.elapsed() - began);
+}
+
+#[test]
+fn a_source_that_sends_more_than_the_network_carries_is_refused_before_memory_fills() {
+    let mut network = Network::connected(57);
+    let section = network.add(ALICE, &camera("cam", &[]));
+    network.agree(ALICE);
+    network.capacity_bps = [Some(300_000), None];
+    let mut source = Source::new(section, None);
+    for _ in 0..20 * 30 {
+        source.picture(&mut network, ALICE, 60);
+        network.pass(PICTURE_TIME);
+    }
+    println!("{} taken, {} refused", source.next, source.refused);
+    assert!(source.refused > 0);
+    assert!(network.peers.iter().all(|peer| peer.is_connected()));
+    // It recovers when the source does.
+    network.capacity_bps = [None, None];
+    network.pass(Duration::from_secs(10));
+    let before = network.packets(BOB).len();
+    source.picture(&mut network, ALICE, 1);
+    network.pass(Duration::from_secs(1));
+    assert!(network.packets(BOB).len() > before);
+}

@@ -28,6 +28,8 @@ mod state;
 #[cfg(test)]
 mod description_tests;
 #[cfg(test)]
+mod media_description_tests;
+#[cfg(test)]
 mod media_tests;
 #[cfg(test)]
 mod peer_tests;

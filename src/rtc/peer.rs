@@ -1,5 +1,6 @@
 //! One peer connection: what the WebRTC standard calls an `RTCPeerConnection`, without its sockets and its clock.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -272,7 +273,12 @@ impl Peer {
 
     /// The next thing to do or to know.
     pub fn poll(&mut self) -> Option<Output> {
-        self.state.outputs.pop_front()
+        let output = self.state.outputs.pop_front();
+        if output.is_none() && self.state.is_quiet() {
+            // There may be many such peers, and what a busier time needed is a kilobyte in each.
+            self.state.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// When [`Peer::handle_timeout`] wants to be called.

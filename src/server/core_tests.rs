@@ -9,6 +9,7 @@ mod requests;
 mod returning;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,24 +30,26 @@ use crate::signal::{proto::request_response::Reason, signals};
 
 const KEY: &str = "123";
 const SECRET: &str = "a secret of the tests";
-const ROOM: &str = "1_room";
+pub(super) const ROOM: &str = "1_room";
 const WALL_MS: i64 = 1_700_000_000_000;
 
 pub(super) struct World {
     pub server: Server,
     pub now: Instant,
-    wall_ms: i64,
+    pub wall_ms: i64,
     pub datagrams: Vec<Datagram>,
+    /// How often the server asked for its sockets.
+    pub demands: usize,
     links: u64,
     inbox: BTreeMap<LinkId, Vec<FromServer>>,
-    closed: BTreeSet<LinkId>,
+    pub closed: BTreeSet<LinkId>,
 }
 
 pub(super) fn secrets() -> Secrets {
     [(KEY, SECRET)].into_iter().collect()
 }
 
-fn classic(role: Role, data: &str) -> String {
+pub(super) fn classic(role: Role, data: &str) -> String {
     let order = Order {
         api_key: KEY,
         secret: SECRET,
@@ -60,7 +63,7 @@ fn classic(role: Role, data: &str) -> String {
     token::classic(&order).expect("a token")
 }
 
-const GRANTS: Grants = Grants {
+pub(super) const GRANTS: Grants = Grants {
     can_publish: true,
     can_subscribe: true,
     can_publish_data: true,
@@ -73,7 +76,7 @@ pub(super) fn livekit(identity: &str) -> String {
     livekit_with(identity, GRANTS)
 }
 
-fn livekit_with(identity: &str, grants: Grants) -> String {
+pub(super) fn livekit_with(identity: &str, grants: Grants) -> String {
     let access = token::Access {
         api_key: KEY,
         secret: SECRET,
@@ -91,7 +94,7 @@ fn livekit_with(identity: &str, grants: Grants) -> String {
     token::livekit(&access).expect("a token")
 }
 
-fn ours() -> JoinQuery {
+pub(super) fn ours() -> JoinQuery {
     JoinQuery { protocol: PROTOCOL, inline_data: true, ..Default::default() }
 }
 
@@ -99,11 +102,11 @@ pub(super) fn theirs() -> JoinQuery {
     JoinQuery { protocol: 15, auto_subscribe: true, ..Default::default() }
 }
 
-fn resuming(sid: &str) -> JoinQuery {
+pub(super) fn resuming(sid: &str) -> JoinQuery {
     JoinQuery { resume_sid: Some(sid.into()), ..ours() }
 }
 
-fn keeping(sid: &str) -> JoinQuery {
+pub(super) fn keeping(sid: &str) -> JoinQuery {
     JoinQuery { keep_sid: Some(sid.into()), keep_created_ms: Some(WALL_MS - 5000), ..ours() }
 }
 
@@ -122,6 +125,7 @@ impl World {
             now: Instant::now(),
             wall_ms: WALL_MS,
             datagrams: Vec::new(),
+            demands: 0,
             links: 0,
             inbox: BTreeMap::new(),
             closed: BTreeSet::new(),
@@ -138,6 +142,11 @@ impl World {
                 }
                 Output::Close { link } => assert!(self.closed.insert(link), "a link is closed once"),
                 Output::Transmit(datagram) => self.datagrams.push(datagram),
+                Output::OpenSockets => {
+                    self.demands += 1;
+                    let opened = Input::SocketsOpened(vec![SocketAddr::from(([127, 0, 0, 1], 4000))]);
+                    self.server.handle(self.now, self.wall_ms, opened);
+                }
             }
         }
     }
@@ -183,12 +192,12 @@ impl World {
         self.drain();
     }
 
-    fn cut(&mut self, link: LinkId) {
+    pub fn cut(&mut self, link: LinkId) {
         self.server.handle(self.now, self.wall_ms, Input::Closed { link });
         self.drain();
     }
 
-    fn call(&mut self, call: Call) -> Result<Answer, CallError> {
+    pub fn call(&mut self, call: Call) -> Result<Answer, CallError> {
         let answer = self.server.call(self.now, self.wall_ms, call);
         self.drain();
         answer

@@ -43,4 +43,6 @@ pub use shared::Counters;
 #[cfg(test)]
 mod core_tests;
 #[cfg(test)]
+mod media_tests;
+#[cfg(test)]
 mod peers_tests;

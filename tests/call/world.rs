@@ -282,11 +282,8 @@ impl World {
         let (link, bytes) = match output {
             server::Output::Send { link, bytes } => (link, Some(bytes.to_vec())),
             server::Output::Close { link } => (link, None),
-            server::Output::OpenSockets => {
-                let addresses = self.server_addresses();
-                let wall_ms = self.wall_ms();
-                return self.server.handle(self.now, wall_ms, server::Input::SocketsOpened(addresses));
-            }
+            // This server has its addresses from the beginning.
+            server::Output::OpenSockets => return,
             server::Output::Transmit(Datagram { local, remote, bytes }) => {
                 let socket = usize::from(remote.port()).checked_sub(FIRST_PORT.into());
                 let Some(&client) = socket.and_then(|socket| self.sockets.get(socket)) else { return };

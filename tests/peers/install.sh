@@ -25,6 +25,24 @@ need() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
 }
 
+# The newest package of a codec library that this distribution has: the number in its name is the library's.
+need_library() {
+    local library="$1" pattern="$2" package
+    ldconfig -p | grep -q "$library" && return
+    if [ "$(id -u)" != 0 ]; then
+        say "$library is missing; please install it: apt-cache search --names-only '$pattern'"
+        exit 1
+    fi
+    apt-get update -qq
+    package="$(apt-cache search --names-only "$pattern" | cut -d ' ' -f 1 | sort -V | tail -n 1)"
+    if [ -z "$package" ]; then
+        say "$library is not in this distribution; the tests that need it say so"
+        return
+    fi
+    say "installing the Debian package $package"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
+}
+
 # A Python that can make virtual environments. Debian ships `venv` apart from the interpreter, so both are asked.
 need_python() {
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -146,6 +164,11 @@ need cmake cmake
 need pkg-config pkg-config
 need valgrind valgrind
 need pulseaudio pulseaudio
+# What the library finds at run time.
+need_library libvpx.so '^libvpx[0-9]+$'
+need_library libopus.so '^libopus0$'
+need_library libopenh264.so '^libopenh264-[0-9]+$'
+need_library libdav1d.so '^libdav1d[0-9]+$'
 install_python_peers
 install_livekit_server
 # A browser is large; OTC_PEERS_BROWSER=no leaves it out, and its tests with it.

@@ -73,7 +73,7 @@ runtime() {
 
 case $TOOL in
     quick)
-        memcheck_selection=(session:: handles:: texts:: teardown::teardown_01 teardown::teardown_03
+        memcheck_selection=(session:: handles:: texts:: video_frame::a_ video_frame::conversion teardown::teardown_01 teardown::teardown_03
             teardown::teardown_06_destroy_leaves hostile::of_threads hostile::the_library)
         valgrind_tests $LEAKS -- "${memcheck_selection[@]}"
         ;;

@@ -4,11 +4,13 @@
 
 use std::ffi::c_int;
 use std::hint::black_box;
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{criterion_group, criterion_main};
 use libloading::{Library, Symbol};
-use openotc_pixels::media::pixels::{Plane, PlaneMut, View, rotate, scale, to_picture, write_picture};
 use openotc_pixels::media::pixels::{PixelFormat, halve};
+use openotc_pixels::media::pixels::{Plane, PlaneMut, View, rotate, scale, to_picture, write_picture};
 use openotc_pixels::media::{Picture, Rotation};
 
 const WIDTH: u32 = 1280;
@@ -18,19 +20,79 @@ const H: c_int = HEIGHT as c_int;
 
 type Source = *const u8;
 type Target = *mut u8;
-type FromPacked = unsafe extern "C" fn(
-    Source, c_int, Target, c_int, Target, c_int, Target, c_int, c_int, c_int,
-) -> c_int;
-type ToPacked = unsafe extern "C" fn(
-    Source, c_int, Source, c_int, Source, c_int, Target, c_int, c_int, c_int,
-) -> c_int;
+type FromPacked =
+    unsafe extern "C" fn(Source, c_int, Target, c_int, Target, c_int, Target, c_int, c_int, c_int) -> c_int;
+type ToPacked =
+    unsafe extern "C" fn(Source, c_int, Source, c_int, Source, c_int, Target, c_int, c_int, c_int) -> c_int;
 type FromBiplanar = unsafe extern "C" fn(
-    Source, c_int, Source, c_int, Target, c_int, Target, c_int, Target, c_int, c_int, c_int,
+    Source,
+    c_int,
+    Source,
+    c_int,
+    Target,
+    c_int,
+    Target,
+    c_int,
+    Target,
+    c_int,
+    c_int,
+    c_int,
 ) -> c_int;
 type ScalePlane = unsafe extern "C" fn(Source, c_int, c_int, c_int, Target, c_int, c_int, c_int, c_int);
 type Rotate = unsafe extern "C" fn(
-    Source, c_int, Source, c_int, Source, c_int, Target, c_int, Target, c_int, Target, c_int, c_int, c_int, c_int,
+    Source,
+    c_int,
+    Source,
+    c_int,
+    Source,
+    c_int,
+    Target,
+    c_int,
+    Target,
+    c_int,
+    Target,
+    c_int,
+    c_int,
+    c_int,
+    c_int,
 ) -> c_int;
+
+type Criterion = criterion::Criterion<ThreadTime>;
+
+/// The processor's time that this thread has used: other work on the machine counts less.
+struct ThreadTime(WallTime);
+
+impl Measurement for ThreadTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: a place for the answer; the clock exists on every Linux.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+
+    fn end(&self, start: Duration) -> Duration {
+        self.start() - start
+    }
+
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, time: &Duration) -> f64 {
+        time.as_nanos() as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        self.0.formatter()
+    }
+}
 
 /// libyuv's `kFilterBox`.
 const FILTER_BOX: c_int = 3;
@@ -53,7 +115,8 @@ fn picture() -> Picture {
 /// Says once that there is nothing to compare with.
 fn libyuv() -> Option<&'static Library> {
     // SAFETY: loading libyuv runs no code of its own.
-    let library = ["libyuv.so.0", "libyuv.so"].into_iter().find_map(|name| unsafe { Library::new(name) }.ok());
+    let library =
+        ["libyuv.so.0", "libyuv.so"].into_iter().find_map(|name| unsafe { Library::new(name) }.ok());
     if library.is_none() {
         eprintln!("libyuv is not here, so ours stands alone; on Debian: apt-get install libyuv0");
     }
@@ -91,7 +154,8 @@ fn to_i420(criterion: &mut Criterion) {
         }
     }
     let (luma, chroma) = (bytes((WIDTH * HEIGHT) as usize), bytes((WIDTH * HEIGHT / 2) as usize));
-    let planes = [Plane { bytes: &luma, stride: WIDTH as usize }, Plane { bytes: &chroma, stride: WIDTH as usize }];
+    let planes =
+        [Plane { bytes: &luma, stride: WIDTH as usize }, Plane { bytes: &chroma, stride: WIDTH as usize }];
     let view = View::new(PixelFormat::Nv12, WIDTH, HEIGHT, &planes).expect("enough");
     let mut group = criterion.benchmark_group("Nv12 to YUV420P");
     group.bench_function("ours", |bencher| bencher.iter(|| to_picture(black_box(&view))));
@@ -189,5 +253,9 @@ fn turns(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, to_i420, from_i420, sizes, turns);
+criterion_group! {
+    name = benches;
+    config = criterion::Criterion::default().with_measurement(ThreadTime(WallTime));
+    targets = to_i420, from_i420, sizes, turns
+}
 criterion_main!(benches);

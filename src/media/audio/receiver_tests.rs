@@ -9,6 +9,7 @@ use super::simulation::{
     Heard, Random, Sent, Tone, ToyDecoder, ToyEncoder, effective, play, purity, roughness, second,
 };
 use super::{STEP_SAMPLES, STEREO_STEP, red};
+use crate::media::codec::AudioEncoder as _;
 
 const HERTZ: f64 = 440.0;
 const AMPLITUDE: f64 = 10_000.0;

@@ -223,3 +223,44 @@ fn what_is_supported_can_be_made() {
         assert_eq!(supported.decoders.contains(&codec), video_decoder(codec).is_ok(), "{codec:?}");
     }
 }
+
+/// Eight frames of the moving picture, made by libaom's `aomenc`: nothing here encodes AV1.
+const AV1: &[u8] = include_bytes!("../../../tests/data/moving-160x90.av1.ivf");
+
+/// What an IVF file holds: a header of 32 bytes, then frames, each behind its size and its moment.
+pub fn ivf_frames(file: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    let mut rest = &file[32..];
+    while let Some((header, behind)) = rest.split_first_chunk::<12>() {
+        let size = u32::from_le_bytes(*header.first_chunk().expect("12 bytes")) as usize;
+        let (frame, next) = behind.split_at(size);
+        frames.push(frame);
+        rest = next;
+    }
+    frames
+}
+
+pub fn av1_frames() -> Vec<&'static [u8]> {
+    ivf_frames(AV1)
+}
+
+#[test]
+fn av1_is_decoded_frame_by_frame() {
+    let Ok(mut decoder) = video_decoder(VideoCodec::Av1) else {
+        eprintln!("skipped: libdav1d is not here");
+        return;
+    };
+    let frames = av1_frames();
+    assert_eq!(frames.len(), 8);
+    for (number, frame) in frames.iter().enumerate() {
+        let decoded = decoder.decode(frame).expect("decoded").expect("a picture for every frame");
+        let quality = psnr(&decoded, &picture(160, 90, number as u32));
+        assert!(quality > 28.0, "frame {number}: {quality:.1} dB");
+    }
+    let mut late = video_decoder(VideoCodec::Av1).expect("a decoder");
+    assert!(!matches!(late.decode(frames[3]), Ok(Some(_))), "there is nothing to decode it from");
+    assert!(late.decode(frames[0]).expect("a key frame").is_some());
+    assert!(late.decode(frames[1]).expect("its follower").is_some());
+    assert!(late.decode(&frames[2][..frames[2].len() / 2]).is_err(), "half a frame");
+    assert!(late.decode(frames[0]).expect("a key frame mends it").is_some());
+}

@@ -19,10 +19,6 @@ const QUANTIZER_MAX: u32 = 56;
 const UNDERSHOOT_PERCENT: u32 = 100;
 const OVERSHOOT_PERCENT: u32 = 15;
 
-/// Every frame can be decoded with the probabilities it brings along: no frame that is left out spoils the next
-/// (`VPX_ERROR_RESILIENT_DEFAULT`).
-const ERROR_RESILIENT: u32 = 1;
-
 /// Below this a block counts as unchanged. A screen's still areas are really still.
 const STATIC_THRESHOLD: i32 = 1;
 const STATIC_THRESHOLD_SCREEN: i32 = 100;
@@ -111,9 +107,6 @@ impl Encoder {
             config.quantizer_max = QUANTIZER_MAX;
             config.undershoot_percent = UNDERSHOOT_PERCENT;
             config.overshoot_percent = OVERSHOOT_PERCENT;
-            if settings.temporal_layers > 1 {
-                config.error_resilient = ERROR_RESILIENT;
-            }
         })?;
         let is_screen = settings.is_screen;
         inner.control(Control::Speed, speed(settings, threads))?;

@@ -21,6 +21,10 @@ const KEY_DISTANCE_MAX: u32 = 1 << 30;
 /// Better than this nobody sees, and it costs rate that the next change wants.
 const QUANTIZER_MIN: u32 = 2;
 
+/// Every frame can be decoded with the probabilities it brings along, so one that is left out spoils no other
+/// (`VPX_ERROR_RESILIENT_DEFAULT`).
+const ERROR_RESILIENT: u32 = 1;
+
 pub fn check(settings: &VideoSettings) -> Result<(), CodecError> {
     check_size(settings.width, settings.height)?;
     if !(1..=3).contains(&settings.temporal_layers) {
@@ -47,6 +51,7 @@ pub fn configure(config: &mut Config, settings: &VideoSettings, threads: u32) {
     config.key_frame_distance_max = KEY_DISTANCE_MAX;
     let layers = usize::from(settings.temporal_layers);
     config.temporal_layers = layers as u32;
+    config.error_resilient = if layers > 1 { ERROR_RESILIENT } else { 0 };
     config.temporal_period = 1 << (layers - 1);
     for layer in 0..layers {
         config.temporal_decimators[layer] = 1 << (layers - 1 - layer);

@@ -33,8 +33,8 @@ pub fn to_picture(view: &View<'_>) -> Result<Picture, FrameError> {
             match view.format() {
                 PixelFormat::Nv12 => from_biplanar(view, &mut picture, false),
                 PixelFormat::Nv21 => from_biplanar(view, &mut picture, true),
-                PixelFormat::Yuy2 => from_packed_yuv(view, &mut picture, 0),
-                PixelFormat::Uyvy => from_packed_yuv(view, &mut picture, 1),
+                PixelFormat::Yuy2 => from_packed_yuv::<0>(view, &mut picture),
+                PixelFormat::Uyvy => from_packed_yuv::<1>(view, &mut picture),
                 _ => from_rgb(view, &mut picture)?,
             }
             Ok(picture)
@@ -77,15 +77,17 @@ fn from_biplanar(view: &View<'_>, picture: &mut Picture, is_v_first: bool) {
         || {
             for (row, (first, second)) in view.rows(1).zip(rows) {
                 for (pair, (first, second)) in row.chunks_exact(2).zip(first.iter_mut().zip(second)) {
-                    (*first, *second) = (pair[0], pair[1]);
+                    let word = u16::from_le_bytes([pair[0], pair[1]]);
+                    (*first, *second) = (word as u8, (word >> 8) as u8);
                 }
             }
         },
     );
 }
 
-/// `luma` is where in a pair of bytes the luma stands. Chroma of two rows becomes that of one, their mean.
-fn from_packed_yuv(view: &View<'_>, picture: &mut Picture, luma: usize) {
+/// `LUMA` is where in a pair of bytes the luma stands. Chroma of two rows becomes that of one, their mean. Bytes are
+/// taken out of whole words: the compiler makes vectors of that, and not of single bytes.
+fn from_packed_yuv<const LUMA: u32>(view: &View<'_>, picture: &mut Picture) {
     let (width, chroma_width) = (picture.width() as usize, picture.chroma_width() as usize);
     let [y, u, v] = picture.planes_mut();
     vectorised(
@@ -93,10 +95,11 @@ fn from_packed_yuv(view: &View<'_>, picture: &mut Picture, luma: usize) {
         || {
             for (row, out) in view.rows(0).zip(y.chunks_exact_mut(width)) {
                 for (pair, out) in row.chunks_exact(2).zip(out) {
-                    *out = pair[luma];
+                    *out = (u16::from_le_bytes([pair[0], pair[1]]) >> (8 * LUMA)) as u8;
                 }
             }
-            let chroma = 1 - luma;
+            let chroma =
+                |row: &[u8]| u32::from_le_bytes([row[0], row[1], row[2], row[3]]) >> (8 * (1 - LUMA));
             let uppers = view.rows(0).step_by(2);
             // The last row of an odd height has no partner but itself.
             let lowers = view.rows(0).skip(1).step_by(2).chain(view.rows(0).last());
@@ -104,17 +107,13 @@ fn from_packed_yuv(view: &View<'_>, picture: &mut Picture, luma: usize) {
             for ((upper, lower), (u, v)) in uppers.zip(lowers).zip(outs) {
                 let fours = upper.chunks_exact(4).zip(lower.chunks_exact(4));
                 for ((upper, lower), (u, v)) in fours.zip(u.iter_mut().zip(v)) {
-                    *u = mean(upper[chroma], lower[chroma]);
-                    *v = mean(upper[chroma + 2], lower[chroma + 2]);
+                    let (upper, lower) = (chroma(upper), chroma(lower));
+                    *u = (((upper & 0xff) + (lower & 0xff) + 1) >> 1) as u8;
+                    *v = (((upper >> 16 & 0xff) + (lower >> 16 & 0xff) + 1) >> 1) as u8;
                 }
             }
         },
     );
-}
-
-#[inline(always)]
-fn mean(one: u8, other: u8) -> u8 {
-    (u16::from(one) + u16::from(other)).div_ceil(2) as u8
 }
 
 fn from_rgb(view: &View<'_>, picture: &mut Picture) -> Result<(), FrameError> {

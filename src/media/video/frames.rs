@@ -111,6 +111,12 @@ impl Frames {
         !self.packets.is_empty() && self.packets.runs(self.next, self.finished).iter().any(|run| run.is_key)
     }
 
+    /// A key frame may be among packets that are still in disorder.
+    pub fn is_settling(&self, now: Instant) -> bool {
+        let runs = self.packets.runs(self.next, self.finished);
+        self.waited(now, &runs).is_some_and(|waited| waited < DISORDER)
+    }
+
     /// When `take` may have something without another packet.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let runs = self.packets.runs(self.next, self.finished);
@@ -132,7 +138,8 @@ impl Frames {
                     if is_next && (head.is_key || chain.follows(&head.link)) {
                         Some(0)
                     } else if is_next {
-                        self.give_up(head, now); // of a layer that is broken
+                        self.give_up(head, now); // it needs something that is missing
+                        self.chain.take_if(|chain| chain.skip());
                         continue;
                     } else {
                         let waited = self.waited(now, &runs)?;
@@ -146,8 +153,11 @@ impl Frames {
                 return Some(self.accept(run, place.unwrap_or(0), now));
             }
             let is_useless = self.needs_key() && head.is_complete();
-            if !is_useless && self.waited(now, &runs)? < self.wait(&runs) {
-                return None;
+            if !(is_useless && self.next == Some(head.first)) {
+                let limit = if is_useless { DISORDER } else { self.wait(&runs) };
+                if self.waited(now, &runs)? < limit {
+                    return None;
+                }
             }
             let is_upper = self.chain.as_ref().is_some_and(|chain| chain.is_upper(&head.link));
             match &mut self.chain {
@@ -168,7 +178,8 @@ impl Frames {
     /// Since when it is known that the first run cannot be taken as it is. `None`: it is still coming.
     fn blocked_since(&self, runs: &[Run]) -> Option<Instant> {
         let head = runs.first()?;
-        let begins_well = head.has_start && self.next.is_none_or(|next| next == head.first);
+        let is_first = self.next.map_or(head.is_key, |next| next == head.first);
+        let begins_well = head.has_start && is_first;
         let hole = match begins_well {
             true if head.has_end => return None,
             true => head.last,
@@ -255,7 +266,13 @@ struct Chain {
     is_whole: bool,
     /// Picture numbers, where frames name what they need.
     decoded: VecDeque<u16>,
+    /// Frames in a row that could not be decoded.
+    skipped: u8,
 }
+
+/// So many frames of higher layers lie between two of the base layer at most; more in a row, and the base itself needs
+/// what is missing.
+const SKIPPED_MAX: u8 = 8;
 
 /// References do not reach further: seven bits (RFC 9628's P_DIFF).
 const DECODED_MAX: usize = 128;
@@ -265,10 +282,21 @@ const LAYER_ANY: u8 = 7;
 
 impl Chain {
     fn new(link: &Link) -> Self {
-        let mut chain =
-            Self { base_index: None, layer_max: LAYER_ANY, is_whole: true, decoded: VecDeque::new() };
+        let mut chain = Self {
+            base_index: None,
+            layer_max: LAYER_ANY,
+            is_whole: true,
+            decoded: VecDeque::new(),
+            skipped: 0,
+        };
         chain.add(link);
         chain
+    }
+
+    /// Another frame is left out; true when there is nothing left to follow.
+    fn skip(&mut self) -> bool {
+        self.skipped += 1;
+        self.skipped > SKIPPED_MAX
     }
 
     /// Something is missing that is not of the base layer.
@@ -314,6 +342,7 @@ impl Chain {
     }
 
     fn add(&mut self, link: &Link) {
+        self.skipped = 0;
         match *link {
             Link::Sequence => {}
             Link::Layered { base_index, layer, is_sync, is_switch } => {

@@ -17,9 +17,15 @@ mod patience;
 mod plan;
 mod rates;
 mod receiver;
+#[cfg(test)]
+mod receiver_tests;
 mod request;
 mod sender;
+#[cfg(test)]
+mod sender_tests;
 mod steps;
+#[cfg(test)]
+mod toy;
 
 pub use super::packet::Payload;
 pub use plan::{LAYERS_MAX, LayerPlan, plan_layers};

@@ -238,7 +238,8 @@ impl VideoReceiver {
             let due = self.due(&frame);
             self.ready.push_back((due, frame));
         }
-        if self.frames.needs_key() && self.codec.is_some() && !self.is_undecodable {
+        let is_in_need = self.frames.needs_key() && self.codec.is_some() && !self.is_undecodable;
+        if is_in_need && !self.frames.is_settling(now) {
             self.ask_for_key_frame(now);
         }
         if self.freeze.check(now) {

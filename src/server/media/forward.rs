@@ -128,9 +128,8 @@ fn hand_on(
     match peer.send_packet(now, section, None, out) {
         Ok(()) => true,
         Err(SendError::NotOpen) => {
-            let agreed = peer.sending_codec(section);
-            // It may be down for a moment; another codec than the publisher's is for good.
-            if agreed.is_some() && agreed != Some(seen.codec) {
+            // It may be down for a moment; a codec that was not agreed on is for good.
+            if peer.is_connected() && peer.sending_codec(section).is_some() {
                 subscribe::unsupported(shared, participant, track, sid);
             }
             true

@@ -1,0 +1,2 @@
+//! Who gets what, and who does not.
+use super::*;
