@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::*;
+use super::media::allocate;
+use super::room::Room;
 use super::service::{Answer, Call, CallError};
+use super::shared::Seat;
 use super::*;
 use crate::rtc::Datagram;
 use crate::signal::frame::{FromClient, FromServer};
@@ -70,6 +73,7 @@ pub(super) const GRANTS: Grants = Grants {
     room_admin: false,
     hidden: false,
     can_update_metadata: false,
+    sources: token::Sources::All,
 };
 
 pub(super) fn livekit(identity: &str) -> String {
@@ -227,6 +231,28 @@ impl World {
         }
         self.wall_ms += i64::try_from((end - self.now).as_millis()).expect("a short time");
         self.now = end;
+    }
+
+    /// The seat of a link.
+    pub fn key_of(&self, link: LinkId) -> Seat {
+        self.server.shared.seats.get(&link).expect("a seat").clone()
+    }
+
+    pub fn room_of(&self, link: LinkId) -> &Room {
+        &self.server.rooms[&self.key_of(link).room]
+    }
+
+    /// How many deadlines are set.
+    pub fn timers(&self) -> usize {
+        self.server.shared.timers.len()
+    }
+
+    /// Says what the network of a participant is estimated to carry, in place of its peer connection.
+    pub fn estimate(&mut self, seat: &Seat, estimate_bps: u64) {
+        let room = self.server.rooms.get_mut(&seat.room).expect("a room");
+        allocate::estimated(room, &mut self.server.shared, self.now, seat.key, estimate_bps);
+        self.server.settle(self.now);
+        self.drain();
     }
 
     /// What the link was told of participants, and nothing else.

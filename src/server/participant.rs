@@ -14,7 +14,7 @@ use super::peers::Peers;
 use super::shared::{Seat, Shared};
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission, leave_request::Action};
-use crate::signal::token::Grants;
+use crate::signal::token::{Grants, Sources};
 
 /// The number of a participant in this process. Grows with each join, so the order of keys is the order of joining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,7 +199,9 @@ impl Participant {
 fn permission(grants: Grants) -> ParticipantPermission {
     ParticipantPermission {
         can_subscribe: grants.can_subscribe,
-        can_publish: grants.can_publish,
+        // A list of nothing that is known allows nothing.
+        can_publish: grants.can_publish && grants.sources != Sources::Only([false; 4]),
+        can_publish_sources: grants.sources.numbers().collect(),
         can_publish_data: grants.can_publish_data,
         hidden: grants.hidden,
         can_update_metadata: grants.can_update_metadata,

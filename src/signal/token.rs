@@ -17,7 +17,7 @@ mod secrets;
 
 use std::fmt;
 
-pub use claims::{Claims, Grants, Kind, Role};
+pub use claims::{Claims, Grants, Kind, Role, Sources};
 pub use classic::classic;
 pub use error::TokenError;
 pub use jwt::{livekit, platform};

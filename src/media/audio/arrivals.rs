@@ -17,12 +17,12 @@ const SPAN: i64 = 1000 * MILLISECOND;
 const BIN: i64 = 5 * MILLISECOND;
 const BINS: usize = 80;
 
-/// The part of the packets that may come too late. Concealment hides one in thirty; a longer delay would be heard by
+/// The part of the packets that may come too late. Concealment hides one in twenty-five; a longer delay would be heard by
 /// everybody all the time.
-const LATE_PART: f32 = 0.03;
+const LATE_PART: f32 = 0.04;
 
-/// What a packet counts in the memory of lateness once it is full: about six seconds of packets of 20 ms.
-const WEIGHT_MIN: f32 = 1.0 / 300.0;
+/// What a packet counts in the memory of lateness once it is full: about three seconds of packets of 20 ms.
+const WEIGHT_MIN: f32 = 1.0 / 150.0;
 
 /// A packet that came too late to be heard counts as this many: the delay has to rise at once.
 const WEIGHT_OF_LATE: f32 = 4.0;

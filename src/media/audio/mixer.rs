@@ -10,6 +10,12 @@ const CEILING: f32 = 32_000.0;
 /// From a pressed down sum back to full in 100 ms: slow enough not to pump with every wave.
 const RELEASE: f32 = 1.0 / 4800.0;
 
+/// The gain stays for so many frames, 12 ms, after it had to go down: half a wave of the lowest voice, so that the gain
+/// does not come back between two peaks of one tone.
+const HOLD: u32 = 576;
+/// Peaks that nearly needed a lower gain count as if they had: those of one tone are not all equally high.
+const NEAR: f32 = 1.05;
+
 /// Adds up steps. What is too loud is turned down as a whole and comes back slowly, which nobody hears; cut off peaks,
 /// everybody does. A single sound that fits goes through unchanged.
 #[derive(Debug)]
@@ -17,12 +23,20 @@ pub struct Mixer {
     sum: Box<[i32; STEREO_STEP]>,
     has_sound: bool,
     gain: f32,
+    /// Frames until it may rise.
+    hold: u32,
     level: Level,
 }
 
 impl Default for Mixer {
     fn default() -> Self {
-        Self { sum: Box::new([0; STEREO_STEP]), has_sound: false, gain: 1.0, level: Level::default() }
+        Self {
+            sum: Box::new([0; STEREO_STEP]),
+            has_sound: false,
+            gain: 1.0,
+            hold: 0,
+            level: Level::default(),
+        }
     }
 }
 
@@ -62,7 +76,14 @@ impl Mixer {
             let peak = sums.iter().map(|sum| sum.unsigned_abs()).max().unwrap_or(0);
             #[allow(clippy::cast_precision_loss)] // far below 2^24
             let allowed = CEILING / (peak as f32).max(CEILING);
-            self.gain = (self.gain + RELEASE).min(allowed);
+            if allowed <= self.gain * NEAR {
+                self.gain = self.gain.min(allowed);
+                self.hold = HOLD;
+            } else if self.hold > 0 {
+                self.hold -= 1;
+            } else {
+                self.gain = (self.gain + RELEASE).min(allowed);
+            }
             for (sample, sum) in frame.iter_mut().zip(sums) {
                 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // limited
                 let limited = (*sum as f32 * self.gain) as i32;

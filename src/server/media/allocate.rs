@@ -18,6 +18,13 @@ use crate::signal::proto::{
 /// breath of the estimate.
 const RAISE_MARGIN: f64 = 1.15;
 
+/// What is sent already stays as long as the estimate covers this part of it: an estimate trembles, and so does a bitrate.
+const KEEP_MARGIN: f64 = 0.9;
+
+/// How long estimates are not believed after the first picture. A connection begins with a guess, and finds out within
+/// a second or two; the first picture does not wait for that, and pacing spares a network that is slower.
+const WARM_UP: Duration = Duration::from_secs(2);
+
 /// How long nothing is raised after the network made something be lowered. An estimate that recovers needs some seconds
 /// to be worth something.
 const RAISE_PAUSE: Duration = Duration::from_secs(3);
@@ -38,6 +45,7 @@ pub const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Budget {
     pub estimate_bps: Option<u64>,
+    began: Option<Instant>,
     since: Option<Instant>,
     video_bits: u64,
     audio_bits: u64,
@@ -50,6 +58,9 @@ pub struct Budget {
 impl Budget {
     /// Counts what is sent.
     pub fn count(&mut self, now: Instant, kind: MediaKind, size: usize) {
+        if kind == MediaKind::Video {
+            self.began.get_or_insert(now);
+        }
         let since = *self.since.get_or_insert(now);
         let elapsed = now.saturating_duration_since(since);
         if elapsed >= MEASURE_INTERVAL {
@@ -63,6 +74,12 @@ impl Budget {
             MediaKind::Video => &mut self.video_bits,
         };
         *bits += size as u64 * 8;
+    }
+
+    /// What the network carries, as far as it is known.
+    fn available(&self, now: Instant) -> Option<u64> {
+        let is_warm = self.began.is_some_and(|began| now.saturating_duration_since(began) >= WARM_UP);
+        self.estimate_bps.filter(|_| is_warm)
     }
 }
 
@@ -173,7 +190,7 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         });
     }
     let audio_bps = share.budget.audio_bps.max(sounds * AUDIO_BPS);
-    match share.budget.estimate_bps {
+    match share.budget.available(now) {
         None => candidates.iter_mut().for_each(|one| one.chosen = one.choices.len().checked_sub(1)),
         Some(estimate) => spend(&mut candidates, estimate.saturating_sub(audio_bps)),
     }
@@ -247,7 +264,7 @@ fn spend(candidates: &mut [Candidate], available_bps: u64) {
             let spent = candidate.chosen.and_then(|chosen| candidate.choices.get(chosen));
             let more = choice.bps.saturating_sub(spent.map_or(0, |spent| spent.bps));
             let is_raise = candidate.before.is_none_or(|before| next > before);
-            let margin = if is_raise { RAISE_MARGIN } else { 1.0 };
+            let margin = if is_raise { RAISE_MARGIN } else { KEEP_MARGIN };
             let fits = (more as f64 * margin) as u64 <= left;
             if fits && (!is_raise || candidate.may_raise) {
                 candidate.chosen = Some(next);
@@ -297,6 +314,11 @@ mod tests {
         assert_eq!(spent(two(), 100_000), [None, None]);
         assert_eq!(spent(two(), 200_000), [Some(0), None]);
         assert_eq!(spent(two(), 400_000), [Some(0), Some(0)]);
+        assert_eq!(
+            spent(two(), 290_000),
+            [Some(0), Some(0)],
+            "nearly enough is enough for what is sent already"
+        );
         assert_eq!(spent(two(), 800_000), [Some(1), Some(0)]);
         assert_eq!(spent(two(), 10_000_000), [Some(2), Some(2)]);
     }
@@ -309,6 +331,7 @@ mod tests {
     #[test]
     fn a_layer_is_kept_as_long_as_it_fits_and_raised_only_with_room_to_spare() {
         assert_eq!(spent(vec![candidate(1, 0, Some(1))], 510_000), [Some(1)]);
+        assert_eq!(spent(vec![candidate(1, 0, Some(1))], 400_000), [Some(0)]);
         assert_eq!(spent(vec![candidate(1, 0, Some(0))], 510_000), [Some(0)]);
         assert_eq!(spent(vec![candidate(1, 0, Some(0))], 600_000), [Some(1)]);
         let mut held = candidate(1, 0, Some(0));

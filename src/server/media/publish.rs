@@ -425,8 +425,15 @@ pub fn mute(room: &mut Room, shared: &mut Shared, key: Key, request: &MuteTrackR
     Some(info)
 }
 
-/// The picture has another size from now on.
+/// The picture has another size from now on, and so have its layers.
 pub fn resize(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, width: u32, height: u32) {
+    let track = room.media.as_ref().and_then(|media| media.by_sid(sid));
+    let tracks = room.media.as_mut().map(|media| &mut media.tracks);
+    if let Some(known) =
+        tracks.and_then(|tracks| tracks.get_mut(&track?)).filter(|known| known.publisher == key)
+    {
+        known.resize(width, height);
+    }
     change(room, shared, key, sid, |info| {
         let is_news = (info.width, info.height) != (width, height);
         (info.width, info.height) = (width, height);

@@ -15,6 +15,12 @@ const LAYER_SILENCE_MAX: Duration = Duration::from_millis(1500);
 /// Over which time bitrates and frame rates are measured.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How much of the newest interval goes into what is believed. A key frame makes one interval much larger than others.
+const SMOOTHING: f64 = 0.4;
+
+/// Fewer pictures per second than this in a temporal layer are what is left of one that was switched off.
+const TEMPORAL_RATE_MIN: f32 = 0.5;
+
 /// A key frame costs as much as many others, so a publisher is asked for one this often at most.
 pub const KEY_FRAME_PAUSE: Duration = Duration::from_millis(300);
 
@@ -103,8 +109,16 @@ impl Stream {
             let seconds = elapsed.as_secs_f64();
             let mut rate = [Rate::default(); TEMPORAL_LAYERS_MAX];
             for (index, rate) in rate.iter_mut().enumerate() {
-                rate.bits_per_second = (measured.bits[index] as f64 / seconds) as u64;
-                rate.frames_per_second = (f64::from(measured.pictures[index]) / seconds) as f32;
+                let bits_per_second = measured.bits[index] as f64 / seconds;
+                let frames_per_second = f64::from(measured.pictures[index]) / seconds;
+                let (bits, frames) = match &measured.rate {
+                    Some(before) => {
+                        (before[index].bits_per_second as f64, f64::from(before[index].frames_per_second))
+                    }
+                    None => (bits_per_second, frames_per_second),
+                };
+                rate.bits_per_second = (bits + (bits_per_second - bits) * SMOOTHING) as u64;
+                rate.frames_per_second = (frames + (frames_per_second - frames) * SMOOTHING) as f32;
             }
             *measured = Measured { since: Some(now), rate: Some(rate), ..Measured::default() };
         }
@@ -134,7 +148,7 @@ impl Stream {
     /// The highest temporal layer that has been seen.
     pub fn temporal_top(&self) -> u8 {
         let seen = |rates: &[Rate; TEMPORAL_LAYERS_MAX]| {
-            rates.iter().rposition(|rate| rate.frames_per_second > 0.0).unwrap_or(0)
+            rates.iter().rposition(|rate| rate.frames_per_second >= TEMPORAL_RATE_MIN).unwrap_or(0)
         };
         self.measured.rate.as_ref().map_or(0, seen) as u8
     }
@@ -185,6 +199,16 @@ impl Track {
         match (stream.heard, newest) {
             (Some(heard), Some(newest)) => newest.saturating_duration_since(heard) < LAYER_SILENCE_MAX,
             _ => false,
+        }
+    }
+
+    /// The picture has another size: each layer keeps its part of it.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        let whole = self.layers.iter().map(|stream| stream.width.max(stream.height)).max().unwrap_or(0);
+        for stream in self.layers.iter_mut().filter(|_| whole > 0) {
+            let part = u64::from(stream.width.max(stream.height));
+            let scaled = |size: u32| (u64::from(size) * part / u64::from(whole)) as u32;
+            (stream.width, stream.height) = (scaled(width), scaled(height));
         }
     }
 

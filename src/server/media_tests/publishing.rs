@@ -145,6 +145,22 @@ fn who_may_not_publish_is_refused_and_nothing_else_happens() {
 }
 
 #[test]
+fn a_token_may_allow_some_sources_only() {
+    use crate::server::core_tests::{GRANTS, livekit_with};
+    use crate::signal::token::{Grants, Sources};
+    let mut call = Call::new();
+    let grants = Grants { sources: Sources::Only([false, true, false, false]), ..GRANTS };
+    let robot = call.enter(ours(), &livekit_with("robot", grants));
+    call.ask(robot, Ask::AddTrack(video("camera")));
+    assert_eq!(refusals(&mut call, robot), [Reason::NotAllowed]);
+    call.announce(robot, audio("mic"));
+    let nothing = Grants { sources: Sources::Only([false; 4]), ..GRANTS };
+    let other = call.enter(ours(), &livekit_with("other", nothing));
+    call.ask(other, Ask::AddTrack(audio("mic")));
+    assert_eq!(refusals(&mut call, other), [Reason::NotAllowed]);
+}
+
+#[test]
 fn a_right_that_is_taken_away_ends_the_tracks_that_needed_it() {
     let (mut call, info, _) = watching();
     let request = proto::UpdateParticipantRequest {

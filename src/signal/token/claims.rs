@@ -35,6 +35,31 @@ pub struct Grants {
     pub hidden: bool,
     /// LiveKit only: may change its own name, metadata and attributes.
     pub can_update_metadata: bool,
+    /// LiveKit only: what may be published.
+    pub sources: Sources,
+}
+
+/// The sources a token allows to be published, where it names any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sources {
+    #[default]
+    All,
+    /// By the places of their words in [`Sources::WORDS`].
+    Only([bool; 4]),
+}
+
+impl Sources {
+    /// LiveKit's words, in the order of its numbers, which begin at 1.
+    pub const WORDS: [&str; 4] = ["camera", "microphone", "screen_share", "screen_share_audio"];
+
+    /// The numbers of those that are named. Empty is no restriction.
+    pub fn numbers(self) -> impl Iterator<Item = i32> {
+        let named = match self {
+            Self::All => [false; 4],
+            Self::Only(named) => named,
+        };
+        (1..).zip(named).filter(|(_, is_named)| *is_named).map(|(number, _)| number)
+    }
 }
 
 /// What a token says, whatever its kind.
@@ -96,6 +121,7 @@ impl Role {
             room_admin: moderator,
             hidden: false,
             can_update_metadata: false,
+            sources: Sources::All,
         }
     }
 }

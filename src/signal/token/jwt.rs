@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{Access, Claims, Grants, Kind, Order, Proof, Role, Token, TokenError, check_data};
+use super::{Access, Claims, Grants, Kind, Order, Proof, Role, Sources, Token, TokenError, check_data};
 
 type Object = Map<String, Value>;
 
@@ -85,6 +85,19 @@ fn platform_claims(payload: &Object, algorithm: &Algorithm) -> Result<Claims, To
     })
 }
 
+/// An empty list is none.
+fn sources(video: &Object) -> Result<Sources, TokenError> {
+    let words = match video.get("canPublishSources") {
+        None | Some(Value::Null) => return Ok(Sources::All),
+        Some(Value::Array(words)) if words.is_empty() => return Ok(Sources::All),
+        Some(Value::Array(words)) => words,
+        Some(_) => return Err(TokenError::Malformed("canPublishSources")),
+    };
+    let names =
+        |wanted: &str| words.iter().filter_map(Value::as_str).any(|word| word.eq_ignore_ascii_case(wanted));
+    Ok(Sources::Only(Sources::WORDS.map(names)))
+}
+
 fn livekit_claims(payload: &Object, video: &Object, algorithm: &Algorithm) -> Result<Claims, TokenError> {
     if matches!(algorithm, Algorithm::Rs256) {
         return Err(TokenError::UnsupportedAlgorithm);
@@ -98,6 +111,7 @@ fn livekit_claims(payload: &Object, video: &Object, algorithm: &Algorithm) -> Re
         room_admin: flag(video, "roomAdmin")?.unwrap_or(false),
         hidden: flag(video, "hidden")?.unwrap_or(false),
         can_update_metadata: flag(video, "canUpdateOwnMetadata")?.unwrap_or(false),
+        sources: sources(video)?,
     };
     Ok(Claims {
         kind: Kind::LiveKit,
@@ -219,6 +233,10 @@ pub fn livekit(access: &Access) -> Result<String, TokenError> {
     ];
     for (name, _) in flags.into_iter().filter(|(_, granted)| *granted) {
         video[name] = true.into();
+    }
+    if let Sources::Only(named) = access.grants.sources {
+        let words = Sources::WORDS.into_iter().zip(named).filter(|(_, is_named)| *is_named);
+        video["canPublishSources"] = words.map(|(word, _)| word).collect::<Vec<_>>().into();
     }
     if !access.room.is_empty() {
         video["room"] = access.room.into();
