@@ -525,7 +525,10 @@ otc_status otc_init(void *reserved);
  * begins anew. Copies of connections and streams, and settings, stay valid and are still deleted by the program. The
  * logger and its level stay in force.
  *
- * Inside a callback it does everything but wait for that callback.
+ * The audio device is stopped and destroyed; it stays set for the next `otc_init`.
+ *
+ * Inside a callback it does everything but wait for that callback, and an audio device that runs hears nothing of it: it
+ * is stopped and destroyed before it is used the next time.
  *
  * @return `OTC_SUCCESS`, also when there was nothing to end.
  */

@@ -14,7 +14,7 @@ use opentok::driver::sound::system::SystemDevice;
 use opentok::driver::sound::{
     Capture, CaptureGuard, CaptureSettings, Direction, MIX_STEP, Playout, PlayoutGuard, Registered, Sound,
 };
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Longer than anything lawful takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LIMIT;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(10)); // a look takes a process or a file
     }
 }
 
@@ -107,36 +107,46 @@ impl Playout for Tone {
 
 /// Keeps the last second.
 #[derive(Default)]
-struct Ear(Mutex<Vec<i16>>);
+struct Ear {
+    heard: Mutex<Vec<i16>>,
+    changed: Condvar,
+}
 
 impl Ear {
     const SECOND: usize = 48_000;
 
-    /// Waits for a whole new second of sound without a hole, and says its pitch; or for one without any.
-    fn hears_a_tone(&self) -> bool {
-        let heard = self.0.lock();
-        if heard.len() < Self::SECOND
-            || heard.windows(30).any(|window| window.iter().all(|sample| *sample == 0))
-        {
-            return false;
+    /// Waits for a second that is so.
+    fn wait(&self, what: &str, is_so: impl Fn(&[i16]) -> bool) {
+        let deadline = Instant::now() + LIMIT;
+        let mut heard = self.heard.lock();
+        while heard.len() < Self::SECOND || !is_so(&heard) {
+            assert!(!self.changed.wait_until(&mut heard, deadline).timed_out(), "waited in vain: {what}");
+            heard.drain(..heard.len().saturating_sub(Self::SECOND));
         }
-        let crossings = heard.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
-        (438..=442).contains(&crossings)
     }
 
-    fn hears_nothing(&self) -> bool {
-        let heard = self.0.lock();
-        heard.len() >= Self::SECOND && heard.iter().all(|sample| *sample == 0)
+    fn wait_for_the_tone(&self, what: &str) {
+        self.wait(what, |heard| {
+            let has_a_hole = heard.windows(30).any(|window| window.iter().all(|sample| *sample == 0));
+            let crossings = heard.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+            !has_a_hole && (438..=442).contains(&crossings)
+        });
+    }
+
+    fn wait_for_silence(&self, what: &str) {
+        self.wait(what, |heard| heard.iter().all(|sample| *sample == 0));
     }
 }
 
 impl Capture for Ear {
     fn captured(&self, _: Instant, step: &[i16], channels: u8) {
+        const LOOK_EVERY: usize = 4_800; // a tenth of a second: looking costs time that the sound needs
         assert_eq!(channels, 1);
-        let mut heard = self.0.lock();
+        let mut heard = self.heard.lock();
         heard.extend(step);
-        let surplus = heard.len().saturating_sub(Self::SECOND);
-        heard.drain(..surplus);
+        if heard.len() >= Self::SECOND + LOOK_EVERY {
+            self.changed.notify_all();
+        }
     }
 }
 
@@ -180,7 +190,7 @@ fn what_is_played_comes_back() {
     let place = Place::new();
     let Some(_server) = Server::start(&place) else { return };
     let chain = Chain::new();
-    until("the tone", || chain.ear.hears_a_tone());
+    chain.ear.wait_for_the_tone("the tone");
 }
 
 #[test]
@@ -190,11 +200,11 @@ fn another_output_and_another_input_are_chosen_while_they_are_in_use() {
     let chain = Chain::new();
     assert!(chain.device.select(Direction::Capture, "one.monitor"));
     assert!(chain.device.select(Direction::Render, "one"));
-    until("the tone on the first", || chain.ear.hears_a_tone());
+    chain.ear.wait_for_the_tone("the tone on the first");
     assert!(chain.device.select(Direction::Render, "two"));
-    until("silence on the first", || chain.ear.hears_nothing());
+    chain.ear.wait_for_silence("silence on the first");
     assert!(chain.device.select(Direction::Capture, "two.monitor"));
-    until("the tone on the second", || chain.ear.hears_a_tone());
+    chain.ear.wait_for_the_tone("the tone on the second");
     assert!(!chain.device.select(Direction::Capture, "three"));
 }
 
@@ -213,12 +223,12 @@ fn a_server_that_goes_away_is_found_again_when_it_is_back() {
     let place = Place::new();
     let Some(server) = Server::start(&place) else { return };
     let chain = Chain::new();
-    until("the tone", || chain.ear.hears_a_tone());
+    chain.ear.wait_for_the_tone("the tone");
     drop(server);
-    until("silence", || chain.ear.hears_nothing());
+    chain.ear.wait_for_silence("silence");
     let _ = std::fs::remove_file(place.socket()); // the daemon may have cleaned up
     let Some(_server) = Server::start(&place) else { return };
-    until("the tone again", || chain.ear.hears_a_tone());
+    chain.ear.wait_for_the_tone("the tone again");
 }
 
 /// A server that is stopped in the middle answers nothing and closes nothing.
@@ -227,14 +237,14 @@ fn a_server_that_hangs_holds_nobody_up() {
     let place = Place::new();
     let Some(server) = Server::start(&place) else { return };
     let mut chain = Chain::new();
-    until("the tone", || chain.ear.hears_a_tone());
+    chain.ear.wait_for_the_tone("the tone");
     let signal = |name: &str| {
         let status =
             Command::new("kill").args([name, &server.0.id().to_string()]).status().expect("a shell's kill");
         assert!(status.success());
     };
     signal("-STOP");
-    until("silence", || chain.ear.hears_nothing());
+    chain.ear.wait_for_silence("silence");
     chain.end();
     let begin = Instant::now();
     let device = SystemDevice::default();
@@ -262,7 +272,7 @@ fn nothing_is_left_of_it() {
     for _ in 0..5 {
         let mut chain = Chain::new();
         if server.is_some() {
-            until("the tone", || chain.ear.hears_a_tone());
+            chain.ear.wait_for_the_tone("the tone");
         }
         chain.end();
         assert_eq!(threads_of_ours(), Vec::<String>::new());
@@ -312,7 +322,7 @@ fn without_a_sound_server_alsa_plays_and_records() {
     );
     std::fs::write(folder.join(".asoundrc"), text).expect("the workshop can be written");
     let mut chain = Chain::new();
-    until("what ALSA records", || chain.ear.hears_a_tone());
+    chain.ear.wait_for_the_tone("what ALSA records");
     until("what ALSA plays", || {
         let played = std::fs::read(folder.join("out.raw")).unwrap_or_default();
         let left: Vec<i16> =
@@ -328,7 +338,7 @@ fn without_a_sound_server_alsa_plays_and_records() {
 fn a_machine_without_sound_is_silent_and_otherwise_as_any() {
     let _place = Place::new();
     let mut chain = Chain::new();
-    until("silence", || chain.ear.hears_nothing());
+    chain.ear.wait_for_silence("silence");
     chain.end();
     assert_eq!(threads_of_ours(), Vec::<String>::new());
 }

@@ -38,9 +38,10 @@ pub fn open() -> Sound {
 
 /// The library ends: the device is stopped and destroyed. Waits until `deadline`, and not at all inside a callback.
 pub fn close(sound: &Sound, deadline: Instant) {
+    sound.stop(deadline);
+    // Only now: some programs do not pause when they get nothing, and they are still waited for in `stop`.
     let before = RUNNING.write().take();
     drop(before);
-    sound.stop(deadline);
 }
 
 /// The device to be used from now on; `None` for the system's. Waits for nothing: the device before it is stopped and

@@ -180,7 +180,10 @@ mod tests {
         let heard = Arc::new(Loudness::default());
         let noise: Arc<dyn Playout> = Arc::new(Noise(Mutex::new(1)));
         let roster = Roster {
-            captures: settings.iter().map(|each| Member::new(heard.clone() as Arc<dyn Capture>, *each)).collect(),
+            captures: settings
+                .iter()
+                .map(|each| Member::new(heard.clone() as Arc<dyn Capture>, *each))
+                .collect(),
             playouts: vec![Member::new(noise, OFF)],
         };
         let (mut engine, now) = (Engine::default(), Instant::now());
@@ -220,7 +223,8 @@ mod tests {
                 false
             }
         }
-        let streams: [Arc<dyn Playout>; 4] = [Arc::new(Constant), Arc::new(Nothing), Arc::new(Constant), Arc::new(Nothing)];
+        let streams: [Arc<dyn Playout>; 4] =
+            [Arc::new(Constant), Arc::new(Nothing), Arc::new(Constant), Arc::new(Nothing)];
         let playouts = streams.into_iter().map(|stream| Member::new(stream, OFF)).collect();
         let mix = Engine::default().mix(Instant::now(), &Roster { playouts, ..Roster::default() });
         assert_eq!(mix, [200; MIX_STEP]);

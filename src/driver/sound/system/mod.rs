@@ -198,6 +198,7 @@ fn samples(direction: Direction, length: Duration) -> usize {
 
 impl Order {
     fn run(&self) {
+        let mut told = String::new();
         while let Some(chosen) = self.next_choice() {
             let ended = match pulse::serve(self, chosen.as_deref()) {
                 Ended::Absent => alsa::serve(self, chosen.as_deref()),
@@ -206,7 +207,11 @@ impl Order {
             match ended {
                 Ended::Told => continue,
                 Ended::Absent => tell_silence(),
-                Ended::Broken(why) => log::info!("the system's audio device has gone: {why}"),
+                Ended::Broken(why) if why == told => {} // as before, again and again
+                Ended::Broken(why) => {
+                    log::info!("the system's audio device does not {}: {why}", self.direction);
+                    told = why;
+                }
             }
             self.pause_until(Instant::now() + RETRY_INTERVAL);
         }
