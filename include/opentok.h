@@ -2095,14 +2095,78 @@ LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_force_disconnect(otc_session *session,
                                         otc_connection *connection);
 
+/* ==== Codecs of this machine ====
+ *
+ * Which video codecs can be sent and received depends on the codec libraries that the system has: libvpx for VP8 and
+ * VP9, OpenH264 for H.264. They are looked for when they are first needed. VP8 can always be received. AV1, which is
+ * received where dav1d is installed, has no name in this interface and is not listed. Sound is always Opus.
+ *
+ * The functions may be called on any thread.
+ */
+
+/**
+ * A video codec.
+ */
+typedef enum otc_video_codec_type {
+  OTC_VIDEO_CODEC_VP8 = 1,
+  OTC_VIDEO_CODEC_H264 = 2,
+  OTC_VIDEO_CODEC_VP9 = 3,
+} otc_video_codec_type;
+
+/**
+ * The codecs of this machine. Made by `otc_media_utils_get_supported_codecs`, ended with
+ * `otc_media_utils_codecs_delete`; to be read only.
+ */
+typedef struct otc_media_utils_codecs {
+  /**
+   * How many codecs can be sent.
+   */
+  size_t number_encoder_video_codecs;
+  /**
+   * The codecs that can be sent, the preferred one first. NULL when there is none.
+   */
+  enum otc_video_codec_type *encoder_video_codecs;
+  /**
+   * How many codecs can be received.
+   */
+  size_t number_decoder_video_codecs;
+  /**
+   * The codecs that can be received, the preferred one first.
+   */
+  enum otc_video_codec_type *decoder_video_codecs;
+} otc_media_utils_codecs;
+
+/**
+ * Tells which video codecs can be sent and received on this machine. Loads their libraries if nothing has needed them
+ * before.
+ *
+ * @param supported_codecs  Where the answer goes. It belongs to the program, which ends it with
+ *                          `otc_media_utils_codecs_delete`. Not written to when the call fails.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `supported_codecs` is NULL.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_media_utils_get_supported_codecs(struct otc_media_utils_codecs **supported_codecs);
+
+/**
+ * Ends an answer of `otc_media_utils_get_supported_codecs`. Its lists end with it.
+ *
+ * @param supported_codecs  The answer.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `supported_codecs` is NULL, or none that lives (for example ended
+ *         already): nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_media_utils_codecs_delete(struct otc_media_utils_codecs *supported_codecs);
+
 /* ==== Additions of this library ====
  *
  * Not in the original. A program that uses them runs with this library only.
  */
 
 /**
- * How many handles are live: sessions, settings, connections, streams and frames, those that the library keeps for itself
- * included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
+ * How many objects are live: sessions, settings, connections, streams, frames and lists of codecs, those that the
+ * library keeps for itself included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
  *
  * @return The number.
  */
