@@ -145,15 +145,16 @@ impl Published {
         })
     }
 
-    /// The request for a track.
+    /// The request for a track. `is_ours`: the server is this library too, and lets a track keep its sid; to others that
+    /// would mean something else.
     #[allow(deprecated)] // servers that go by the older fields
-    fn request(&self, track: &Track) -> AddTrackRequest {
+    fn request(&self, track: &Track, is_ours: bool) -> AddTrackRequest {
         let (has_audio, has_video) = (self.wish.audio.is_some(), self.wish.video.is_some());
         let request = AddTrackRequest {
             cid: track.cid.clone(),
             name: self.wish.name.clone(),
             muted: !self.is_on(track.kind),
-            sid: track.kept_sid.clone().unwrap_or_default(),
+            sid: track.kept_sid.clone().filter(|_| is_ours).unwrap_or_default(),
             stream: stream_name(&format!("otc-{}", self.wish.id.0), has_audio, has_video),
             ..AddTrackRequest::default()
         };
@@ -357,7 +358,8 @@ impl Core {
                 let kind = if track.kind == Kind::Audio { 'a' } else { 'v' };
                 track.cid = format!("otc-{}-{tries}-{kind}", published.wish.id.0);
             }
-            requests.extend(published.tracks.iter().map(|track| published.request(track)));
+            let is_ours = live.wires.is_inline();
+            requests.extend(published.tracks.iter().map(|track| published.request(track, is_ours)));
         }
         let mut has_added = false;
         for published in all.iter_mut() {

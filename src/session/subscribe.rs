@@ -451,6 +451,13 @@ impl Core {
             SubscriptionError::SeUnknown => (MediaReason::PeerConnection, "the server cannot send the stream"),
         };
         let sid = &response.track_sid;
+        // One that its publisher is about to publish again is asked for again then.
+        let Some(live) = self.live() else { return };
+        let waiting = self.subscriptions.all.iter().find(|one| one.has(sid));
+        if waiting.is_some_and(|one| live.roster.is_missing(&one.stream.id)) {
+            self.subscriptions.tracks.remove(sid);
+            return;
+        }
         self.fail_subscriptions(|one| one.has(sid), MediaFault::new(reason, text));
     }
 
