@@ -530,7 +530,7 @@ fn a_call_with_loss_and_retransmission_loses_no_picture() {
         for packet in call.frame() {
             count = count.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             // Ten of a hundred come a round trip later.
-            let is_lost = (count >> 33) % 10 == 0;
+            let is_lost = (count >> 33).is_multiple_of(10);
             let delay = if is_lost { 90 } else { 0 };
             network.push((call.now + Duration::from_millis(delay), packet));
         }
