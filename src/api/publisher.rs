@@ -3,8 +3,8 @@
 //! What comes in from the program goes to the session as wishes; what the session says comes back through
 //! [`Publisher::hear`]. Locks: a session's may be held when a publisher's is taken, never the other way round.
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -532,9 +532,7 @@ impl Publisher {
             PublisherEvent::Bitrate(bits_per_second) if is_current => {
                 self.order(Order::Estimate(bits_per_second))
             }
-            PublisherEvent::Counted { audio, video } if is_current => {
-                self.counted(&mut inner, audio, video)
-            }
+            PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
             // The session keeps the stream that ends here, and whether there was one.
             PublisherEvent::Failed(fault) => self.say(Notice::Error(fault)),
             _ => {}

@@ -20,9 +20,7 @@ use crate::driver::callbacks::{self, Gate, Poster};
 use crate::driver::session::{Attempt, Listener, attempt};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
-use crate::session::media::{
-    Incoming, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId,
-};
+use crate::session::media::{Incoming, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
 use crate::session::{
     Capabilities, Config, Connection, Ending, Event, Fault, Input, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
     StreamChange,

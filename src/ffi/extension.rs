@@ -23,7 +23,8 @@ use super::video_frame::FRAMES;
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_ext_live_objects() -> usize {
     guard::value("otc_ext_live_objects", 0, || {
-        let media = PUBLISHERS.len() + CAPTURERS.len() + PUBLISHER_SETTINGS.len() + SUBSCRIBERS.len() + FRAMES.len();
+        let media =
+            PUBLISHERS.len() + CAPTURERS.len() + PUBLISHER_SETTINGS.len() + SUBSCRIBERS.len() + FRAMES.len();
         let sound = INPUTS.len() + OUTPUTS.len();
         Ok(SESSIONS.len() + SETTINGS.len() + CONNECTIONS.len() + STREAMS.len() + media + sound)
     })

@@ -20,10 +20,10 @@ mod refusal;
 mod text;
 mod video_frame_memory;
 
+pub mod audio_data;
 pub mod audio_device;
 pub mod audio_module_input_device;
 pub mod audio_module_output_device;
-pub mod audio_data;
 pub mod base;
 pub mod connection;
 pub mod error;

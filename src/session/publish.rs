@@ -52,7 +52,9 @@ struct Published {
 enum Stage {
     /// The server has not been asked yet.
     Waiting,
-    Asked { deadline: Instant },
+    Asked {
+        deadline: Instant,
+    },
     Up,
 }
 
@@ -179,10 +181,8 @@ impl Published {
             (_, audio, video) => {
                 let is_stereo = audio.is_some_and(|audio| audio.is_stereo);
                 let uses_dtx = audio.is_some_and(|audio| audio.uses_dtx);
-                let features = [
-                    (is_stereo, AudioTrackFeature::TfStereo),
-                    (!uses_dtx, AudioTrackFeature::TfNoDtx),
-                ];
+                let features =
+                    [(is_stereo, AudioTrackFeature::TfStereo), (!uses_dtx, AudioTrackFeature::TfNoDtx)];
                 let features = features.into_iter().filter(|(is_there, _)| *is_there);
                 let is_screen = video.as_ref().is_some_and(|video| video.video_type == VideoType::Screen);
                 AddTrackRequest {
@@ -378,7 +378,8 @@ impl Core {
     }
 
     pub(super) fn publications_timeout(&mut self, now: Instant) {
-        let is_late = |published: &Published| matches!(published.state, Stage::Asked { deadline } if now >= deadline);
+        let is_late =
+            |published: &Published| matches!(published.state, Stage::Asked { deadline } if now >= deadline);
         let late: Vec<PublicationId> =
             self.publications.all.iter().filter(|one| is_late(one)).map(|one| one.wish.id).collect();
         for id in late {
@@ -516,9 +517,8 @@ impl Core {
             Some(codec) => &codec.qualities,
             None => &update.subscribed_qualities,
         };
-        let is_wanted = |quality: VideoQuality| {
-            qualities.iter().any(|one| one.quality() == quality && one.enabled)
-        };
+        let is_wanted =
+            |quality: VideoQuality| qualities.iter().any(|one| one.quality() == quality && one.enabled);
         let wanted = match count {
             0 => return,
             // Somebody wants it, in whichever size.
@@ -608,9 +608,7 @@ impl Core {
                 timestamp: outgoing.timestamp,
                 is_marked,
                 payload,
-                audio_level: outgoing
-                    .level
-                    .map(|(level_dbov, is_voice)| AudioLevel { level_dbov, is_voice }),
+                audio_level: outgoing.level.map(|(level_dbov, is_voice)| AudioLevel { level_dbov, is_voice }),
                 rotation_degrees: None,
                 is_resendable: outgoing.kind == Kind::Video,
                 captured: Some(outgoing.captured),

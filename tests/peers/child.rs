@@ -122,7 +122,9 @@ impl Program {
                         return found;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.fail(&format!("did not tell of {what} within {limit:?}")),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.fail(&format!("did not tell of {what} within {limit:?}"))
+                }
                 Err(RecvTimeoutError::Disconnected) => self.fail(&format!("ended before it told of {what}")),
             }
         }

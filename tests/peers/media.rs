@@ -79,7 +79,8 @@ pub fn sees(watcher: &Program, from: &str, what: &str, is_so: impl Fn(&Sight) ->
 /// A film in this size with its sound, and both together; a second later it has gone on.
 #[track_caller]
 pub fn sees_all(watcher: &Program, from: &str, size: (u64, u64)) -> Sight {
-    let is_whole = |sight: &Sight| sight.is_film() && sight.size == size && sight.is_tone() && sight.is_together();
+    let is_whole =
+        |sight: &Sight| sight.is_film() && sight.size == size && sight.is_tone() && sight.is_together();
     let first = sees(watcher, from, &format!("a film in {size:?} with its sound"), is_whole);
     sees(watcher, from, "a film that goes on", |sight| sight.is_film() && sight.frame > first.frame)
 }

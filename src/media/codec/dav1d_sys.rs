@@ -152,7 +152,10 @@ impl Decoder {
         if bytes.is_empty() {
             return Err(CodecError::Malformed);
         }
-        let mut data = DataGuard { library: self.library, data: Data { bytes: std::ptr::null(), size: 0, rest: [0; 30] } };
+        let mut data = DataGuard {
+            library: self.library,
+            data: Data { bytes: std::ptr::null(), size: 0, rest: [0; 30] },
+        };
         // SAFETY: it makes a buffer of that size and describes it in the struct, which has room for that of every
         // release; the buffer is written to before anybody else knows of it.
         unsafe {

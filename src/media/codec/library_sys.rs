@@ -62,12 +62,15 @@ mod tests {
 
     #[test]
     fn a_library_that_is_not_there_is_not_found() {
-        assert!(SharedLibrary::find("libnothing", &["libnothing.so.1", "libnothing.so.0"], "nothing").is_none());
+        assert!(
+            SharedLibrary::find("libnothing", &["libnothing.so.1", "libnothing.so.0"], "nothing").is_none()
+        );
     }
 
     #[test]
     fn the_first_name_that_exists_is_taken() {
-        let library = SharedLibrary::find("libc", &["libnothing.so.1", "libc.so.6"], "nothing").expect("libc");
+        let library =
+            SharedLibrary::find("libc", &["libnothing.so.1", "libc.so.6"], "nothing").expect("libc");
         assert_eq!(library.soname, "libc.so.6");
         // SAFETY: `abs` has this type in C.
         let abs = unsafe { library.function::<unsafe extern "C" fn(i32) -> i32>(c"abs") }.expect("abs");

@@ -260,7 +260,8 @@ impl OpenH264 {
     fn new(library: SharedLibrary) -> Option<Self> {
         // SAFETY: the types are those of codec_api.h, C++ references being pointers.
         unsafe {
-            let version_ex: unsafe extern "C" fn(*mut Version) = library.function(c"WelsGetCodecVersionEx")?;
+            let version_ex: unsafe extern "C" fn(*mut Version) =
+                library.function(c"WelsGetCodecVersionEx")?;
             let mut version = Version::default();
             version_ex(&mut version);
             let spacing = match (version.major, version.minor) {
@@ -411,16 +412,14 @@ impl Encoder {
         let spacing = self.raw.library.spacing as usize;
         let count = self.number(0).clamp(0, LAYERS_MAX as c_int) as usize;
         let frame_type = self.number(LAYERS_START + LAYERS_MAX * spacing);
-        let mut encoded =
-            Encoded { bytes: Vec::new(), is_key: frame_type == FRAME_IDR, temporal_layer: 0 };
+        let mut encoded = Encoded { bytes: Vec::new(), is_key: frame_type == FRAME_IDR, temporal_layer: 0 };
         if frame_type == FRAME_SKIPPED {
             return None;
         }
         for index in 0..count {
             // SAFETY: the encoder has written so many descriptions, this far apart, and the box is aligned for them.
-            let layer = unsafe {
-                &*self.info.bytes.as_ptr().add(LAYERS_START + index * spacing).cast::<LayerInfo>()
-            };
+            let layer =
+                unsafe { &*self.info.bytes.as_ptr().add(LAYERS_START + index * spacing).cast::<LayerInfo>() };
             if layer.bytes.is_null() || layer.nal_sizes.is_null() {
                 continue;
             }

@@ -40,9 +40,7 @@ pub fn encoder(
 pub fn decoder(library: Option<&'static Opus>) -> Result<Box<dyn AudioDecoder>, CodecError> {
     match library {
         Some(library) => Ok(Box::new(Decoder(opus_sys::Decoder::new(library)?))),
-        None => {
-            Ok(Box::new(RustDecoder(new_rust_decoder()?)))
-        }
+        None => Ok(Box::new(RustDecoder(new_rust_decoder()?))),
     }
 }
 

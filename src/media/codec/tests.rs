@@ -33,8 +33,7 @@ pub fn at(number: u32) -> Duration {
 pub fn psnr(one: &Picture, other: &Picture) -> f64 {
     assert_eq!((one.width(), one.height()), (other.width(), other.height()));
     let (one, other) = (one.planes()[0], other.planes()[0]);
-    let squares: f64 =
-        one.iter().zip(other).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    let squares: f64 = one.iter().zip(other).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     10.0 * (255.0 * 255.0 * one.len() as f64 / squares.max(1.0)).log10()
 }
 
@@ -154,7 +153,8 @@ fn a_decoder_follows_a_change_of_size() {
 fn odd_sizes_are_encoded() {
     for codec in both_ways() {
         for (width, height) in [(319, 241), (17, 33), (161, 91)] {
-            let decoded = trip(codec, &settings(width, height), 1, &[]).pictures.remove(0).expect("a picture");
+            let decoded =
+                trip(codec, &settings(width, height), 1, &[]).pictures.remove(0).expect("a picture");
             let is_exact = codec != VideoCodec::H264; // whose chroma has whole samples only
             let expected = if is_exact { (width, height) } else { (width & !1, height & !1) };
             assert_eq!((decoded.width(), decoded.height()), expected, "{codec:?}");
@@ -165,12 +165,8 @@ fn odd_sizes_are_encoded() {
 #[test]
 fn screens_and_threads_make_good_pictures_too() {
     for codec in both_ways() {
-        let settings = VideoSettings {
-            is_screen: true,
-            threads: 4,
-            bitrate_bps: 4_000_000,
-            ..settings(1280, 720)
-        };
+        let settings =
+            VideoSettings { is_screen: true, threads: 4, bitrate_bps: 4_000_000, ..settings(1280, 720) };
         let trip = trip(codec, &settings, 4, &[]);
         let last = trip.pictures.iter().rposition(Option::is_some).expect("a picture");
         let quality = psnr(trip.pictures[last].as_ref().expect("found"), &picture(1280, 720, last as u32));

@@ -127,7 +127,8 @@ impl Encoder {
             _ => ONE_LAYER,
         };
         let frames_per_second = settings.frames_per_second;
-        let mut encoder = Self { inner, clock: Clock::default(), frames_per_second, is_screen, pattern, position: 0 };
+        let mut encoder =
+            Self { inner, clock: Clock::default(), frames_per_second, is_screen, pattern, position: 0 };
         encoder.limit_key_frames()?;
         Ok(encoder)
     }

@@ -124,7 +124,9 @@ impl VideoEncoder for Encoder {
         self.frames_per_second = frames_per_second;
         let percent = vpx::max_intra_percent(frames_per_second);
         let outcome = self.inner.reconfigure(|config| vpx::set_bitrate(config, bitrate_bps));
-        if let Err(error) = outcome.and_then(|()| self.inner.control(Control::MaxIntraBitratePercent, percent)) {
+        if let Err(error) =
+            outcome.and_then(|()| self.inner.control(Control::MaxIntraBitratePercent, percent))
+        {
             log::warn!("VP9 keeps its rate: {error:?}");
         }
     }
@@ -140,7 +142,8 @@ fn decoder_threads(width: u32, height: u32) -> u32 {
 }
 
 pub fn decoder(vpx: Option<&'static Vpx>) -> Result<Box<dyn VideoDecoder>, CodecError> {
-    let vpx = vpx.filter(|vpx| vpx.has_decoder(VideoCodec::Vp9)).ok_or(CodecError::Missing(VideoCodec::Vp9))?;
+    let vpx =
+        vpx.filter(|vpx| vpx.has_decoder(VideoCodec::Vp9)).ok_or(CodecError::Missing(VideoCodec::Vp9))?;
     Ok(Box::new(Decoder { vpx, inner: None, gate: Gate::default() }))
 }
 

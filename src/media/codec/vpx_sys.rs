@@ -215,7 +215,8 @@ struct Functions {
     encode: unsafe extern "C" fn(*mut Context, *const Image, i64, c_ulong, c_long, c_ulong) -> c_int,
     get_data: unsafe extern "C" fn(*mut Context, *mut *const c_void) -> *const Packet,
     control: unsafe extern "C" fn(*mut Context, c_int, ...) -> c_int,
-    dec_init: unsafe extern "C" fn(*mut Context, *const Interface, *const DecoderConfig, c_long, c_int) -> c_int,
+    dec_init:
+        unsafe extern "C" fn(*mut Context, *const Interface, *const DecoderConfig, c_long, c_int) -> c_int,
     decode: unsafe extern "C" fn(*mut Context, *const u8, c_uint, *mut c_void, c_long) -> c_int,
     get_frame: unsafe extern "C" fn(*mut Context, *mut *const c_void) -> *const Image,
     destroy: unsafe extern "C" fn(*mut Context) -> c_int,
@@ -535,8 +536,7 @@ impl Decoder {
         let size = c_uint::try_from(bytes.len()).map_err(|_| CodecError::Malformed)?;
         let Instance { vpx, context } = &mut self.0;
         // SAFETY: the bytes live until the call returns.
-        let code =
-            unsafe { (vpx.functions.decode)(&mut **context, bytes.as_ptr(), size, null_mut(), 0) };
+        let code = unsafe { (vpx.functions.decode)(&mut **context, bytes.as_ptr(), size, null_mut(), 0) };
         if code != OK {
             return Err(CodecError::Malformed);
         }
