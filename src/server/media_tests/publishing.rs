@@ -45,6 +45,7 @@ fn sound_and_pictures_of_one_reach_the_other() {
 }
 
 #[test]
+#[allow(deprecated)] // older clients write the older fields
 fn a_track_is_described_as_its_publisher_announced_it() {
     let mut call = Call::new();
     let (alice, bob) = (call.ours("alice"), call.ours("bob"));
