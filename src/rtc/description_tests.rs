@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::simulation::{ALICE, BOB, Network};
-use super::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX, Output, Peer, RtcError};
+use super::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX, Layer, MediaKind, Output, Peer, RtcError, Sending};
 
 /// What all sections of one description share.
 const TRANSPORT: &str = "c=IN IP4 0.0.0.0\r
@@ -22,7 +22,7 @@ a=end-of-candidates\r
 ";
 
 /// The offer of a server built on pion, after a camera and a microphone were subscribed to.
-fn pion_offer(media: &[&str]) -> String {
+pub(super) fn pion_offer(media: &[&str]) -> String {
     // Stopped sections are not in the group.
     let live = media.iter().enumerate().filter(|(_, section)| !section.starts_with("m=audio 0"));
     let mids: String = live.map(|(index, _)| format!(" {}", index + 1)).collect();
@@ -66,7 +66,7 @@ a=msid:PA_x|TR_y TR_y\r
 a=sendonly\r
 ";
 
-const VIDEO: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96 97 125 107\r
+pub(super) const VIDEO: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96 97 125 107\r
 a=rtcp-mux\r
 a=rtcp-rsize\r
 a=rtpmap:96 VP8/90000\r
@@ -111,7 +111,7 @@ fn bob() -> (Instant, Peer) {
     (now, Peer::new(now, &["192.0.2.2:5002".parse().expect("an address")]))
 }
 
-fn sections<'a>(sdp: &'a str, start: &str) -> Vec<&'a str> {
+pub(super) fn sections<'a>(sdp: &'a str, start: &str) -> Vec<&'a str> {
     sdp.lines().filter(|line| line.starts_with(start)).collect()
 }
 
@@ -221,6 +221,32 @@ fn try_offer(sdp: &str) {
     assert!(!defect(&mut alice), "str0m panicked on {sdp:?}");
 }
 
+/// Answers of a peer to an offer with media, spoilt on the way.
+fn try_answer(spoil: impl Fn(&str) -> String) {
+    let (now, mut alice) = bob();
+    let camera = Sending {
+        kind: MediaKind::Video,
+        codecs: Vec::new(),
+        stream_id: "stream".into(),
+        track_id: "track".into(),
+        layers: vec![Layer::new("q"), Layer::new("f")],
+        is_stereo: false,
+    };
+    let microphone = Sending { kind: MediaKind::Audio, layers: Vec::new(), ..camera.clone() };
+    for sending in [&camera, &microphone] {
+        alice.add_sending(now, sending).expect("a section");
+    }
+    let offer = alice.offer(now).expect("an offer");
+    let (_, mut other) = bob();
+    let answer = spoil(&other.accept_offer(now, &offer).expect("an answer"));
+    let _ = alice.accept_answer(now, &answer);
+    let _ = alice.offer(now);
+    let _ = alice.accept_offer(now, &answer);
+    let said: Vec<_> = std::iter::from_fn(|| alice.poll()).collect();
+    let is_defect = |said: &Output| matches!(said, Output::Failed(text) if text.contains("defect"));
+    assert!(!said.iter().any(is_defect), "str0m panicked on {answer:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -251,5 +277,24 @@ proptest! {
         try_offer(&shuffled);
         let header = offer.split("m=").next().unwrap_or_default();
         try_offer(&format!("{header}{shuffled}"));
+    }
+    #[test]
+    fn no_mutilated_answer_makes_a_peer_panic(from in 0_usize..6000, to in 0_usize..6000, text in "[ -~]{0,12}", order in proptest::collection::vec(0_usize..200, 1..120)) {
+        try_answer(|answer| {
+            let (from, to) = (from % answer.len(), to % answer.len());
+            let (from, to) = (from.min(to), from.max(to));
+            format!("{}{text}{}", &answer[..from], &answer[to..])
+        });
+        try_answer(|answer| {
+            let from = from % answer.len();
+            let end = (from + text.len()).min(answer.len());
+            format!("{}{text}{}", &answer[..from], &answer[end..])
+        });
+        try_answer(|answer| {
+            let (head, body) = answer.split_at(answer.find("m=").unwrap_or(0));
+            let lines: Vec<_> = body.lines().collect();
+            let shuffled: String = order.iter().map(|at| format!("{}\r\n", lines[at % lines.len()])).collect();
+            format!("{head}{shuffled}")
+        });
     }
 }

@@ -101,8 +101,8 @@ fn sound_and_picture_go_both_ways_over_one_connection() {
         sections.push((audio, video));
     }
     for (peer, (audio, video)) in sections.iter().enumerate() {
-        for sequence in 0..20 {
-            let level = AudioLevel { level_dbov: 30 + sequence as u8, is_voice: sequence % 2 == 0 };
+        for sequence in 0..20_u64 {
+            let level = AudioLevel { level_dbov: 30 + sequence as u8, is_voice: sequence.is_multiple_of(2) };
             let sound =
                 PacketOut { audio_level: Some(level), ..packet(Codec::Opus, sequence, &[1, 2, peer as u8]) };
             network.send_media(peer, *audio, None, sound);
@@ -131,7 +131,7 @@ fn sound_and_picture_go_both_ways_over_one_connection() {
                 (number, number * 960, Codec::Opus)
             );
             assert_eq!(packet.payload.as_ref(), [1, 2, other as u8]);
-            let level = AudioLevel { level_dbov: 30 + number as u8, is_voice: number % 2 == 0 };
+            let level = AudioLevel { level_dbov: 30 + number as u8, is_voice: number.is_multiple_of(2) };
             assert_eq!(packet.audio_level, Some(level));
             assert!(packet.is_marked && packet.layer.is_none());
         }
@@ -227,7 +227,9 @@ fn lost_packets_are_sent_again_until_all_are_there() {
         assert!(sender.nacks > 10 && receiver.nacks > 10);
         assert_eq!((sender.packets, receiver.packets, receiver.lost), (sent, sent, 0));
         assert_eq!(sender.bytes, sent * 1_000);
-        assert!(sender.round_trip.is_some_and(|time| time < Duration::from_millis(100)));
+        for side in [sender, receiver] {
+            assert!(side.round_trip.is_some_and(|time| time < Duration::from_millis(100)));
+        }
     }
 }
 
@@ -247,11 +249,11 @@ fn a_key_frame_is_asked_for_on_the_layer_that_needs_it() {
         let asked = network.info(BOB, track).section;
         network.peers[BOB].request_key_frame(network.now, asked, layer);
         network.pass(Duration::from_millis(200));
-        let requests = network.said[ALICE].iter().filter_map(|said| match said {
+        let mut requests = network.said[ALICE].iter().filter_map(|said| match said {
             Output::KeyFrameRequested { section, layer } => Some((*section, *layer)),
             _ => None,
         });
-        assert_eq!(requests.last(), Some((section, layer)));
+        assert_eq!(requests.next_back(), Some((section, layer)));
     }
     let requests = network.said[ALICE].iter().filter(|said| matches!(said, Output::KeyFrameRequested { .. }));
     assert_eq!(requests.count(), 2);
@@ -567,4 +569,64 @@ fn estimate(network: &Network) -> u64 {
         _ => None,
     });
     estimates.unwrap_or(1_000_000)
+}
+
+#[test]
+fn a_wide_network_is_found_wide_within_seconds() {
+    let mut network = Network::connected(56);
+    let section = network.add(ALICE, &camera("cam", &[]));
+    network.agree(ALICE);
+    network.peers[ALICE].set_bitrate(network.now, 500_000, 3_000_000);
+    let mut source = Source::new(section, None);
+    let began = network.elapsed();
+    while estimate(&network) < 2_500_000 {
+        source.picture(&mut network, ALICE, 2);
+        network.pass(PICTURE_TIME);
+        assert!(network.elapsed() - began < Duration::from_secs(5), "{}", estimate(&network));
+    }
+    println!("after {:?}", network.elapsed() - began);
+}
+
+#[test]
+fn a_source_that_sends_more_than_the_network_carries_is_refused_before_memory_fills() {
+    let mut network = Network::connected(57);
+    let section = network.add(ALICE, &camera("cam", &[]));
+    network.agree(ALICE);
+    network.capacity_bps = [Some(300_000), None];
+    let mut source = Source::new(section, None);
+    for _ in 0..20 * 30 {
+        source.picture(&mut network, ALICE, 60);
+        network.pass(PICTURE_TIME);
+    }
+    println!("{} taken, {} refused", source.next, source.refused);
+    assert!(source.refused > 0);
+    assert!(network.peers.iter().all(|peer| peer.is_connected()));
+    // It recovers when the source does.
+    network.capacity_bps = [None, None];
+    network.pass(Duration::from_secs(10));
+    let before = network.packets(BOB).len();
+    source.picture(&mut network, ALICE, 1);
+    network.pass(Duration::from_secs(1));
+    assert!(network.packets(BOB).len() > before);
+}
+
+#[test]
+fn what_a_useless_answer_left_open_is_offered_again() {
+    let mut network = Network::connected(58);
+    let section = network.add(ALICE, &microphone("mic"));
+    network.agree(ALICE);
+    network.peers[ALICE].stop_sending(network.now, section);
+    let offer = network.peers[ALICE].offer(network.now).expect("an offer");
+    let answer = network.peers[BOB].accept_offer(network.now, &offer).expect("an answer");
+    let other = answer.replace("m=audio", "m=video").replace("a=mid:", "a=mid:x");
+    assert!(matches!(network.peers[ALICE].accept_answer(network.now, &other), Err(RtcError::Malformed(_))));
+    assert!(network.peers[ALICE].needs_offer());
+    network.agree(ALICE);
+    network.pass(Duration::ZERO);
+    assert!(!network.infos(BOB).last().expect("a section").is_sending);
+    assert_eq!(network.add(ALICE, &microphone("again")), section);
+    network.agree(ALICE);
+    network.send_media(ALICE, section, None, packet(Codec::Opus, 0, b"sound"));
+    network.pass(Duration::from_millis(200));
+    assert_eq!(network.packets(BOB).len(), 1);
 }

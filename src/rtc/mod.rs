@@ -1,14 +1,15 @@
 //! A peer connection as a value.
 //!
-//! Time, datagrams, descriptions and messages come in; datagrams, descriptions, messages and a deadline go out.
-//! No socket, no clock, no thread. ICE, DTLS and SCTP are str0m's; this floor keeps its contract (every mutation is
-//! followed by a complete drain), catches its panics, names LiveKit's two data channels and decides when a silent
-//! connection counts as lost.
+//! Time, datagrams, descriptions, messages and media packets come in; the same and a deadline go out. No socket, no
+//! clock, no thread. ICE, DTLS, SCTP, SRTP with its repair, pacing and the estimate of the network are str0m's; this
+//! floor keeps its contract (every mutation is followed by a complete drain), catches its panics, names LiveKit's two
+//! data channels, keeps the media sections and decides when a silent connection counts as lost.
 //!
 //! It deliberately does not gather candidates (the owner of the sockets says which addresses there are), does not
-//! relay through TURN, and does not know what the messages mean.
+//! relay through TURN, and does not know what the messages mean or what a packet's payload is made of.
 //!
-//! Read `peer.rs` first. `link.rs` holds the four time limits of a connection.
+//! Read `peer.rs` first, for media `media.rs` and `peer_media.rs` after it. `link.rs` holds the four time limits of a
+//! connection.
 
 mod candidate;
 mod channel;
@@ -27,6 +28,8 @@ mod state;
 
 #[cfg(test)]
 mod description_tests;
+#[cfg(test)]
+mod media_description_tests;
 #[cfg(test)]
 mod media_tests;
 #[cfg(test)]

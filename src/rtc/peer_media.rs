@@ -99,11 +99,14 @@ impl Peer {
         sent.unwrap_or(Err(SendError::NotOpen))
     }
 
-    /// Asks the other side for a key frame. The caller decides how often is often enough.
+    /// Asks the other side for a key frame of a picture. The caller decides how often is often enough.
     pub fn request_key_frame(&mut self, now: Instant, section: Section, layer: Option<Layer>) {
         self.advance(now);
         let Some(mid) = self.state.sections.mid(section) else { return };
-        let Some(incoming) = self.state.sections.incoming_mut(section) else { return };
+        let incoming = self.state.sections.incoming_mut(section);
+        let Some(incoming) = incoming.filter(|incoming| incoming.info.kind == MediaKind::Video) else {
+            return;
+        };
         let heard = incoming.streams.iter().find(|stream| stream.layer == layer).map(|stream| stream.ssrc);
         let now = self.state.now;
         self.drive(|rtc| {
@@ -163,6 +166,10 @@ impl Peer {
             for stream in entry.incoming.iter().flat_map(|incoming| &incoming.streams) {
                 all.push(stream.counters.statistics(section, stream.layer, entry.kind, false));
             }
+        }
+        // Most senders do not answer the reports by which a receiver could measure it.
+        for statistics in &mut all {
+            statistics.round_trip = statistics.round_trip.or(self.state.round_trip);
         }
         all
     }

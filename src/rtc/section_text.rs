@@ -81,7 +81,7 @@ fn read_section<'a>(text: &'a str, bundled: Option<&str>) -> SectionText<'a> {
         }
     }
     // Port 0 inside the group only means that the transport is that of another section (RFC 9143).
-    let has_port = !text.split(' ').nth(1).is_some_and(|port| port == "0");
+    let has_port = text.split(' ').nth(1).is_none_or(|port| port != "0");
     let is_bundled =
         || bundled.is_some_and(|mids| mids.split_ascii_whitespace().any(|mid| mid == section.mid));
     let is_rejected = !has_port && !is_bundled();

@@ -34,6 +34,8 @@ pub(super) struct State {
     pub sections: Sections,
     /// The last estimate that was told, and whether it is one of our own.
     bitrate: Option<(u64, bool)>,
+    /// Of the path, as the checks of ICE measure it.
+    pub round_trip: Option<Duration>,
     pub outputs: VecDeque<Output>,
 }
 
@@ -48,6 +50,7 @@ impl State {
             channels: Channels::default(),
             sections: Sections::default(),
             bitrate: None,
+            round_trip: None,
             outputs: VecDeque::new(),
         }
     }
@@ -106,6 +109,10 @@ impl State {
             }
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
                 self.estimated(estimate.as_u64(), false);
+            }
+            Event::PeerStats(stats) => {
+                let pair = stats.selected_candidate_pair.as_ref();
+                self.round_trip = pair.and_then(|pair| pair.current_round_trip_time).or(self.round_trip);
             }
             Event::MediaEgressStats(stats) => {
                 let Some((section, layer)) = self.place(stats.mid, stats.rid) else { return };
