@@ -169,7 +169,9 @@ impl Peers {
         let sdp = sdp.inspect_err(|error| log::debug!("server: no offer: {error:?}")).ok()?;
         self.offers += 1;
         self.awaits_answer = true;
-        Some(Message::Offer(description("offer", sdp, self.offers)))
+        let mut offer = description("offer", sdp, self.offers);
+        subscribe::name_sections(&mut offer);
+        Some(Message::Offer(offer))
     }
 
     /// Keeps what cannot be looked at before the sockets are open.
@@ -390,15 +392,8 @@ fn activate(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
 /// Offers what has changed for the subscriber, once its answer to the last offer has come.
 fn offer_changes(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
-    let link = participant.link();
-    let Participant { peers: Some(peers), share, .. } = participant else { return };
-    let Some(link) = link else { return };
-    let Some(mut message) = peers.offer_changes(now) else { return };
-    if let (Message::Offer(offer), Some(share), Some(peer), Some(media)) =
-        (&mut message, share, peers.subscriber(), &room.media)
-    {
-        subscribe::name_sections(media, share, peer, offer);
-    }
+    let (Some(link), Some(peers)) = (participant.link(), participant.peers.as_mut()) else { return };
+    let Some(message) = peers.offer_changes(now) else { return };
     shared.send(link, message);
 }
 
