@@ -140,6 +140,7 @@ fn a_browser_is_seen_on_livekit_server(codec: &str) {
 
 /// And it sees the library, whatever it sends itself.
 fn a_browser_is_seen(place: Kind, codec: &str) {
+    let _turn = peers::browser_turn();
     let server = Server::start(place);
     let mut alice = film(&server, "room", "alice");
     alice.tell("publish 640 360 audio");
