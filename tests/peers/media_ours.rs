@@ -171,6 +171,7 @@ macro_rules! on_both_servers {
 on_both_servers![
     a_foreign_client_sees_the_library,
     a_foreign_client_chooses_a_layer_of_the_librarys,
+    a_camera_that_tells_no_size_has_the_layers_of_its_pictures,
     the_library_chooses_a_layer_of_a_foreign_clients,
 ];
 
@@ -198,9 +199,17 @@ fn a_foreign_client_sees_the_library(place: Kind) {
 }
 
 fn a_foreign_client_chooses_a_layer_of_the_librarys(place: Kind) {
+    layers_are_chosen(place, "publish 1280 720");
+}
+
+fn a_camera_that_tells_no_size_has_the_layers_of_its_pictures(place: Kind) {
+    layers_are_chosen(place, "publish_blind 1280 720");
+}
+
+fn layers_are_chosen(place: Kind, publish: &str) {
     let server = Server::start(place);
     let mut alice = film(&server, "room", "alice");
-    alice.tell("publish 1280 720");
+    alice.tell(publish);
     hears(&alice, "published");
     let small = peers::subscribe(&server, "room", "small", &["--quality", "low"]);
     sees(&small, "alice", "the smallest layer", |sight| sight.is_film() && sight.size == (320, 180));
