@@ -268,7 +268,14 @@ impl Session {
         };
         let Equipment { runtime, poster, workers, sound } = equipment;
         let port = attempt.media_port();
-        let place = publisher::Place { session: self.clone(), port, poster, workers, sound };
+        let place = publisher::Place {
+            session: self.clone(),
+            port,
+            poster,
+            workers,
+            sound,
+            runtime: runtime.clone(),
+        };
         let id = publisher.place(place)?;
         inner.publishers.insert(id, Publishing { publisher: publisher.clone(), stream: None });
         self.count(&mut inner, &runtime);

@@ -148,7 +148,7 @@ impl World {
                 Output::Transmit(datagram) => self.datagrams.push(datagram),
                 Output::OpenSockets => {
                     self.demands += 1;
-                    let opened = Input::SocketsOpened(vec![SocketAddr::from(([127, 0, 0, 1], 4000))]);
+                    let opened = Input::SocketsOpened(vec![SocketAddr::from(([192, 0, 2, 9], 4000))]);
                     self.server.handle(self.now, self.wall_ms, opened);
                 }
             }

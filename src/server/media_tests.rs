@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(12);
 const STEP: Duration = Duration::from_millis(10);
 
 fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+    SocketAddr::from(([192, 0, 2, 1], port))
 }
 
 struct Client {

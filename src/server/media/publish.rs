@@ -98,9 +98,10 @@ fn keeps_sid(room: &mut Room, key: Key, sid: &str) -> bool {
     let is_inline = room.participants.get(&key).is_some_and(|participant| participant.is_inline);
     is_inline
         && is_track_sid(sid)
-        && !room.participants.values_mut().any(|participant| {
-            participant.share.as_mut().is_some_and(|share| share.by_sid(sid).is_some())
-        })
+        && !room
+            .participants
+            .values_mut()
+            .any(|participant| participant.share.as_mut().is_some_and(|share| share.by_sid(sid).is_some()))
 }
 
 /// A further codec for a track that is published already. It is not used; the track stays as it is.
@@ -195,6 +196,8 @@ fn codecs(request: &AddTrackRequest) -> Vec<SimulcastCodecInfo> {
         let mime_type = match codec.codec.as_str() {
             "" => continue,
             full if full.contains('/') => full.to_owned(),
+            // LiveKit writes the codecs of video in capitals.
+            name if prefix == "video/" => format!("{prefix}{}", name.to_ascii_uppercase()),
             name => format!("{prefix}{name}"),
         };
         if codecs.iter().any(|known| known.mime_type.eq_ignore_ascii_case(&mime_type)) {

@@ -69,7 +69,7 @@ fn a_track_is_described_as_its_publisher_announced_it() {
     assert_eq!(features, expected);
     let (face, _) = call.publish(alice, simulcast("camera"), &["q", "h", "f"]);
     let told = call.tracks(bob, alice).expect("told of tracks");
-    assert_eq!((told[1].width, told[1].height, told[1].mime_type.as_str()), (1280, 720, "video/vp8"));
+    assert_eq!((told[1].width, told[1].height, told[1].mime_type.as_str()), (1280, 720, "video/VP8"));
     assert_eq!(told[1].codecs[0].layers.len(), 3);
     assert_eq!(told[1].stream, "camera", "by its source, as it named none");
     assert_eq!(told[1].sid, face.sid);
