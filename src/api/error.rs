@@ -27,6 +27,8 @@ pub enum Error {
     InvalidEncryptionSecret,
     /// A publisher without sound cannot do that.
     MissingAudioTrack,
+    /// A ready-made transformer that there is not here.
+    TransformerMissing,
     /// A panic was caught.
     Internal,
 }

@@ -17,6 +17,7 @@ pub mod session;
 pub mod sound;
 mod statistics;
 pub mod subscriber;
+pub mod transformer;
 mod way;
 
 use std::hash::{BuildHasher as _, RandomState};

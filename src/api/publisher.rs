@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::camera;
 use super::capture::{Capture, CaptureSettings, Capturer};
 use super::session::Session;
+use super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS, Poster};
 use crate::driver::session::MediaPort;
@@ -126,6 +127,8 @@ pub struct Publisher {
     video: Mutex<Option<VideoOut>>,
     /// Where notices are put. Nothing is taken with it held.
     poster: Mutex<Option<Poster>>,
+    video_chain: Mutex<Option<Arc<Chain<dyn VideoTransform>>>>,
+    audio_chain: Mutex<Option<Arc<Chain<dyn AudioTransform>>>>,
     is_mirrored: AtomicBool,
     /// A level waits for the callback thread: no other one is put behind it.
     level_waits: AtomicBool,
@@ -211,6 +214,8 @@ impl Publisher {
             inner: Mutex::new(inner),
             video: Mutex::new(None),
             poster: Mutex::default(),
+            video_chain: Mutex::new(None),
+            audio_chain: Mutex::new(None),
             is_mirrored: AtomicBool::new(false),
             level_waits: AtomicBool::new(false),
             settings,
@@ -328,6 +333,24 @@ impl Publisher {
         Ok(())
     }
 
+    /// In place of those that were. Nothing is locked while one that runs is waited for.
+    pub fn set_video_transformers(&self, links: Vec<Arc<dyn VideoTransform>>) {
+        let chain = (!links.is_empty()).then(|| Chain::new(links));
+        let before = std::mem::replace(&mut *self.video_chain.lock(), chain);
+        if let Some(before) = before {
+            before.close();
+        }
+    }
+
+    /// As above.
+    pub fn set_audio_transformers(&self, links: Vec<Arc<dyn AudioTransform>>) {
+        let chain = (!links.is_empty()).then(|| Chain::new(links));
+        let before = std::mem::replace(&mut *self.audio_chain.lock(), chain);
+        if let Some(before) = before {
+            before.close();
+        }
+    }
+
     pub fn subscriber_fallback(&self) -> bool {
         self.inner.lock().subscriber_fallback
     }
@@ -407,6 +430,8 @@ impl Publisher {
     /// The second half.
     pub(super) fn close(&self, deadline: Instant) {
         self.stop_media(deadline);
+        self.set_video_transformers(Vec::new());
+        self.set_audio_transformers(Vec::new());
         self.gate.close(deadline);
     }
 
@@ -717,6 +742,10 @@ struct Preview(Weak<Publisher>);
 impl Source for Preview {
     fn preview(&self, picture: &mut Picture) {
         let Some(publisher) = self.0.upgrade() else { return };
+        let chain = publisher.video_chain.lock().clone();
+        if let Some(chain) = chain {
+            chain.change(picture);
+        }
         if !publisher.observer.renders() {
             return;
         }
@@ -756,7 +785,17 @@ struct AudioOut {
 }
 
 impl SoundCapture for AudioOut {
-    fn captured(&self, now: Instant, step: &[i16], _channels: u8) {
+    fn captured(&self, now: Instant, step: &[i16], channels: u8) {
+        let chain = self.publisher.upgrade().and_then(|publisher| publisher.audio_chain.lock().clone());
+        let mut changed;
+        let step = match chain {
+            Some(chain) => {
+                changed = step.to_vec();
+                chain.apply(&mut changed, channels);
+                &changed
+            }
+            None => step,
+        };
         let sent = {
             let mut sender = self.sender.lock();
             let sent = sender.push(step);

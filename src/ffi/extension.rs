@@ -6,6 +6,7 @@ use super::audio_module_input_device::INPUTS;
 use super::audio_module_output_device::OUTPUTS;
 use super::connection::CONNECTIONS;
 use super::guard;
+use super::media_transformer::{AUDIO_TRANSFORMERS, VIDEO_TRANSFORMERS};
 use super::media_utils;
 use super::publisher::PUBLISHERS;
 use super::publisher_settings::PUBLISHER_SETTINGS;
@@ -16,7 +17,7 @@ use super::subscriber::SUBSCRIBERS;
 use super::video_capturer::CAPTURERS;
 use super::video_frame::FRAMES;
 
-/// How many handles are live: sessions, publishers, subscribers, settings, connections, streams, frames, lists of devices and lists of codecs,
+/// How many handles are live: sessions, publishers, subscribers, settings, connections, streams, frames, lists of devices, lists of codecs and transformers,
 /// those that the library keeps for itself
 /// included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
 ///
@@ -26,7 +27,11 @@ pub extern "C" fn otc_ext_live_objects() -> usize {
     guard::value("otc_ext_live_objects", 0, || {
         let media =
             PUBLISHERS.len() + CAPTURERS.len() + PUBLISHER_SETTINGS.len() + SUBSCRIBERS.len() + FRAMES.len();
-        let sound = INPUTS.len() + OUTPUTS.len() + media_utils::live();
+        let sound = INPUTS.len()
+            + OUTPUTS.len()
+            + media_utils::live()
+            + VIDEO_TRANSFORMERS.len()
+            + AUDIO_TRANSFORMERS.len();
         Ok(SESSIONS.len() + SETTINGS.len() + CONNECTIONS.len() + STREAMS.len() + media + sound)
     })
 }

@@ -28,6 +28,8 @@ pub enum Kind {
     PublisherSettings = 7,
     Subscriber = 8,
     Capturer = 9,
+    VideoTransformer = 10,
+    AudioTransformer = 11,
     AudioInputs = 14,
     AudioOutputs = 15,
 }

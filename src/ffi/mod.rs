@@ -29,6 +29,7 @@ pub mod connection;
 pub mod error;
 pub mod extension;
 pub mod log;
+pub mod media_transformer;
 pub mod media_utils;
 pub mod publisher;
 pub mod publisher_callbacks;
@@ -47,7 +48,7 @@ pub mod video_frame;
 pub mod video_frame_make;
 
 /// The files whose exported items make the header, in the header's order. `tests/header.rs` reads this list.
-pub const SECTIONS: [&str; 25] = [
+pub const SECTIONS: [&str; 26] = [
     "error",
     "base",
     "log",
@@ -72,5 +73,6 @@ pub const SECTIONS: [&str; 25] = [
     "audio_module_input_device",
     "audio_module_output_device",
     "media_utils",
+    "media_transformer",
     "extension",
 ];

@@ -134,6 +134,14 @@ impl FrameObject {
         self.frame.read().clone()
     }
 
+    /// The frame itself, once its handle has ended; a copy where somebody still holds it.
+    pub fn take(self: Arc<Self>) -> Frame {
+        match Arc::try_unwrap(self) {
+            Ok(object) => object.frame.into_inner(),
+            Err(shared) => shared.frame(),
+        }
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Frame) -> T) -> T {
         change(&mut self.frame.write())
     }

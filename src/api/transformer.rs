@@ -1,0 +1,83 @@
+//! Transformers: the program's own functions on pictures and sound, before they are encoded and before they are shown.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::frame::Picture;
+use crate::driver::callbacks::{self, DELETE_TIMEOUT, Gate};
+use crate::media::audio::{Processing, Switches};
+
+pub trait VideoTransform: Send + Sync + 'static {
+    /// Changes a picture in place.
+    fn transform(&self, picture: Picture) -> Picture;
+}
+
+pub trait AudioTransform: Send + Sync + 'static {
+    /// Changes 10 ms of sound in place, interleaved, at 48 kHz.
+    fn transform(&self, step: &mut [i16], channels: u8);
+}
+
+/// Transformers in the order in which they work. They are kept for as long as they are in use, whoever deletes them.
+pub struct Chain<T: ?Sized> {
+    gate: Gate,
+    links: Vec<Arc<T>>,
+}
+
+impl<T: ?Sized> Chain<T> {
+    pub fn new(links: Vec<Arc<T>>) -> Arc<Self> {
+        Arc::new(Self { gate: Gate::default(), links })
+    }
+
+    /// None of them is called any more; one that runs is waited for as a deletion would.
+    pub fn close(&self) {
+        self.gate.close(Instant::now() + DELETE_TIMEOUT);
+    }
+}
+
+impl Chain<dyn VideoTransform> {
+    pub fn change(&self, picture: &mut Picture) {
+        let whole = std::mem::replace(picture, nothing());
+        *picture = self.apply(whole);
+    }
+
+    fn apply(&self, picture: Picture) -> Picture {
+        // Handed on whole: a picture that nobody else holds is changed without a copy.
+        let mut picture = Some(picture);
+        for link in &self.links {
+            // The program's code: what it calls may not wait for this thread.
+            self.gate
+                .pass(|| callbacks::enter(|| picture = picture.take().map(|whole| link.transform(whole))));
+        }
+        picture.unwrap_or_else(nothing)
+    }
+}
+
+/// What is left of a picture whose transformer panicked.
+fn nothing() -> Picture {
+    Picture::black(2, 2).expect("a size that pictures have")
+}
+
+impl Chain<dyn AudioTransform> {
+    pub fn apply(&self, step: &mut [i16], channels: u8) {
+        for link in &self.links {
+            self.gate.pass(|| callbacks::enter(|| link.transform(step, channels)));
+        }
+    }
+}
+
+/// Steady noise is taken out.
+pub struct NoiseSuppression(Mutex<Processing>);
+
+impl Default for NoiseSuppression {
+    fn default() -> Self {
+        Self(Mutex::new(Processing::new(Switches { suppresses_noise: true, ..Switches::NONE })))
+    }
+}
+
+impl AudioTransform for NoiseSuppression {
+    fn transform(&self, step: &mut [i16], _channels: u8) {
+        self.0.lock().capture(step);
+    }
+}

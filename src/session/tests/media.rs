@@ -1,0 +1,407 @@
+//! Publishing and subscribing, against a server that says what the test wants.
+
+use std::net::SocketAddr;
+
+use super::*;
+use crate::media::{Kind, VideoCodec};
+use crate::rtc::{MediaKind, Output as RtcOutput, Peer, Sending};
+use crate::session::media::*;
+use crate::signal::proto::{
+    AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, MuteTrackRequest,
+    RequestResponse, SessionDescription, StreamState, StreamStateInfo, StreamStateUpdate, SubscribedQuality,
+    SubscribedQualityUpdate, SubscriptionError, SubscriptionResponse, TrackPublishedResponse,
+    TrackUnpublishedResponse, VideoQuality, request_response,
+};
+
+const FILM: PublicationId = PublicationId(7);
+const VIEW: SubscriptionId = SubscriptionId(9);
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], port))
+}
+
+fn film(layers: usize) -> Publication {
+    let names = ["q", "h", "f"];
+    let layer = |name| PublishedLayer { name, width: 320, height: 180, bitrate_bps: 100_000 };
+    Publication {
+        id: FILM,
+        name: "film".into(),
+        audio: Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false }),
+        video: Some(PublishedVideo {
+            is_on: true,
+            video_type: VideoType::Camera,
+            codecs: vec![VideoCodec::Vp8],
+            layers: names.into_iter().take(layers).map(layer).collect(),
+        }),
+    }
+}
+
+impl Client {
+    /// What the client has asked for since this was asked last.
+    fn asked(&mut self) -> Vec<signal_request::Message> {
+        std::mem::take(&mut self.sent)
+            .into_iter()
+            .filter_map(|frame| match frame {
+                FromClient::Message(message) => Some(message),
+                FromClient::Data(_) => None,
+            })
+            .collect()
+    }
+
+    fn opened() -> Self {
+        let mut client = Self::connected();
+        client.asked();
+        client
+    }
+
+    fn publish(&mut self, wish: Publication) {
+        self.input(Input::Publish(Box::new(wish)));
+        self.input(Input::SocketsOpened(Addresses {
+            subscriber: vec![address(1)],
+            publisher: vec![address(3)],
+        }));
+    }
+
+    /// The server takes everything that was asked for.
+    fn take(&mut self) -> Vec<AddTrackRequest> {
+        let (mut requests, mut offer) = (Vec::new(), None);
+        for message in self.asked() {
+            match message {
+                signal_request::Message::AddTrack(request) => requests.push(request),
+                signal_request::Message::Offer(sdp) => offer = Some(sdp.sdp),
+                _ => {}
+            }
+        }
+        for request in &requests {
+            let sid = if request.r#type == i32::from(TrackType::Audio) { "TR_A1" } else { "TR_V1" };
+            let track = Some(TrackInfo { sid: sid.into(), muted: request.muted, ..TrackInfo::default() });
+            self.message(Message::TrackPublished(TrackPublishedResponse { cid: request.cid.clone(), track }));
+        }
+        let mut server = Peer::new(self.now, &[address(2)]);
+        let sdp = server.accept_offer(self.now, &offer.expect("an offer")).expect("it fits");
+        let answer = SessionDescription { r#type: "answer".into(), sdp, ..Default::default() };
+        self.message(Message::Answer(answer));
+        requests
+    }
+
+    fn published() -> Self {
+        let mut client = Self::opened();
+        client.publish(film(3));
+        client.take();
+        client.heard();
+        client
+    }
+
+    fn publisher_heard(&mut self) -> Vec<PublisherEvent> {
+        let events = self.heard().into_iter();
+        events
+            .filter_map(|event| match event {
+                Event::Publisher { id: FILM, event } => Some(event),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn subscriber_heard(&mut self) -> Vec<SubscriberEvent> {
+        let events = self.heard().into_iter();
+        events
+            .filter_map(|event| match event {
+                Event::Subscriber { id: VIEW, event } => Some(event),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Ann publishes, this client subscribes, and the server's peer connection has come up.
+    fn watching() -> (Self, Peer) {
+        let mut client = Self::opened();
+        client.update(vec![ann(false)]);
+        client.heard();
+        client.input(Input::Subscribe { id: VIEW, stream_id: "TR_A1".into(), wants: Wants::default() });
+        client.input(Input::SocketsOpened(Addresses {
+            subscriber: vec![address(1)],
+            publisher: vec![address(3)],
+        }));
+        let mut server = Peer::new(client.now, &[address(2)]);
+        for (kind, sid) in [(MediaKind::Audio, "TR_A1"), (MediaKind::Video, "TR_V1")] {
+            let sending = Sending {
+                kind,
+                codecs: Vec::new(),
+                stream_id: "PA_ann|film".into(),
+                track_id: sid.into(),
+                layers: Vec::new(),
+                is_stereo: false,
+            };
+            server.add_sending(client.now, &sending).expect("a section");
+        }
+        let sdp = server.offer(client.now).expect("an offer");
+        client.asked();
+        client.message(Message::Offer(SessionDescription {
+            r#type: "offer".into(),
+            sdp,
+            ..SessionDescription::default()
+        }));
+        let answer = client.asked().into_iter().find_map(|message| match message {
+            signal_request::Message::Answer(answer) => Some(answer.sdp),
+            _ => None,
+        });
+        server.accept_answer(client.now, &answer.expect("an answer")).expect("it fits");
+        for _ in 0..1000 {
+            if client.subscriber_heard() == [SubscriberEvent::Connected] {
+                return (client, server);
+            }
+            client.exchange(&mut server);
+        }
+        panic!("the subscriber never connected");
+    }
+
+    fn exchange(&mut self, server: &mut Peer) {
+        for crate::rtc::Datagram { local, remote, bytes } in std::mem::take(&mut self.transmitted) {
+            server.handle_datagram(self.now, crate::rtc::Datagram { local: remote, remote: local, bytes });
+        }
+        while let Some(output) = server.poll() {
+            if let RtcOutput::Transmit(crate::rtc::Datagram { local, remote, bytes }) = output {
+                let datagram = crate::rtc::Datagram { local: remote, remote: local, bytes };
+                self.input(Input::Datagram(datagram));
+            }
+        }
+        self.pass(Duration::from_millis(10));
+        if server.poll_timeout().is_some_and(|at| self.now >= at) {
+            server.handle_timeout(self.now);
+        }
+    }
+}
+
+/// Ann with sound and pictures, the pictures muted or not.
+fn ann(is_muted: bool) -> ParticipantInfo {
+    let mut ann = participant("ann");
+    let video = TrackInfo { muted: is_muted, ..track("TR_V1", TrackSource::Camera) };
+    ann.tracks = vec![video, track("TR_A1", TrackSource::Microphone)];
+    ann
+}
+
+#[test]
+fn tracks_are_announced_before_they_are_offered() {
+    let mut client = Client::opened();
+    client.publish(film(1));
+    let kinds: Vec<&str> = client
+        .asked()
+        .iter()
+        .map(|message| match message {
+            signal_request::Message::AddTrack(_) => "track",
+            signal_request::Message::Offer(_) => "offer",
+            _ => "else",
+        })
+        .collect();
+    assert_eq!(kinds, ["track", "track", "offer"]);
+}
+
+#[test]
+fn a_stream_is_published_when_the_server_has_taken_every_track_of_it() {
+    let mut client = Client::opened();
+    client.publish(film(3));
+    let requests = client.take();
+    assert!(requests.iter().all(|request| request.stream == "otc-7;av" && request.sid.is_empty()));
+    assert_eq!(requests[1].layers.len(), 3);
+    match &client.publisher_heard()[..] {
+        [PublisherEvent::Published { stream, video }] => {
+            assert_eq!((stream.id.as_str(), stream.name.as_str()), ("TR_A1", "film"));
+            assert_eq!(*video, Some(VideoCodec::Vp8));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stream_that_nobody_takes_times_out_once() {
+    let mut client = Client::opened();
+    client.publish(film(1));
+    client.pass(Duration::from_secs(14));
+    assert_eq!(client.publisher_heard(), []);
+    // The server is there and does not do its part.
+    client.message(Message::Pong(1));
+    client.pass(Duration::from_secs(2));
+    match &client.publisher_heard()[..] {
+        [PublisherEvent::Failed(fault)] => assert_eq!(fault.reason, MediaReason::TimedOut),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_refused_track_fails_the_whole_stream_once() {
+    let mut client = Client::opened();
+    client.publish(film(1));
+    for message in client.asked() {
+        if let signal_request::Message::AddTrack(request) = message {
+            client.message(Message::RequestResponse(RequestResponse {
+                reason: request_response::Reason::NotAllowed.into(),
+                request: Some(request_response::Request::AddTrack(request)),
+                ..RequestResponse::default()
+            }));
+        }
+    }
+    match &client.publisher_heard()[..] {
+        [PublisherEvent::Failed(fault)] => assert_eq!(fault.reason, MediaReason::NotPermitted),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn own_streams_end_before_their_session() {
+    let mut client = Client::published();
+    client.input(Input::Leave);
+    let events = client.heard();
+    assert!(matches!(
+        &events[..],
+        [Event::Publisher { id: FILM, event: PublisherEvent::Ended }, Event::Ended(Ending::Left)]
+    ));
+}
+
+#[test]
+fn a_stream_that_is_unpublished_before_it_was_there_ends_and_is_not_heard_of_again() {
+    let mut client = Client::opened();
+    client.publish(film(1));
+    client.input(Input::Unpublish(FILM));
+    assert_eq!(client.publisher_heard(), [PublisherEvent::Ended]);
+    client.take();
+    client.message(Message::TrackUnpublished(TrackUnpublishedResponse { track_sid: "TR_A1".into() }));
+    assert_eq!(client.publisher_heard(), []);
+}
+
+#[test]
+fn what_the_program_switches_goes_to_the_server_and_what_a_moderator_switches_to_the_program() {
+    let mut client = Client::published();
+    client.asked();
+    client.input(Input::SetPublishing { id: FILM, kind: Kind::Video, is_on: false });
+    let mute = MuteTrackRequest { sid: "TR_V1".into(), muted: true };
+    assert_eq!(client.asked(), [signal_request::Message::Mute(mute)]);
+    assert!(matches!(&client.publisher_heard()[..], [PublisherEvent::Changed(stream)] if !stream.has_video));
+    let mute = MuteTrackRequest { sid: "TR_A1".into(), muted: true };
+    client.message(Message::Mute(mute.clone()));
+    let heard = client.publisher_heard();
+    assert!(matches!(&heard[..], [PublisherEvent::MuteForced, PublisherEvent::Changed(_)]), "{heard:?}");
+    client.message(Message::Mute(mute));
+    assert_eq!(client.publisher_heard(), [], "it is muted already");
+    client.message(Message::Mute(MuteTrackRequest { sid: "TR_A1".into(), muted: false }));
+    assert_eq!(client.publisher_heard(), [], "nobody is switched on from afar");
+}
+
+#[test]
+fn layers_that_nobody_wants_are_told() {
+    let mut client = Client::published();
+    let quality = |quality: VideoQuality, enabled| SubscribedQuality { quality: quality.into(), enabled };
+    #[allow(deprecated)] // as older servers say it
+    client.message(Message::SubscribedQualityUpdate(SubscribedQualityUpdate {
+        track_sid: "TR_V1".into(),
+        subscribed_qualities: vec![
+            quality(VideoQuality::Low, true),
+            quality(VideoQuality::Medium, true),
+            quality(VideoQuality::High, false),
+        ],
+        ..SubscribedQualityUpdate::default()
+    }));
+    assert_eq!(client.publisher_heard(), [PublisherEvent::LayersWanted(vec![true, true, false])]);
+}
+
+#[test]
+fn a_stream_that_is_not_there_cannot_be_subscribed_to() {
+    let mut client = Client::opened();
+    client.input(Input::Subscribe { id: VIEW, stream_id: "TR_?".into(), wants: Wants::default() });
+    match &client.subscriber_heard()[..] {
+        [SubscriberEvent::Failed(fault)] => assert_eq!(fault.reason, MediaReason::StreamNotFound),
+        other => panic!("{other:?}"),
+    }
+    assert!(client.asked().is_empty());
+}
+
+#[test]
+fn media_that_never_comes_times_out() {
+    let mut client = Client::opened();
+    client.update(vec![ann(false)]);
+    client.input(Input::Subscribe { id: VIEW, stream_id: "TR_A1".into(), wants: Wants::default() });
+    for _ in 0..4 {
+        client.message(Message::Pong(1));
+        client.pass(Duration::from_secs(4));
+    }
+    match &client.subscriber_heard()[..] {
+        [SubscriberEvent::Failed(fault)] => assert_eq!(fault.reason, MediaReason::TimedOut),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_subscriber_that_the_server_refuses_fails_once() {
+    let mut client = Client::opened();
+    client.update(vec![ann(false)]);
+    client.input(Input::Subscribe { id: VIEW, stream_id: "TR_A1".into(), wants: Wants::default() });
+    client.heard();
+    let refusal = |sid: &str| {
+        let err = SubscriptionError::SeTrackNotfound.into();
+        Message::SubscriptionResponse(SubscriptionResponse { track_sid: sid.into(), err })
+    };
+    client.message(refusal("TR_A1"));
+    client.message(refusal("TR_V1"));
+    match &client.subscriber_heard()[..] {
+        [SubscriberEvent::Failed(fault)] => assert_eq!(fault.reason, MediaReason::StreamNotFound),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_subscriber_hears_why_its_video_comes_and_goes() {
+    let (mut client, _server) = Client::watching();
+    client.update(vec![ParticipantInfo { version: 2, ..ann(true) }]);
+    let heard = client.subscriber_heard();
+    assert!(
+        matches!(
+            &heard[..],
+            [SubscriberEvent::Changed(_), SubscriberEvent::VideoDisabled(VideoReason::PublishVideo)]
+        ),
+        "{heard:?}"
+    );
+    client.input(Input::SetWants { id: VIEW, wants: Wants { video: false, ..Wants::default() } });
+    let reason = VideoReason::SubscribeToVideo;
+    assert_eq!(client.subscriber_heard(), [SubscriberEvent::VideoDisabled(reason)]);
+    let state = |state: StreamState| {
+        let info = StreamStateInfo { track_sid: "TR_V1".into(), state: state.into(), ..Default::default() };
+        Message::StreamStateUpdate(StreamStateUpdate { stream_states: vec![info] })
+    };
+    client.message(state(StreamState::Paused));
+    client.message(state(StreamState::Paused));
+    assert_eq!(client.subscriber_heard(), [SubscriberEvent::VideoDisabled(VideoReason::Quality)]);
+    client.message(state(StreamState::Active));
+    assert_eq!(client.subscriber_heard(), [SubscriberEvent::VideoEnabled(VideoReason::Quality)]);
+}
+
+#[test]
+fn a_publisher_that_loses_its_link_interrupts_those_who_watch_it() {
+    let (mut client, _server) = Client::watching();
+    let quality = |quality: ConnectionQuality| {
+        let info = ConnectionQualityInfo {
+            participant_sid: participant("ann").sid,
+            quality: quality.into(),
+            ..Default::default()
+        };
+        Message::ConnectionQuality(ConnectionQualityUpdate { updates: vec![info] })
+    };
+    client.message(quality(ConnectionQuality::Lost));
+    client.message(quality(ConnectionQuality::Lost));
+    assert_eq!(client.subscriber_heard(), [SubscriberEvent::Disconnected]);
+    client.message(quality(ConnectionQuality::Good));
+    assert_eq!(client.subscriber_heard(), [SubscriberEvent::Reconnected]);
+}
+
+#[test]
+fn the_server_is_asked_once_however_many_watch_and_told_when_the_last_one_goes() {
+    let (mut client, _server) = Client::watching();
+    client.asked();
+    let other = SubscriptionId(10);
+    client.input(Input::Subscribe { id: other, stream_id: "TR_A1".into(), wants: Wants::default() });
+    assert!(client.asked().is_empty());
+    client.input(Input::Unsubscribe(VIEW));
+    assert!(client.asked().is_empty());
+    client.input(Input::Unsubscribe(other));
+    let asked = client.asked();
+    let is_end = |message: &signal_request::Message| matches!(message, signal_request::Message::Subscription(update) if !update.subscribe);
+    assert!(asked.len() == 2 && asked.iter().all(is_end), "{asked:?}");
+}
