@@ -154,8 +154,8 @@ impl Opened {
         let (wake, woken) = UnixStream::pair().map_err(|error| CameraError::Failed(error.to_string()))?;
         let (alive, ended) = mpsc::channel::<Infallible>();
         let work = move || {
-            let _alive = alive; // dropped after everything below: the camera is closed then
-            let Self { mut device, layout } = self;
+            let _alive = alive; // dropped after everything below: the camera is closed then, and nobody is told anything
+            let (Self { mut device, layout }, sink) = (self, sink);
             let outcome = watch(&mut *device, &layout, &woken, &sink, silence_max);
             drop(device);
             if let Err(error) = outcome {
