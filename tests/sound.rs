@@ -121,7 +121,8 @@ impl Ear {
         let mut heard = self.heard.lock();
         while heard.len() < Self::SECOND || !is_so(&heard) {
             assert!(!self.changed.wait_until(&mut heard, deadline).timed_out(), "waited in vain: {what}");
-            heard.drain(..heard.len().saturating_sub(Self::SECOND));
+            let surplus = heard.len().saturating_sub(Self::SECOND);
+            heard.drain(..surplus);
         }
     }
 

@@ -86,8 +86,8 @@ impl Capture {
     }
 
     /// Does what is wanted, on this thread. Where another thread is at it that one goes on with it. `None`: there was
-    /// nothing to start.
-    pub fn settle(&self) -> Option<Result<CaptureSettings, NotStarted>> {
+    /// nothing to start. What was started may have said what its pictures are like.
+    pub fn settle(&self) -> Option<Result<Option<CaptureSettings>, NotStarted>> {
         let mut started = None;
         let mut state = self.state.lock();
         loop {
@@ -133,7 +133,7 @@ impl Capture {
         self.capturer.refusal()
     }
 
-    fn start(&self) -> Result<CaptureSettings, NotStarted> {
+    fn start(&self) -> Result<Option<CaptureSettings>, NotStarted> {
         let tries = if self.capturer.may_change_its_mind() { START_TRIES } else { 1 };
         if !(0..tries).any(|tries| patiently(tries, || self.capturer.init())) {
             return Err(NotStarted);
@@ -141,7 +141,7 @@ impl Capture {
         let mut settings = None;
         CAPTURERS.take_within(DELETE_TIMEOUT, || settings = self.capturer.settings());
         match (0..tries).any(|tries| patiently(tries, || self.capturer.start())) {
-            true => Ok(settings.unwrap_or_default()),
+            true => Ok(settings),
             false => Err(NotStarted),
         }
     }
@@ -217,7 +217,7 @@ mod tests {
         let capture = Capture::new(diary.clone());
         for _ in 0..2 {
             capture.want(true);
-            assert_eq!(capture.settle(), Some(Ok(CaptureSettings::default())));
+            assert_eq!(capture.settle(), Some(Ok(None)));
             assert_eq!(capture.settle(), None, "it runs already");
             capture.finish(Instant::now());
             capture.finish(Instant::now());
@@ -243,7 +243,7 @@ mod tests {
         *diary.refusals.lock() = START_TRIES - 1;
         let capture = Capture::new(diary);
         capture.want(true);
-        assert_eq!(capture.settle(), Some(Ok(CaptureSettings::default())));
+        assert_eq!(capture.settle(), Some(Ok(None)));
     }
 
     #[test]

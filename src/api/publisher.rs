@@ -3,8 +3,8 @@
 //! What comes in from the program goes to the session as wishes; what the session says comes back through
 //! [`Publisher::hear`]. Locks: a session's may be held when a publisher's is taken, never the other way round.
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -32,6 +32,9 @@ pub use crate::media::video::{BitratePreset, ContentHint};
 
 /// How long a frame waits for its turn among the callbacks of publishers before the next one takes its place.
 const PREVIEW_PATIENCE: Duration = Duration::from_millis(10);
+
+/// How long a publishing waits for the first picture of a capturer that does not say how large they are.
+const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Steps of 10 ms between two levels: ten a second.
 const LEVEL_STEPS: u32 = 10;
@@ -156,6 +159,16 @@ struct Placed {
     sound: Sound,
     stream: Option<Arc<Stream>>,
     since_ms: f64,
+    runtime: tokio::runtime::Handle,
+    /// The capturer has not said how large its pictures are: the first one will.
+    waits_for_picture: bool,
+}
+
+/// What came of starting the capturer.
+enum Captured {
+    Nothing,
+    Unknown,
+    Known(CaptureSettings),
 }
 
 /// What a session lends a publisher.
@@ -165,6 +178,7 @@ pub(super) struct Place {
     pub poster: Poster,
     pub workers: Workers,
     pub sound: Sound,
+    pub runtime: tokio::runtime::Handle,
 }
 
 impl Publisher {
@@ -353,6 +367,17 @@ impl Publisher {
         }
         // Converted with nothing locked: whoever ends this publisher meanwhile does not wait for it.
         let picture = picture()?;
+        let waiting = self
+            .inner
+            .lock()
+            .placed
+            .as_ref()
+            .filter(|placed| placed.waits_for_picture)
+            .map(|placed| placed.id);
+        if let Some(id) = waiting {
+            let (width, height) = (picture.width(), picture.height());
+            self.first_picture(id, CaptureSettings { width, height, ..CaptureSettings::default() });
+        }
         if let Some(video) = &*self.video.lock() {
             video.put(picture, at);
         }
@@ -398,10 +423,20 @@ impl Publisher {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, poster, workers, sound } = place;
+        let Place { session, port, poster, workers, sound, runtime } = place;
         *self.poster.lock() = Some(poster.clone());
         let since_ms = statistics::wall_ms();
-        inner.placed = Some(Placed { session, id, port, workers, sound, stream: None, since_ms });
+        inner.placed = Some(Placed {
+            session,
+            id,
+            port,
+            workers,
+            sound,
+            stream: None,
+            since_ms,
+            runtime,
+            waits_for_picture: false,
+        });
         drop(inner);
         let publisher = self.clone();
         poster.post(move || publisher.begin(id));
@@ -424,23 +459,53 @@ impl Publisher {
             drop(inner);
             capture.settle()
         });
-        let has_video = match captured {
-            Some(Ok(settings)) => Some(settings),
+        let video = match captured {
+            Some(Ok(Some(settings))) => Captured::Known(settings),
+            // Its first picture shows what the others will be like.
+            Some(Ok(None)) => Captured::Unknown,
             Some(Err(_)) => {
                 let text = self.capture.as_ref().map_or_else(String::new, Capture::refusal);
                 self.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
-                None
+                Captured::Nothing
             }
-            None => None,
+            None => Captured::Nothing,
         };
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
         // Where it has been unpublished meanwhile, what was started is stopped by whoever did that.
-        let Some(placed) = inner.placed.as_ref().filter(|placed| placed.id == id) else { return };
-        if let Some(settings) = has_video {
-            self.is_mirrored.store(settings.is_mirrored_locally, Ordering::Relaxed);
+        let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
+        match video {
+            Captured::Nothing => self.announce(&inner, None),
+            Captured::Known(settings) => {
+                self.is_mirrored.store(settings.is_mirrored_locally, Ordering::Relaxed);
+                self.announce(&inner, Some(settings));
+            }
+            Captured::Unknown => {
+                placed.waits_for_picture = true;
+                let publisher = Arc::downgrade(self);
+                placed.runtime.spawn(async move {
+                    tokio::time::sleep(FIRST_PICTURE_TIMEOUT).await;
+                    if let Some(publisher) = publisher.upgrade() {
+                        publisher.first_picture(id, CaptureSettings::default());
+                    }
+                });
+            }
         }
-        let wish = self.wish(id, &inner, has_video);
-        placed.port.wish(Input::Publish(Box::new(wish)));
+    }
+
+    /// The size of the pictures is known by now, or nobody waits for it any longer.
+    fn first_picture(&self, id: PublicationId, settings: CaptureSettings) {
+        let mut inner = self.inner.lock();
+        let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
+        if std::mem::take(&mut placed.waits_for_picture) {
+            self.announce(&inner, Some(settings));
+        }
+    }
+
+    fn announce(&self, inner: &Inner, captured: Option<CaptureSettings>) {
+        if let Some(placed) = &inner.placed {
+            let wish = self.wish(placed.id, inner, captured);
+            placed.port.wish(Input::Publish(Box::new(wish)));
+        }
     }
 
     fn wish(&self, id: PublicationId, inner: &Inner, captured: Option<CaptureSettings>) -> Publication {
@@ -541,9 +606,7 @@ impl Publisher {
             PublisherEvent::Bitrate(bits_per_second) if is_current => {
                 self.order(Order::Estimate(bits_per_second))
             }
-            PublisherEvent::Counted { audio, video } if is_current => {
-                self.counted(&mut inner, audio, video)
-            }
+            PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
             // The session keeps the stream that ends here, and whether there was one.
             PublisherEvent::Failed(fault) => self.say(Notice::Error(fault)),
             _ => {}

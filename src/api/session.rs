@@ -20,9 +20,7 @@ use crate::driver::callbacks::{self, Gate, Poster};
 use crate::driver::session::{Attempt, Listener, attempt};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
-use crate::session::media::{
-    Incoming, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId,
-};
+use crate::session::media::{Incoming, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
 use crate::session::{
     Capabilities, Config, Connection, Ending, Event, Fault, Input, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
     StreamChange,
@@ -270,7 +268,14 @@ impl Session {
         };
         let Equipment { runtime, poster, workers, sound } = equipment;
         let port = attempt.media_port();
-        let place = publisher::Place { session: self.clone(), port, poster, workers, sound };
+        let place = publisher::Place {
+            session: self.clone(),
+            port,
+            poster,
+            workers,
+            sound,
+            runtime: runtime.clone(),
+        };
         let id = publisher.place(place)?;
         inner.publishers.insert(id, Publishing { publisher: publisher.clone(), stream: None });
         self.count(&mut inner, &runtime);

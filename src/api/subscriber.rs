@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::session::Session;
 use super::publisher::Reporter;
+use super::session::Session;
 use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, Poster, SUBSCRIBERS};
 use crate::driver::session::MediaPort;
@@ -293,8 +293,16 @@ impl Subscriber {
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
         let has_heard_connected = false;
-        inner.placed =
-            Some(Placed { session, id, port, workers, video: None, audio, _playout: playout, has_heard_connected });
+        inner.placed = Some(Placed {
+            session,
+            id,
+            port,
+            workers,
+            video: None,
+            audio,
+            _playout: playout,
+            has_heard_connected,
+        });
         Ok(id)
     }
 
@@ -365,8 +373,7 @@ impl Subscriber {
             }
         }
         if let Some(video) = &placed.video {
-            let report =
-                packet.sender_report.map(|(wall_us, timestamp)| SenderReport { wall_us, timestamp });
+            let report = packet.sender_report.map(|(wall_us, timestamp)| SenderReport { wall_us, timestamp });
             let packet = VideoPacket {
                 codec,
                 sequence: packet.sequence,

@@ -14,8 +14,8 @@ use super::workers::Workers;
 use crate::media::codec::{self, CodecError};
 use crate::media::video::{BitratePreset, ContentHint, Rates, SenderSettings, VideoSender};
 use crate::media::{Kind, Picture};
-use crate::session::media::{Outgoing, PublicationId};
 use crate::session::Input;
+use crate::session::media::{Outgoing, PublicationId};
 
 /// Who owns the pictures. Called on the worker's thread.
 pub trait Source: Send + Sync + 'static {
@@ -30,7 +30,11 @@ pub trait Source: Send + Sync + 'static {
 /// What the worker is told, in order.
 pub enum Order {
     /// Encode for this publication from now on.
-    Begin { id: PublicationId, settings: SenderSettings, port: MediaPort },
+    Begin {
+        id: PublicationId,
+        settings: SenderSettings,
+        port: MediaPort,
+    },
     /// Encode no more; the preview goes on.
     Pause,
     SetOn(bool),
@@ -135,12 +139,14 @@ impl Worker {
 
     fn obey(&mut self, order: Order) {
         match (order, &mut self.encoding) {
-            (Order::Begin { id, settings, port }, _) => match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
-                Ok(sender) => {
-                    self.encoding = Some(Encoding { id, port, sender, rates: Rates::default() });
+            (Order::Begin { id, settings, port }, _) => {
+                match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
+                    Ok(sender) => {
+                        self.encoding = Some(Encoding { id, port, sender, rates: Rates::default() });
+                    }
+                    Err(error) => self.source.encoder_failed(id, error),
                 }
-                Err(error) => self.source.encoder_failed(id, error),
-            },
+            }
             (Order::Pause, _) => self.encoding = None,
             (Order::SetOn(is_on), encoding) => {
                 if let (true, false, Some(encoding)) = (is_on, self.is_on, encoding) {

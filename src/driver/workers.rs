@@ -85,7 +85,11 @@ mod tests {
     fn join_waits_for_every_worker_and_lets_none_begin() {
         let workers = Workers::default();
         let (release, released) = mpsc::channel::<()>();
-        workers.spawn("otc-test", move || drop(released.recv())).expect("a thread");
+        workers
+            .spawn("otc-test", move || {
+                let _ = released.recv();
+            })
+            .expect("a thread");
         assert!(!workers.join(Instant::now()), "it still waits");
         assert!(workers.spawn("otc-test", || {}).is_err());
         drop(release);

@@ -171,9 +171,7 @@ pub(super) fn status(error: Error) -> otc_status {
         Error::UnableToSendSignal => OTC_SESSION_UNABLE_TO_SEND_SIGNAL as otc_status,
         Error::UnableToForceMute => OTC_UNABLE_TO_FORCE_MUTE as otc_status,
         Error::UnableToForceDisconnect => OTC_UNABLE_TO_FORCE_DISCONNECT as otc_status,
-        Error::MissingAudioTrack => {
-            otc_publisher_error_code::OTC_PUBLISHER_MISSING_AUDIO_TRACK as otc_status
-        },
+        Error::MissingAudioTrack => otc_publisher_error_code::OTC_PUBLISHER_MISSING_AUDIO_TRACK as otc_status,
         Error::InvalidEncryptionSecret => OTC_SESSION_INVALID_ENCRYPTION_SECRET as otc_status,
         Error::Internal => OTC_SESSION_INTERNAL_ERROR as otc_status,
     }

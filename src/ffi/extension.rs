@@ -6,9 +6,9 @@ use super::audio_module_input_device::INPUTS;
 use super::audio_module_output_device::OUTPUTS;
 use super::connection::CONNECTIONS;
 use super::guard;
+use super::media_utils;
 use super::publisher::PUBLISHERS;
 use super::publisher_settings::PUBLISHER_SETTINGS;
-use super::media_utils;
 use super::session::SESSIONS;
 use super::session_settings::SETTINGS;
 use super::stream::STREAMS;
@@ -24,7 +24,8 @@ use super::video_frame::FRAMES;
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_ext_live_objects() -> usize {
     guard::value("otc_ext_live_objects", 0, || {
-        let media = PUBLISHERS.len() + CAPTURERS.len() + PUBLISHER_SETTINGS.len() + SUBSCRIBERS.len() + FRAMES.len();
+        let media =
+            PUBLISHERS.len() + CAPTURERS.len() + PUBLISHER_SETTINGS.len() + SUBSCRIBERS.len() + FRAMES.len();
         let sound = INPUTS.len() + OUTPUTS.len() + media_utils::live();
         Ok(SESSIONS.len() + SETTINGS.len() + CONNECTIONS.len() + STREAMS.len() + media + sound)
     })

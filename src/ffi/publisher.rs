@@ -25,9 +25,9 @@ use super::video_capturer::{
     CAPTURERS, CapturerObject, ProgramCapturer, otc_video_capturer, otc_video_capturer_callbacks,
 };
 use super::{guard, text};
+use crate::api::Media;
 use crate::api::capture::Capturer;
 use crate::api::publisher::{BitratePreset, Publisher, Settings};
-use crate::api::Media;
 use crate::session::{Stream, VideoType};
 
 /// Kinds of media.

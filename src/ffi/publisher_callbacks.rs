@@ -80,11 +80,19 @@ type Plain = Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_dat
 pub struct otc_publisher_callbacks {
     /// The stream is in the session.
     pub on_stream_created: Option<
-        unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, stream: *const otc_stream),
+        unsafe extern "C" fn(
+            publisher: *mut otc_publisher,
+            user_data: *mut c_void,
+            stream: *const otc_stream,
+        ),
     >,
     /// The stream has ended.
     pub on_stream_destroyed: Option<
-        unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, stream: *const otc_stream),
+        unsafe extern "C" fn(
+            publisher: *mut otc_publisher,
+            user_data: *mut c_void,
+            stream: *const otc_stream,
+        ),
     >,
     /// A picture before it is encoded, always `OTC_VIDEO_FRAME_FORMAT_YUV420P`. Lent until the callback returns.
     pub on_render_frame: Option<
@@ -95,11 +103,11 @@ pub struct otc_publisher_callbacks {
         ),
     >,
     /// How loud the microphone is, 0.0 to 1.0; about ten times a second. 0 while no sound is published.
-    pub on_audio_level_updated: Option<
-        unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, audio_level: f32),
-    >,
+    pub on_audio_level_updated:
+        Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, audio_level: f32)>,
     /// A moderator has switched the sound off. `otc_publisher_set_publish_audio` switches it on again.
-    pub on_publisher_mute_forced: Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
+    pub on_publisher_mute_forced:
+        Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
     /// About once a second.
     pub on_audio_stats: Option<
         unsafe extern "C" fn(
@@ -136,9 +144,11 @@ pub struct otc_publisher_callbacks {
         unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, reason: otc_video_reason),
     >,
     /// The network is so poor that video may be stopped.
-    pub on_video_disable_warning: Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
+    pub on_video_disable_warning:
+        Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
     /// The network is good enough again.
-    pub on_video_disable_warning_lifted: Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
+    pub on_video_disable_warning_lifted:
+        Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
     /// Handed back to every function, never read.
     pub user_data: *mut c_void,
     /// NULL. Not read.

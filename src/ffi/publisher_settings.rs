@@ -67,7 +67,8 @@ fn change(
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_publisher_settings_new() -> *mut otc_publisher_settings {
     guard::value("otc_publisher_settings_new", std::ptr::null_mut(), || {
-        Ok(PUBLISHER_SETTINGS.give(Arc::new(Mutex::new(Held { subscriber_fallback: true, ..Held::default() }))))
+        Ok(PUBLISHER_SETTINGS
+            .give(Arc::new(Mutex::new(Held { subscriber_fallback: true, ..Held::default() }))))
     })
 }
 

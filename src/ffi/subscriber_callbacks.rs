@@ -22,8 +22,8 @@ use super::layout::Layout;
 use super::stream::{STREAMS, StreamObject, otc_stream};
 use super::text;
 use super::video_frame::{self, otc_video_frame};
-use crate::api::subscriber::{Notice, Observer, Statistics};
 use crate::api::frame::Picture;
+use crate::api::subscriber::{Notice, Observer, Statistics};
 
 /// A subscriber. Opaque: a handle, never an address.
 pub struct otc_subscriber {
@@ -81,7 +81,8 @@ pub struct otc_subscriber_callbacks {
         ),
     >,
     /// The media is interrupted, because a network failed here or at the publisher. It may come back.
-    pub on_disconnected: Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
+    pub on_disconnected:
+        Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
     /// The media is back.
     pub on_reconnected: Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
     /// A picture, always `OTC_VIDEO_FRAME_FORMAT_YUV420P`, its planes one after the other without padding. Lent until the
@@ -110,13 +111,17 @@ pub struct otc_subscriber_callbacks {
         ),
     >,
     /// The publisher's sound, or this subscriber's share in it, was switched off.
-    pub on_audio_disabled: Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
+    pub on_audio_disabled:
+        Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
     /// It was switched on again.
-    pub on_audio_enabled: Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
+    pub on_audio_enabled:
+        Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
     /// The first picture is there; `on_render_frame` follows. Once for each subscribing.
-    pub on_video_data_received: Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
+    pub on_video_data_received:
+        Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
     /// The network is so poor that video may be stopped.
-    pub on_video_disable_warning: Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
+    pub on_video_disable_warning:
+        Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
     /// What was said by a publisher, as text. A later text replaces an earlier one until `is_final` is `OTC_TRUE`.
     pub on_caption_text: Option<
         unsafe extern "C" fn(
@@ -127,7 +132,8 @@ pub struct otc_subscriber_callbacks {
         ),
     >,
     /// The network is good enough again.
-    pub on_video_disable_warning_lifted: Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
+    pub on_video_disable_warning_lifted:
+        Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
     /// About once a second.
     pub on_audio_stats: Option<
         unsafe extern "C" fn(

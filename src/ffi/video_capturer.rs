@@ -54,14 +54,18 @@ type Call =
 #[derive(Debug, Clone, Copy)]
 pub struct otc_video_capturer_callbacks {
     /// Brings the pointer that `otc_video_capturer_provide_frame` needs.
-    pub init: Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
+    pub init:
+        Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
     /// The last of a capture: a thread that was made in `start` is joined here.
-    pub destroy: Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
+    pub destroy:
+        Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
     /// Pictures are wanted from now on. `OTC_FALSE` is asked again a few times, then the publisher goes on without video and
     /// says so by `on_error`.
-    pub start: Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
+    pub start:
+        Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
     /// Pictures are not wanted any more. Those that still come are dropped.
-    pub stop: Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
+    pub stop:
+        Option<unsafe extern "C" fn(capturer: *const otc_video_capturer, user_data: *mut c_void) -> otc_bool>,
     /// Asked between `init` and `start`.
     pub get_capture_settings: Option<
         unsafe extern "C" fn(

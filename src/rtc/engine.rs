@@ -61,7 +61,8 @@ pub(super) struct Deadline {
 pub(super) struct Stopped(pub String);
 
 impl Engine {
-    pub fn new(now: Instant) -> Result<Self, Stopped> {
+    /// `estimates`: how much the network carries is found out, and what is sent is paced by that.
+    pub fn new(now: Instant, estimates: bool) -> Result<Self, Stopped> {
         let rtc = walled(|| {
             let (provider, certificate) = &*IDENTITY;
             let config = RtcConfig::new()
@@ -70,8 +71,8 @@ impl Engine {
                 .set_sctp_max_buffered_amount(SEND_BUFFER_SIZE)
                 .set_rtp_mode(true)
                 .set_rtcp_report_interval_audio(REPORT_INTERVAL)
-                .set_stats_interval(Some(REPORT_INTERVAL))
-                .enable_bwe(Some(FIRST_ESTIMATE));
+                .set_stats_interval(Some(REPORT_INTERVAL));
+            let config = if estimates { config.enable_bwe(Some(FIRST_ESTIMATE)) } else { config };
             Box::new(codecs::configure(config).build(now))
         })?;
         Ok(Self { rtc: Some(rtc), deadline: None })

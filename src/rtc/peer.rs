@@ -55,6 +55,9 @@ struct Pending {
 
 impl Peer {
     /// A peer that can be reached at these addresses of our sockets; those that cannot be anybody's are skipped.
+    ///
+    /// Where all of them are this machine's own the bandwidth is not estimated: there is no network that could be too
+    /// narrow, and on a busy machine packets that are late for want of a processor would look like one.
     pub fn new(now: Instant, local: &[SocketAddr]) -> Self {
         let mut peer = Self {
             engine: Engine::stopped(),
@@ -65,7 +68,8 @@ impl Peer {
             described: false,
             local: Vec::new(),
         };
-        match Engine::new(now) {
+        let is_networked = local.iter().any(|address| !address.ip().is_loopback());
+        match Engine::new(now, is_networked) {
             Ok(engine) => peer.engine = engine,
             Err(stopped) => peer.fail(stopped),
         }

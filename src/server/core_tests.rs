@@ -148,7 +148,7 @@ impl World {
                 Output::Transmit(datagram) => self.datagrams.push(datagram),
                 Output::OpenSockets => {
                     self.demands += 1;
-                    let opened = Input::SocketsOpened(vec![SocketAddr::from(([127, 0, 0, 1], 4000))]);
+                    let opened = Input::SocketsOpened(vec![SocketAddr::from(([192, 0, 2, 9], 4000))]);
                     self.server.handle(self.now, self.wall_ms, opened);
                 }
             }
@@ -213,7 +213,7 @@ impl World {
         let mut ping = self.now + PING_INTERVAL;
         loop {
             let due = self.server.poll_timeout().into_iter().chain([ping]).min().filter(|due| *due <= end);
-            let Some(due) = due else { break };
+            let Some(due) = due.map(|due| due.max(self.now)) else { break };
             self.wall_ms += i64::try_from((due - self.now).as_millis()).expect("a short time");
             self.now = due;
             if due == ping {

@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(12);
 const STEP: Duration = Duration::from_millis(10);
 
 fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+    SocketAddr::from(([192, 0, 2, 1], port))
 }
 
 struct Client {
@@ -97,9 +97,9 @@ fn simulcast(cid: &str) -> AddTrackRequest {
         ..Default::default()
     };
     let layers = [
-        (VideoQuality::Low, 320, 180, 150_000),
-        (VideoQuality::Medium, 640, 360, 500_000),
-        (VideoQuality::High, 1280, 720, 1_700_000),
+        (VideoQuality::Low, 320, 180, 40_000),
+        (VideoQuality::Medium, 640, 360, 120_000),
+        (VideoQuality::High, 1280, 720, 400_000),
     ];
     AddTrackRequest { layers: layers.map(layer).to_vec(), ..video(cid) }
 }
@@ -264,17 +264,36 @@ impl Call {
         let end = self.world.now + STEP;
         let links: Vec<LinkId> = self.clients.iter().map(|one| one.link).collect();
         let alive: Vec<LinkId> = links.into_iter().filter(|link| !self.world.closed.contains(link)).collect();
-        self.world.pass(STEP, &[]);
-        debug_assert_eq!(self.world.now, end);
+        while let Some(due) = self.due().filter(|due| *due < end) {
+            self.world.now = due.max(self.world.now + Duration::from_micros(50)).min(end);
+            self.wake();
+        }
+        self.world.now = end;
+        self.world.wall_ms += i64::try_from(STEP.as_millis()).expect("a short time");
+        self.wake();
         // A ping now and then keeps a link alive.
         if self.world.wall_ms % 5000 < STEP.as_millis() as i64 {
             for link in alive {
                 self.world.say(link, FromClient::Message(Ask::Ping(1)));
             }
         }
-        for one in &mut self.clients {
-            for peer in [&mut one.publisher, &mut one.subscriber].into_iter().flatten() {
-                peer.handle_timeout(end);
+        self.settle();
+    }
+
+    /// When somebody wants to do something.
+    fn due(&self) -> Option<Instant> {
+        let peers = self.clients.iter().flat_map(|one| [&one.publisher, &one.subscriber]).flatten();
+        peers.filter_map(Peer::poll_timeout).chain(self.world.server.poll_timeout()).min()
+    }
+
+    fn wake(&mut self) {
+        let now = self.world.now;
+        self.world.server.handle_timeout(now);
+        for peer in
+            self.clients.iter_mut().flat_map(|one| [&mut one.publisher, &mut one.subscriber]).flatten()
+        {
+            if peer.poll_timeout().is_some_and(|due| due <= now) {
+                peer.handle_timeout(now);
             }
         }
         self.settle();

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
@@ -28,6 +28,10 @@ use crate::signal::proto::{DataPacket, SessionDescription, SignalTarget, Trickle
 /// How often the subscriber connection of one of our clients is made anew in a row without ever coming up. Each attempt
 /// takes 15 s. After that it waits for the next subscription, or for the client to come back.
 const FAILURES_MAX: u32 = 4;
+
+/// The shortest time after which a connection is looked at again by itself. Its pacer may want to go on at once, and a
+/// server that only did that would do nothing else.
+const STEP_MIN: Duration = Duration::from_micros(500);
 
 /// How many descriptions and candidates wait for the sockets to be opened, which takes no time.
 const EARLY_MAX: usize = 32;
@@ -165,7 +169,9 @@ impl Peers {
         let sdp = sdp.inspect_err(|error| log::debug!("server: no offer: {error:?}")).ok()?;
         self.offers += 1;
         self.awaits_answer = true;
-        Some(Message::Offer(description("offer", sdp, self.offers)))
+        let mut offer = description("offer", sdp, self.offers);
+        subscribe::name_sections(&mut offer);
+        Some(Message::Offer(offer))
     }
 
     /// Keeps what cannot be looked at before the sockets are open.
@@ -358,7 +364,7 @@ pub fn settle(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         flush(room, shared, now, key);
     }
     flush(room, shared, now, key);
-    watch(room, shared, key);
+    watch(room, shared, now, key);
 }
 
 fn is_inline(room: &Room, key: Key) -> bool {
@@ -386,15 +392,8 @@ fn activate(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
 /// Offers what has changed for the subscriber, once its answer to the last offer has come.
 fn offer_changes(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
-    let link = participant.link();
-    let Participant { peers: Some(peers), share, .. } = participant else { return };
-    let Some(link) = link else { return };
-    let Some(mut message) = peers.offer_changes(now) else { return };
-    if let (Message::Offer(offer), Some(share), Some(peer), Some(media)) =
-        (&mut message, share, peers.subscriber(), &room.media)
-    {
-        subscribe::name_sections(media, share, peer, offer);
-    }
+    let (Some(link), Some(peers)) = (participant.link(), participant.peers.as_mut()) else { return };
+    let Some(message) = peers.offer_changes(now) else { return };
     shared.send(link, message);
 }
 
@@ -450,9 +449,9 @@ fn flush(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     }
 }
 
-fn watch(room: &mut Room, shared: &mut Shared, key: Key) {
+fn watch(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     let Some(peers) = room.participants.get_mut(&key).and_then(|one| one.peers.as_mut()) else { return };
-    let Some(when) = peers.deadline() else { return };
+    let Some(when) = peers.deadline().map(|when| when.max(now + STEP_MIN)) else { return };
     if peers.wake.is_none_or(|set| when < set) {
         shared.timers.put(&mut peers.wake, Some(when), Timer::Peers { room: room.name.clone(), key });
     }

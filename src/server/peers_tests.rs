@@ -21,7 +21,7 @@ use crate::signal::signals;
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+    SocketAddr::from(([192, 0, 2, 1], port))
 }
 
 struct Foreign {

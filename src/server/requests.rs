@@ -118,10 +118,8 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
                 publish::orphan(room, shared, now, key);
             }
         }
-        Asked::Answer(answer) => {
-            if peers.handle_answer(now, answer) {
-                subscribe::open(room, shared, now, key);
-            }
+        Asked::Answer(answer) if peers.handle_answer(now, answer) => {
+            subscribe::open(room, shared, now, key);
         }
         Asked::Trickle(trickle) => peers.handle_trickle(now, trickle),
         _ => {}

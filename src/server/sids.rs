@@ -64,7 +64,16 @@ impl Sids {
 
 /// Whether a client may ask for this sid: one that looks like a sid of a server.
 pub fn is_participant_sid(sid: &str) -> bool {
-    let Some(rest) = sid.strip_prefix("PA_") else { return false };
+    looks_like(sid, "PA_")
+}
+
+/// The same for one of its tracks.
+pub fn is_track_sid(sid: &str) -> bool {
+    looks_like(sid, "TR_")
+}
+
+fn looks_like(sid: &str, prefix: &str) -> bool {
+    let Some(rest) = sid.strip_prefix(prefix) else { return false };
     sid.len() <= KEPT_LENGTH_MAX && !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

@@ -52,7 +52,9 @@ struct Published {
 enum Stage {
     /// The server has not been asked yet.
     Waiting,
-    Asked { deadline: Instant },
+    Asked {
+        deadline: Instant,
+    },
     Up,
 }
 
@@ -145,15 +147,16 @@ impl Published {
         })
     }
 
-    /// The request for a track.
+    /// The request for a track. `is_ours`: the server is this library too, and lets a track keep its sid; to others that
+    /// would mean something else.
     #[allow(deprecated)] // servers that go by the older fields
-    fn request(&self, track: &Track) -> AddTrackRequest {
+    fn request(&self, track: &Track, is_ours: bool) -> AddTrackRequest {
         let (has_audio, has_video) = (self.wish.audio.is_some(), self.wish.video.is_some());
         let request = AddTrackRequest {
             cid: track.cid.clone(),
             name: self.wish.name.clone(),
             muted: !self.is_on(track.kind),
-            sid: track.kept_sid.clone().unwrap_or_default(),
+            sid: track.kept_sid.clone().filter(|_| is_ours).unwrap_or_default(),
             stream: stream_name(&format!("otc-{}", self.wish.id.0), has_audio, has_video),
             ..AddTrackRequest::default()
         };
@@ -179,10 +182,8 @@ impl Published {
             (_, audio, video) => {
                 let is_stereo = audio.is_some_and(|audio| audio.is_stereo);
                 let uses_dtx = audio.is_some_and(|audio| audio.uses_dtx);
-                let features = [
-                    (is_stereo, AudioTrackFeature::TfStereo),
-                    (!uses_dtx, AudioTrackFeature::TfNoDtx),
-                ];
+                let features =
+                    [(is_stereo, AudioTrackFeature::TfStereo), (!uses_dtx, AudioTrackFeature::TfNoDtx)];
                 let features = features.into_iter().filter(|(is_there, _)| *is_there);
                 let is_screen = video.as_ref().is_some_and(|video| video.video_type == VideoType::Screen);
                 AddTrackRequest {
@@ -357,7 +358,8 @@ impl Core {
                 let kind = if track.kind == Kind::Audio { 'a' } else { 'v' };
                 track.cid = format!("otc-{}-{tries}-{kind}", published.wish.id.0);
             }
-            requests.extend(published.tracks.iter().map(|track| published.request(track)));
+            let is_ours = live.wires.is_inline();
+            requests.extend(published.tracks.iter().map(|track| published.request(track, is_ours)));
         }
         let mut has_added = false;
         for published in all.iter_mut() {
@@ -378,7 +380,8 @@ impl Core {
     }
 
     pub(super) fn publications_timeout(&mut self, now: Instant) {
-        let is_late = |published: &Published| matches!(published.state, Stage::Asked { deadline } if now >= deadline);
+        let is_late =
+            |published: &Published| matches!(published.state, Stage::Asked { deadline } if now >= deadline);
         let late: Vec<PublicationId> =
             self.publications.all.iter().filter(|one| is_late(one)).map(|one| one.wish.id).collect();
         for id in late {
@@ -516,9 +519,8 @@ impl Core {
             Some(codec) => &codec.qualities,
             None => &update.subscribed_qualities,
         };
-        let is_wanted = |quality: VideoQuality| {
-            qualities.iter().any(|one| one.quality() == quality && one.enabled)
-        };
+        let is_wanted =
+            |quality: VideoQuality| qualities.iter().any(|one| one.quality() == quality && one.enabled);
         let wanted = match count {
             0 => return,
             // Somebody wants it, in whichever size.
@@ -608,9 +610,7 @@ impl Core {
                 timestamp: outgoing.timestamp,
                 is_marked,
                 payload,
-                audio_level: outgoing
-                    .level
-                    .map(|(level_dbov, is_voice)| AudioLevel { level_dbov, is_voice }),
+                audio_level: outgoing.level.map(|(level_dbov, is_voice)| AudioLevel { level_dbov, is_voice }),
                 rotation_degrees: None,
                 is_resendable: outgoing.kind == Kind::Video,
                 captured: Some(outgoing.captured),

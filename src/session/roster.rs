@@ -17,6 +17,9 @@ use crate::signal::signals::Incoming;
 /// moments, each at its own time; nobody should be told that all others left and came back.
 const REJOIN_GRACE: Duration = Duration::from_secs(2);
 
+/// How long streams are kept in the same way: whoever rejoins publishes after that, over a new peer connection.
+const REPUBLISH_GRACE: Duration = Duration::from_secs(5);
+
 pub(super) struct Roster {
     session_id: String,
     /// Never announced.
@@ -91,10 +94,12 @@ impl Roster {
                     member.missing_until = None;
                     member.version = again.version;
                     member.is_called(&again.connection.identity);
-                    events.extend(member.streams.succeed(again.streams));
+                    let missing_until = grace.then(|| now + REPUBLISH_GRACE);
+                    events.extend(member.streams.succeed(again.streams, missing_until));
                 }
                 None => {
                     member.missing_until = Some(now + REJOIN_GRACE);
+                    member.streams.miss(now + REPUBLISH_GRACE);
                     member.version = 0; // the other server counts anew
                 }
             }
@@ -113,6 +118,11 @@ impl Roster {
 
     pub fn find(&self, id: &str) -> Option<&Arc<Connection>> {
         self.members.get(id).map(|member| &member.connection)
+    }
+
+    /// Whether a stream waits to be published again.
+    pub fn is_missing(&self, id: &str) -> bool {
+        self.members.iter().any(|member| member.streams.is_missing(id))
     }
 
     pub fn find_stream(&self, id: &str) -> Option<&Arc<Stream>> {

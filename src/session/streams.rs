@@ -52,6 +52,8 @@ struct Group {
     stream: Arc<Stream>,
     /// Not announced yet.
     held_until: Option<Instant>,
+    /// Its publisher has not published it again yet, on the server that took the place of another.
+    missing_until: Option<Instant>,
 }
 
 impl Streams {
@@ -69,16 +71,35 @@ impl Streams {
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.groups.iter().filter_map(|group| group.held_until).min()
+        let deadlines = |group: &Group| [group.held_until, group.missing_until];
+        self.groups.iter().flat_map(deadlines).flatten().min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Event> {
+        let mut events = self.remove_where(|group| group.missing_until.is_some_and(|until| now >= until));
         let due = self.groups.iter_mut().filter(|group| group.held_until.is_some_and(|until| now >= until));
-        due.map(|group| {
+        events.extend(due.map(|group| {
             group.held_until = None;
             Event::StreamReceived(group.stream.clone())
-        })
-        .collect()
+        }));
+        events
+    }
+
+    fn remove_where(&mut self, leaves: impl Fn(&Group) -> bool) -> Vec<Event> {
+        let gone = self.groups.extract_if(.., |group| leaves(group));
+        let announced = gone.filter(|group| group.held_until.is_none());
+        announced.map(|group| Event::StreamDropped(group.stream)).collect()
+    }
+
+    /// Nothing of it is with the server any more, and may come back until then.
+    pub fn miss(&mut self, until: Instant) {
+        self.groups.retain(|group| group.held_until.is_none());
+        self.groups.iter_mut().for_each(|group| group.missing_until = Some(until));
+    }
+
+    /// Whether a stream waits to be published again.
+    pub fn is_missing(&self, id: &str) -> bool {
+        self.groups.iter().any(|group| group.stream.id == id && group.missing_until.is_some())
     }
 
     /// The whole list of tracks, as each of LiveKit's updates carries it.
@@ -93,17 +114,18 @@ impl Streams {
                 None => grouped.push((key, vec![track])),
             }
         }
-        let mut events = Vec::new();
-        self.groups.retain(|group| {
-            let stays = grouped.iter().any(|(key, _)| *key == group.key);
-            if !stays && group.held_until.is_none() {
-                events.push(Event::StreamDropped(group.stream.clone()));
-            }
-            stays
+        let mut events = self.remove_where(|group| {
+            let is_there = grouped.iter().any(|(key, _)| *key == group.key);
+            !is_there && group.missing_until.is_none_or(|until| now >= until)
         });
         for (key, tracks) in grouped {
             match self.groups.iter_mut().find(|group| group.key == key) {
                 Some(group) => {
+                    // What comes back with one track only may have its other one next.
+                    if group.missing_until.is_some() && tracks.len() < group.stream.tracks().count() {
+                        continue;
+                    }
+                    group.missing_until = None;
                     let known = group.held_until.is_none().then(|| group.stream.id.clone());
                     let stream = stream(known, group.stream.created_ms, &self.connection, &tracks);
                     events.extend(group.become_stream(stream));
@@ -115,7 +137,7 @@ impl Streams {
                     if held_until.is_none() {
                         events.push(Event::StreamReceived(stream.clone()));
                     }
-                    self.groups.push(Group { key, stream, held_until });
+                    self.groups.push(Group { key, stream, held_until, missing_until: None });
                 }
             }
         }
@@ -130,13 +152,20 @@ impl Streams {
         self.groups.iter().any(|group| group.stream.tracks().any(|track| track == sid))
     }
 
-    /// Continues after a rejoin with what the server tells now.
-    pub fn succeed(&mut self, fresh: Streams) -> Vec<Event> {
+    /// Continues after a rejoin with what the server tells now. What is not there may still come until `missing_until`.
+    pub fn succeed(&mut self, fresh: Streams, missing_until: Option<Instant>) -> Vec<Event> {
         let mut events = Vec::new();
         let old = std::mem::replace(&mut self.groups, fresh.groups);
+        let mut missing = Vec::new();
         for group in old.iter().filter(|group| group.held_until.is_none()) {
-            if !self.groups.iter().any(|again| again.key == group.key && again.stream.id == group.stream.id) {
-                events.push(Event::StreamDropped(group.stream.clone()));
+            let is_again = |again: &Group| again.key == group.key && again.stream.id == group.stream.id;
+            match missing_until {
+                _ if self.groups.iter().any(is_again) => {}
+                Some(_) => {
+                    let (key, stream) = (group.key.clone(), group.stream.clone());
+                    missing.push(Group { key, stream, held_until: None, missing_until });
+                }
+                None => events.push(Event::StreamDropped(group.stream.clone())),
             }
         }
         for group in &mut self.groups {
@@ -154,6 +183,7 @@ impl Streams {
                 None => {}
             }
         }
+        self.groups.extend(missing);
         events
     }
 

@@ -18,8 +18,9 @@ use super::{Event, Stream};
 use crate::media::Rotation;
 use crate::rtc::{Codec, PacketIn, Section, SectionInfo};
 use crate::signal::proto::{
-    ConnectionQuality, ConnectionQualityUpdate, ParticipantTracks, StreamState, StreamStateUpdate, SubscriptionError,
-    SubscriptionResponse, UpdateSubscription, UpdateTrackSettings, VideoQuality, signal_request::Message,
+    ConnectionQuality, ConnectionQualityUpdate, ParticipantTracks, StreamState, StreamStateUpdate,
+    SubscriptionError, SubscriptionResponse, UpdateSubscription, UpdateTrackSettings, VideoQuality,
+    signal_request::Message,
 };
 
 /// How long the server may take until media can come. The platform that is mirrored waits about as long.
@@ -168,8 +169,12 @@ impl Subscriptions {
                 requests.push(update(participant_sid, sid, true));
             }
         }
-        let gone: Vec<String> =
-            self.tracks.keys().filter(|sid| !wanted.iter().any(|(known, _)| known == *sid)).cloned().collect();
+        let gone: Vec<String> = self
+            .tracks
+            .keys()
+            .filter(|sid| !wanted.iter().any(|(known, _)| known == *sid))
+            .cloned()
+            .collect();
         for sid in gone {
             self.tracks.remove(&sid);
             let owner = live.roster.owner_of_track(&sid).unwrap_or_default();
@@ -448,9 +453,18 @@ impl Core {
             SubscriptionError::SeCodecUnsupported => {
                 (MediaReason::PeerConnection, "the stream has a codec that the server cannot send here")
             }
-            SubscriptionError::SeUnknown => (MediaReason::PeerConnection, "the server cannot send the stream"),
+            SubscriptionError::SeUnknown => {
+                (MediaReason::PeerConnection, "the server cannot send the stream")
+            }
         };
         let sid = &response.track_sid;
+        // One that its publisher is about to publish again is asked for again then.
+        let Some(live) = self.live() else { return };
+        let waiting = self.subscriptions.all.iter().find(|one| one.has(sid));
+        if waiting.is_some_and(|one| live.roster.is_missing(&one.stream.id)) {
+            self.subscriptions.tracks.remove(sid);
+            return;
+        }
         self.fail_subscriptions(|one| one.has(sid), MediaFault::new(reason, text));
     }
 

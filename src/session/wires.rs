@@ -13,7 +13,10 @@ use prost::Message as _;
 use super::core::{Addresses, Core, Output, State};
 use super::event::Ending;
 use super::{Fault, Reason};
-use crate::rtc::{self, Channel, Codec, Datagram, Layer, PacketIn, PacketOut, Peer, Section, SectionInfo, SectionStatistics, Sending};
+use crate::rtc::{
+    self, Channel, Codec, Datagram, Layer, PacketIn, PacketOut, Peer, Section, SectionInfo,
+    SectionStatistics, Sending,
+};
 use crate::signal::proto::{
     DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest,
     UpdateSubscription, signal_request::Message,
@@ -73,12 +76,19 @@ pub(super) enum WiresOutput {
     /// What a section of the subscriber's carries.
     Section(SectionInfo),
     Media(Box<PacketIn>),
-    KeyFrameRequested { section: Section, layer: Option<Layer> },
+    KeyFrameRequested {
+        section: Section,
+        layer: Option<Layer>,
+    },
     Bitrate(u64),
     Up(Way),
     Down(Way),
     /// It is gone. `data`: and with it the way of the session's data.
-    Failed { way: Way, data: bool, text: &'static str },
+    Failed {
+        way: Way,
+        data: bool,
+        text: &'static str,
+    },
 }
 
 impl Side {
@@ -400,7 +410,8 @@ impl Wires {
     fn send_offer(&mut self, sdp: String) {
         let Some(side) = &mut self.publisher else { return };
         side.is_offered = true;
-        side.description = SessionDescription { r#type: "offer".into(), sdp, ..SessionDescription::default() };
+        side.description =
+            SessionDescription { r#type: "offer".into(), sdp, ..SessionDescription::default() };
         let offer = side.description.clone();
         self.outputs.push_back(WiresOutput::Request(Message::Offer(offer)));
     }

@@ -35,6 +35,7 @@ static inline void film_sleep_until_us(int64_t then) {
 typedef struct film_camera {
   int width, height, fps, rotation;
   int is_clock; /* the marks are times in tenths of milliseconds, else they count */
+  int is_blind; /* has no get_capture_settings: its size is that of its pictures */
   const otc_video_capturer *capturer;
   pthread_t thread;
   atomic_int is_on;
@@ -85,11 +86,22 @@ static inline otc_bool film_camera_destroy(const otc_video_capturer *capturer, v
   return pthread_join(self->thread, NULL) == 0;
 }
 
+static inline otc_bool film_camera_settings(const otc_video_capturer *capturer, void *user_data,
+                                            struct otc_video_capturer_settings *settings) {
+  film_camera *self = (film_camera *)user_data;
+  (void)capturer;
+  settings->format = OTC_VIDEO_FRAME_FORMAT_YUV420P;
+  settings->width = self->width, settings->height = self->height, settings->fps = self->fps;
+  settings->expected_delay = 0, settings->mirror_on_local_render = OTC_FALSE;
+  return OTC_TRUE;
+}
+
 static inline struct otc_video_capturer_callbacks film_capturer(film_camera *self) {
   struct otc_video_capturer_callbacks callbacks = {0};
   callbacks.init = film_camera_init;
   callbacks.start = film_camera_start;
   callbacks.destroy = film_camera_destroy;
+  if (!self->is_blind) callbacks.get_capture_settings = film_camera_settings;
   callbacks.user_data = self;
   return callbacks;
 }

@@ -28,9 +28,9 @@ need() {
 # The newest package of a codec library that this distribution has: the number in its name is the library's.
 need_library() {
     local library="$1" pattern="$2" package
-    ldconfig -p | grep -q "$library" && return
+    /sbin/ldconfig -p | grep "$library" >/dev/null && return
     if [ "$(id -u)" != 0 ]; then
-        say "$library is missing; please install it: apt-cache search --names-only '$pattern'"
+        say "$library is missing; please install the package that apt-cache search --names-only '$pattern' names"
         exit 1
     fi
     apt-get update -qq

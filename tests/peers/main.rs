@@ -14,6 +14,7 @@ mod foreign;
 mod harness;
 mod loss;
 mod media;
+mod media_ours;
 mod peers;
 mod program_c;
 mod relay;

@@ -2,7 +2,7 @@
  *
  *   media API_KEY SESSION_ID
  *
- *   connect TOKEN            publish WIDTH HEIGHT [audio]      unpublish
+ *   connect TOKEN            publish WIDTH HEIGHT [audio]      unpublish       publish_blind, by a camera that tells no size
  *   mute video|audio         unmute video|audio                prefer WIDTH HEIGHT      disconnect
  *
  * Events are lines, and once per second there is a line of JSON for each stream that is watched (tests/c/film.h), in the form of
@@ -152,8 +152,9 @@ int main(int argc, char **argv) {
     if (!verb) continue;
     if (!strcmp(verb, "connect")) status = otc_session_connect(session, first);
     if (!strcmp(verb, "disconnect")) status = otc_session_disconnect(session);
-    if (!strcmp(verb, "publish")) {
+    if (!strncmp(verb, "publish", 7)) {
       if (!publisher) {
+        camera.is_blind = !strcmp(verb, "publish_blind");
         camera.width = atoi(first), camera.height = atoi(second);
         publisher = film_publisher("film", &camera, third != NULL, &publishing);
       }

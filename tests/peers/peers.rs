@@ -3,6 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::child::{Program, tied};
 use crate::server::Server;
@@ -43,6 +44,12 @@ pub fn publish(server: &Server, room: &str, name: &str, options: &[&str]) -> Pro
 pub fn subscribe(server: &Server, room: &str, name: &str, options: &[&str]) -> Program {
     let token = token::Claims::new(room, name).livekit();
     Program::start(name, python("media/subscribe.py").args([server.url(), token]).args(options))
+}
+
+/// One browser at a time: it draws, encodes and decodes on the processors alone, and two of them leave little to each other.
+pub fn browser_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner) // a test that failed has ended its browser
 }
 
 /// LiveKit's JavaScript client in a browser, which publishes the mark when asked, and watches everybody.

@@ -24,6 +24,8 @@ mod stretch;
 mod timeline;
 
 #[cfg(test)]
+mod opus_tests;
+#[cfg(test)]
 mod receiver_tests;
 #[cfg(test)]
 mod simulation;

@@ -78,7 +78,7 @@ pub struct AudioCounters {
     pub received: u64,
     /// Of payload, duplicates included.
     pub bytes: u64,
-    /// Packets that did not come, or too late to be heard, and were not in a later one either.
+    /// Packets that did not come in time, neither by themselves nor as an exact copy in a later one.
     pub lost: u64,
     pub late: u64,
     pub duplicates: u64,
@@ -112,8 +112,8 @@ pub struct AudioReceiver {
     stranger: Option<(AudioPacket, i64)>,
     lost_before: u64,
     lost_at: Option<i64>,
-    /// The length of the last packet, if packets carry copies of others.
-    copy_samples: i64,
+    /// When a packet last carried a copy of another, and its length. Not all do where some do.
+    copied: Option<(i64, i64)>,
     extra: i64,
     heard: Option<Heard>,
     sender_report: Option<(i64, u64)>,
@@ -132,7 +132,7 @@ impl AudioReceiver {
             stranger: None,
             lost_before: 0,
             lost_at: None,
-            copy_samples: 0,
+            copied: None,
             extra: 0,
             heard: None,
             sender_report: None,
@@ -199,9 +199,13 @@ impl AudioReceiver {
                 Offered::Known => self.counters.duplicates += 1,
                 Offered::Late => self.counters.late += 1,
             }
-            self.copy_samples = if has_copy { samples } else { 0 };
-            if let (Some(epoch), true) = (self.epoch, offered != Offered::Known) {
-                self.arrivals.observe(samples_between(epoch, packet.received), timestamp);
+            let Some(epoch) = self.epoch else { continue };
+            let at = samples_between(epoch, packet.received);
+            if has_copy {
+                self.copied = Some((at, samples));
+            }
+            if offered != Offered::Known {
+                self.arrivals.observe(at, timestamp);
             }
         }
     }
@@ -231,8 +235,9 @@ impl AudioReceiver {
             self.lost_before = holes;
             self.lost_at = Some(at);
         }
-        let is_lossy = self.lost_at.is_some_and(|lost_at| at - lost_at < LOSS_MEMORY);
-        let for_copies = if is_lossy { self.copy_samples } else { 0 };
+        let is_recent = |then: i64| at - then < LOSS_MEMORY;
+        let copied = self.copied.filter(|(then, _)| is_recent(*then) && self.lost_at.is_some_and(is_recent));
+        let for_copies = copied.map_or(0, |(_, samples)| samples);
         (self.arrivals.target() + for_copies).min(DELAY_MAX) + self.extra
     }
 

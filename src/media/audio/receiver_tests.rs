@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::receiver::{AudioPacket, AudioReceiver};
 use super::sender::{AudioSender, SenderSettings};
 use super::simulation::{
-    Heard, Random, Sent, Tone, ToyDecoder, ToyEncoder, effective, play, purity, roughness, second,
+    Heard, Random, Sent, Tone, ToyDecoder, ToyEncoder, effective, play, play_and, purity, roughness, second,
 };
 use super::{STEP_SAMPLES, STEREO_STEP, red};
 use crate::media::codec::AudioEncoder;
@@ -205,6 +205,21 @@ fn a_pause_is_silence_and_no_loss() {
     assert!(effective(quiet) < 1.0);
     assert_clean(&heard, 5, 6);
     assert!(counters.delay <= Duration::from_millis(40), "{:?}", counters.delay);
+}
+
+#[test]
+fn a_short_pause_is_where_the_delay_changes_unheard() {
+    let settings = SenderSettings { uses_fec: false, ..SenderSettings::default() };
+    let packets = tone_packets(400, &settings, |number| !(200..230).contains(&number));
+    let mut receiver = receiver();
+    let heard = play_and(&mut receiver, &packets, 390, 0, |number, receiver| {
+        if number == 215 {
+            receiver.set_extra_delay(Duration::from_millis(100));
+        }
+    });
+    assert_eq!(heard.delays[150], Duration::from_millis(20));
+    assert_eq!(heard.delays[300], Duration::from_millis(120), "at once after the pause");
+    assert_eq!((receiver.counters().corrections, receiver.counters().concealed_samples), (0, 0));
 }
 
 #[test]

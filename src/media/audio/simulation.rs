@@ -204,6 +204,17 @@ pub struct Heard {
 
 /// Plays `packets` to a receiver whose clock runs by `millionths` faster than the network's, for `steps` steps.
 pub fn play(receiver: &mut AudioReceiver, packets: &[Sent], steps: usize, millionths: i64) -> Heard {
+    play_and(receiver, packets, steps, millionths, |_, _| {})
+}
+
+/// The same; `before` is called before each step.
+pub fn play_and(
+    receiver: &mut AudioReceiver,
+    packets: &[Sent],
+    steps: usize,
+    millionths: i64,
+    mut before: impl FnMut(i64, &mut AudioReceiver),
+) -> Heard {
     let mut packets = packets.to_vec();
     packets.sort_by_key(|packet| packet.arrives);
     let mut waiting = packets.into_iter().peekable();
@@ -226,6 +237,7 @@ pub fn play(receiver: &mut AudioReceiver, packets: &[Sent], steps: usize, millio
                 sender_report,
             });
         }
+        before(number, receiver);
         let mut step = [0; STEREO_STEP];
         heard.pulls.push(receiver.pull(begin + now, &mut step));
         heard.delays.push(receiver.delay());

@@ -10,6 +10,9 @@ use crate::media::codec::{AudioDecoder, AudioInput};
 
 const STEP: i64 = STEP_SAMPLES as i64;
 
+/// Made up at once where it is known that a packet is lost: decoders go quieter with every piece they are asked for.
+const PIECE: i64 = 20 * MILLISECOND;
+
 /// Made-up sound is believable for about this long; then it fades and is gone 50 ms later.
 const BELIEVABLE: i64 = 60 * MILLISECOND;
 
@@ -174,9 +177,9 @@ impl Timeline {
             Plan::Play
         } else if left <= first.samples {
             let left = round_up(left);
-            if opus::has_copy(first.bytes()) { Plan::Recover(left) } else { Plan::MakeUp(left.min(STEP)) }
+            if opus::has_copy(first.bytes()) { Plan::Recover(left) } else { Plan::MakeUp(left.min(PIECE)) }
         } else {
-            Plan::MakeUp(round_up(left - first.samples).min(STEP))
+            Plan::MakeUp(round_up(left - first.samples).min(PIECE))
         }
     }
 

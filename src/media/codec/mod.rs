@@ -30,7 +30,7 @@ mod layer_tests;
 #[cfg(test)]
 mod opus_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 

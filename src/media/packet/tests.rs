@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::media::codec;
+use crate::media::codec::tests::{at, both_ways, picture, settings};
 
 fn frame(bytes: Vec<u8>, is_key: bool, temporal_layer: u8) -> EncodedFrame {
     EncodedFrame { bytes, is_key, temporal_layer, is_layer_sync: temporal_layer > 0 }
@@ -265,4 +267,41 @@ fn a_length_beyond_the_packet_is_refused() {
         Err(Malformed),
         "a sequence does not begin in its middle"
     );
+}
+
+#[test]
+fn a_foreign_decoder_does_not_look_at_the_metadata() {
+    for codec in both_ways().into_iter().filter(|codec| *codec != VideoCodec::Vp9) {
+        let mut encoder = codec::video_encoder(codec, &settings(320, 180)).expect("an encoder");
+        let mut with = codec::video_decoder(codec).expect("a decoder");
+        let mut without = codec::video_decoder(codec).expect("a decoder");
+        let metadata = Metadata::new(&[0xff; Metadata::SIZE_MAX]).expect("short");
+        let mut count = 0;
+        for number in 0..20 {
+            let picture = picture(320, 180, number);
+            let Some(frame) = encoder.encode(&picture, at(number), number == 10).expect("encoded") else {
+                continue;
+            };
+            let foreign = as_others_see_it(codec, &frame.bytes, &metadata);
+            assert!(foreign.len() > frame.bytes.len() + metadata.as_bytes().len(), "{codec:?}");
+            let seen = with.decode(&foreign).expect("decoded").map(|picture| picture.shared_pixels());
+            let meant = without.decode(&frame.bytes).expect("decoded").map(|picture| picture.shared_pixels());
+            assert!(seen == meant, "{codec:?}, picture {number}");
+            count += usize::from(seen.is_some());
+        }
+        assert!(count > 15, "{codec:?}: {count} pictures");
+    }
+}
+
+/// The frame that a client puts together which knows nothing of metadata.
+fn as_others_see_it(codec: VideoCodec, frame: &[u8], metadata: &Metadata) -> Vec<u8> {
+    if codec == VideoCodec::Vp8 {
+        let mut bytes = std::borrow::Cow::Borrowed(frame);
+        metadata::append_trailer(&mut bytes, metadata);
+        return bytes.into_owned();
+    }
+    let mut units: Vec<Vec<u8>> = annex_b::units(frame).into_iter().map(<[u8]>::to_vec).collect();
+    let slice = units.iter().position(|unit| annex_b::unit_type(unit[0]) <= annex_b::SLICE_LAST);
+    units.insert(slice.expect("a slice"), metadata::to_sei(metadata).expect("some"));
+    units.into_iter().flat_map(|unit| annex_b::START_CODE.into_iter().chain(unit)).collect()
 }

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_camera_that_swings_loses_nothing() {
         let mut cadence = Cadence::default();
-        let swing = |index: u64| if index % 2 == 0 { 0 } else { 7 };
+        let swing = |index: u64| if index.is_multiple_of(2) { 0 } else { 7 };
         let count =
             (0..300).filter(|index| cadence.admits(Duration::from_millis(index * 34 + swing(*index)), 30.0));
         assert_eq!(count.count(), 300);

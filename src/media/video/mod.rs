@@ -16,6 +16,8 @@ mod packets;
 mod patience;
 mod plan;
 mod rates;
+#[cfg(test)]
+mod real_tests;
 mod receiver;
 #[cfg(test)]
 mod receiver_tests;

@@ -225,8 +225,8 @@ fn temporal_layers_are_for_simulcast_cameras() {
     let temporal = |change: fn(&mut SenderSettings)| {
         let mut sending = Sending::new(change);
         sending.send(1, 1280, HEIGHT);
-        let layers = sending.log.lock().made.iter().map(|made| made.temporal_layers).collect::<Vec<_>>();
-        layers
+        let log = sending.log.lock();
+        log.made.iter().map(|made| made.temporal_layers).collect::<Vec<_>>()
     };
     assert_eq!(temporal(|_| {}), [3, 3, 3]);
     assert_eq!(temporal(|settings| settings.layers_max = 1), [1]);

@@ -81,6 +81,9 @@ impl VideoEncoder for ToyEncoder {
             _ => 2,
         };
         let needed = if is_key { 0 } else { *self.latest[..=layer].iter().max().expect("at least one") };
+        // Every second frame of the middle layer builds on the one before it.
+        let is_built_on = layer == 1 && self.since_key / 4 % 2 == 1;
+        let needed = if is_built_on { self.latest[1] } else { needed };
         let is_layer_sync = layer > 0 && needed == self.latest[0];
         self.latest[layer] = self.count;
         if is_key {

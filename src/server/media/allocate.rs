@@ -25,6 +25,11 @@ const KEEP_MARGIN: f64 = 0.9;
 /// a second or two; the first picture does not wait for that, and pacing spares a network that is slower.
 const WARM_UP: Duration = Duration::from_secs(2);
 
+/// How long more is waited for when the estimate does not allow it, before it is tried all the same: where little is sent
+/// nobody can tell how much could be. Twice as long after each attempt that failed, up to the second.
+const PATIENCE_FIRST: Duration = Duration::from_secs(3);
+const PATIENCE_MAX: Duration = Duration::from_secs(60);
+
 /// How long nothing is raised after the network made something be lowered. An estimate that recovers needs some seconds
 /// to be worth something.
 const RAISE_PAUSE: Duration = Duration::from_secs(3);
@@ -45,7 +50,13 @@ pub const REVIEW_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Budget {
     pub estimate_bps: Option<u64>,
-    began: Option<Instant>,
+    /// From when on estimates are believed; since the first picture.
+    believed_from: Option<Instant>,
+    /// More than the estimate allows is being tried.
+    is_trying: bool,
+    /// How long the estimate has allowed less than is wished, and how long that is put up with.
+    short_since: Option<Instant>,
+    patience: Option<Duration>,
     since: Option<Instant>,
     video_bits: u64,
     audio_bits: u64,
@@ -59,7 +70,7 @@ impl Budget {
     /// Counts what is sent.
     pub fn count(&mut self, now: Instant, kind: MediaKind, size: usize) {
         if kind == MediaKind::Video {
-            self.began.get_or_insert(now);
+            self.believed_from.get_or_insert(now + WARM_UP);
         }
         let since = *self.since.get_or_insert(now);
         let elapsed = now.saturating_duration_since(since);
@@ -76,11 +87,49 @@ impl Budget {
         *bits += size as u64 * 8;
     }
 
-    /// What the network carries, as far as it is known.
-    fn available(&self, now: Instant) -> Option<u64> {
-        let is_warm = self.began.is_some_and(|began| now.saturating_duration_since(began) >= WARM_UP);
-        self.estimate_bps.filter(|_| is_warm)
+    /// What there is to spend.
+    fn purse(&self, now: Instant) -> Purse {
+        match self.estimate_bps {
+            Some(estimate_bps) if self.believed_from.is_some_and(|from| now >= from) => {
+                Purse::Known(estimate_bps)
+            }
+            _ if self.is_trying => Purse::Untouched,
+            _ => Purse::Unknown,
+        }
     }
+
+    /// Sees what came of an attempt, and says whether it is time for another one.
+    fn attempt(&mut self, now: Instant, candidates: &[Candidate]) -> bool {
+        let has_failed = candidates.iter().any(|one| one.before.is_some() && one.chosen < one.before);
+        if std::mem::take(&mut self.is_trying) && !has_failed {
+            self.patience = None;
+        }
+        let is_short = candidates.iter().any(|one| one.next().is_some());
+        if !is_short || has_failed {
+            self.short_since = None;
+        }
+        if !is_short {
+            return false;
+        }
+        let since = *self.short_since.get_or_insert(now);
+        let patience = self.patience.unwrap_or(PATIENCE_FIRST);
+        if now.saturating_duration_since(since) < patience {
+            return false;
+        }
+        self.patience = Some((patience * 2).min(PATIENCE_MAX));
+        self.short_since = None;
+        self.is_trying = true;
+        self.believed_from = Some(now + WARM_UP);
+        true
+    }
+}
+
+enum Purse {
+    /// The connection has just begun: everything.
+    Unknown,
+    /// More than is known of is being tried: things stay as they are.
+    Untouched,
+    Known(u64),
 }
 
 /// One way to send a track, and what it takes.
@@ -100,6 +149,14 @@ struct Candidate {
     /// What it gets until now.
     before: Option<usize>,
     may_raise: bool,
+}
+
+impl Candidate {
+    /// One step more than it gets.
+    fn next(&self) -> Option<usize> {
+        let next = self.chosen.map_or(0, |chosen| chosen + 1);
+        (next < self.choices.len()).then_some(next)
+    }
 }
 
 /// The highest layer that settings ask for, and how many pictures per second; `None` when nothing is wanted.
@@ -190,9 +247,17 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         });
     }
     let audio_bps = share.budget.audio_bps.max(sounds * AUDIO_BPS);
-    match share.budget.available(now) {
-        None => candidates.iter_mut().for_each(|one| one.chosen = one.choices.len().checked_sub(1)),
-        Some(estimate) => spend(&mut candidates, estimate.saturating_sub(audio_bps)),
+    match share.budget.purse(now) {
+        Purse::Unknown => candidates.iter_mut().for_each(|one| one.chosen = one.choices.len().checked_sub(1)),
+        Purse::Untouched => candidates.iter_mut().for_each(|one| one.chosen = one.before.or(Some(0))),
+        Purse::Known(estimate_bps) => {
+            spend(&mut candidates, estimate_bps.saturating_sub(audio_bps));
+            if share.budget.attempt(now, &candidates)
+                && let Some(first) = candidates.iter_mut().find(|one| one.next().is_some())
+            {
+                first.chosen = first.next();
+            }
+        }
     }
     let mut states = Vec::new();
     let mut wants_keys = Vec::new();
@@ -259,7 +324,7 @@ fn spend(candidates: &mut [Candidate], available_bps: u64) {
     loop {
         let mut has_changed = false;
         for candidate in candidates.iter_mut() {
-            let next = candidate.chosen.map_or(0, |chosen| chosen + 1);
+            let Some(next) = candidate.next() else { continue };
             let Some(choice) = candidate.choices.get(next) else { continue };
             let spent = candidate.chosen.and_then(|chosen| candidate.choices.get(chosen));
             let more = choice.bps.saturating_sub(spent.map_or(0, |spent| spent.bps));

@@ -8,6 +8,7 @@ use super::super::core::LinkId;
 use super::super::participant::{Key, Participant};
 use super::super::room::Room;
 use super::super::shared::{Seat, Shared};
+use super::super::sids::is_track_sid;
 use super::dynacast::{self, Told};
 use super::share::{PUBLICATIONS_MAX, Publication, Share, Standing};
 use super::speakers::Loudness;
@@ -41,8 +42,10 @@ pub fn announce(
 ) {
     let published = match check(room, now, key, &request) {
         Err(reason) => Err(reason),
-        Ok(()) if !request.sid.is_empty() => known(room, key, &request).ok_or(Reason::NotFound),
-        Ok(()) => Ok(add(room, shared, now, wall_ms, key, &request)),
+        Ok(()) if request.sid.is_empty() || keeps_sid(room, key, &request.sid) => {
+            Ok(add(room, shared, now, wall_ms, key, &request))
+        }
+        Ok(()) => known(room, key, &request).ok_or(Reason::NotFound),
     };
     let message = match published {
         Ok(Some(info)) => {
@@ -75,7 +78,8 @@ fn check(room: &mut Room, now: Instant, key: Key, request: &AddTrackRequest) -> 
         return Err(Reason::UnsupportedType);
     }
     let share = participant.share(now);
-    let is_full = request.sid.is_empty() && share.publications.len() >= PUBLICATIONS_MAX;
+    let is_known = !request.sid.is_empty() && share.by_sid(&request.sid).is_some();
+    let is_full = !is_known && share.publications.len() >= PUBLICATIONS_MAX;
     if is_full || request.encoded_len() > ANNOUNCEMENT_SIZE_MAX || !share.requests.take(now, 1) {
         return Err(Reason::LimitExceeded);
     }
@@ -86,6 +90,18 @@ fn check(room: &mut Room, now: Instant, key: Key, request: &AddTrackRequest) -> 
 fn may_publish(permission: &ParticipantPermission, source: i32) -> bool {
     let sources = &permission.can_publish_sources;
     permission.can_publish && (sources.is_empty() || sources.contains(&source))
+}
+
+/// A client of this library that had to join anew keeps the sids of its tracks, so that those who watch it notice
+/// nothing, unless another track has taken one meanwhile.
+fn keeps_sid(room: &mut Room, key: Key, sid: &str) -> bool {
+    let is_inline = room.participants.get(&key).is_some_and(|participant| participant.is_inline);
+    is_inline
+        && is_track_sid(sid)
+        && !room
+            .participants
+            .values_mut()
+            .any(|participant| participant.share.as_mut().is_some_and(|share| share.by_sid(sid).is_some()))
 }
 
 /// A further codec for a track that is published already. It is not used; the track stays as it is.
@@ -111,7 +127,10 @@ fn add(
         Some(_) => Standing::Queued,
         None => Standing::Announced,
     };
-    let sid = shared.sids.track(request.r#type(), request.source());
+    let sid = match request.sid.is_empty() {
+        true => shared.sids.track(request.r#type(), request.source()),
+        false => request.sid.clone(),
+    };
     let info = describe(sid, wall_ms, request);
     share.publications.push(Publication { track, cid: request.cid.clone(), info: info.clone(), standing });
     (standing == Standing::Announced).then_some(info)
@@ -177,6 +196,8 @@ fn codecs(request: &AddTrackRequest) -> Vec<SimulcastCodecInfo> {
         let mime_type = match codec.codec.as_str() {
             "" => continue,
             full if full.contains('/') => full.to_owned(),
+            // LiveKit writes the codecs of video in capitals.
+            name if prefix == "video/" => format!("{prefix}{}", name.to_ascii_uppercase()),
             name => format!("{prefix}{name}"),
         };
         if codecs.iter().any(|known| known.mime_type.eq_ignore_ascii_case(&mime_type)) {

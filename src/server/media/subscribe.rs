@@ -9,7 +9,7 @@ use super::super::shared::{Seat, Shared};
 use super::down::{Down, Path};
 use super::share::{SUBSCRIPTIONS_MAX, Share};
 use super::{Media, TrackKey, allocate, dynacast, forward};
-use crate::rtc::{Codec, MediaKind, Peer, Sending};
+use crate::rtc::{Codec, MediaKind, Sending};
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{
     AudioTrackFeature, SessionDescription, SpeakerInfo, SpeakersChanged, SubscriptionError,
@@ -229,10 +229,17 @@ pub fn wire(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
 }
 
 /// Says in an offer which section carries which track.
-pub fn name_sections(media: &Media, share: &Share, peer: &Peer, offer: &mut SessionDescription) {
-    for (section, track) in &share.sections {
-        if let (Some(mid), Some(track)) = (peer.mid(*section), media.tracks.get(track)) {
-            offer.mid_to_track_id.insert(mid, track.sid.to_string());
+pub fn name_sections(offer: &mut SessionDescription) {
+    let mut mid = None;
+    for line in offer.sdp.lines() {
+        if line.starts_with("m=") {
+            mid = None;
+        } else if let Some(name) = line.strip_prefix("a=mid:") {
+            mid = Some(name.to_owned());
+        } else if let Some(sid) = line.strip_prefix("a=msid:").and_then(|words| words.split(' ').nth(1))
+            && let Some(mid) = mid.take()
+        {
+            offer.mid_to_track_id.insert(mid, sid.to_owned());
         }
     }
 }

@@ -101,8 +101,12 @@ impl Stream {
     /// Counts a packet.
     pub fn count(&mut self, packet: &PacketIn, temporal: u8) {
         let now = packet.received;
-        self.heard = Some(now);
+        let heard = self.heard.replace(now);
         let measured = &mut self.measured;
+        if heard.is_some_and(|heard| now.saturating_duration_since(heard) >= MEASURE_INTERVAL) {
+            // It was switched off, or its picture stood still. That says nothing of what it takes when it moves.
+            *measured = Measured { rate: measured.rate.take(), ..Measured::default() };
+        }
         let since = *measured.since.get_or_insert(now);
         let elapsed = now.saturating_duration_since(since);
         if elapsed >= MEASURE_INTERVAL {
@@ -133,16 +137,10 @@ impl Stream {
             return Rate { bits_per_second: self.expected_bps(), frames_per_second: 0.0 };
         };
         let upto = rates.iter().take(usize::from(temporal_max) + 1);
-        let sum = upto.fold(Rate::default(), |sum, rate| Rate {
+        upto.fold(Rate::default(), |sum, rate| Rate {
             bits_per_second: sum.bits_per_second + rate.bits_per_second,
             frames_per_second: sum.frames_per_second + rate.frames_per_second,
-        });
-        // One that has just been switched on has hardly sent anything yet.
-        let is_whole = usize::from(temporal_max) + 1 >= TEMPORAL_LAYERS_MAX;
-        if is_whole && sum.bits_per_second < self.expected_bps() / 8 {
-            return Rate { bits_per_second: self.expected_bps(), ..sum };
-        }
-        sum
+        })
     }
 
     /// The highest temporal layer that has been seen.

@@ -73,7 +73,8 @@ fn is_one_stream(packets: &[&PacketIn]) {
         let [before, after] = pair else { continue };
         assert_eq!(after.sequence, before.sequence + 1);
         let time = after.timestamp as i64 - before.timestamp as i64;
-        assert!((1000..20_000).contains(&time), "{time} between {before:?} and {after:?}");
+        // Where a layer begins with the picture that the other one ended with, only just.
+        assert!((1..20_000).contains(&time), "{time} between {before:?} and {after:?}");
         let (one, two) = (read(before), read(after));
         assert_eq!(two.picture, one.picture.map(|picture| picture.shifted(1)));
         assert_eq!(two.base, one.base.map(|base| base.wrapping_add(1)));
@@ -147,7 +148,7 @@ fn higher_temporal_layers_are_left_out_for_a_lower_frame_rate() {
     call.set(
         1,
         &info.sid,
-        UpdateTrackSettings { quality: VideoQuality::High.into(), fps: 15, ..Default::default() },
+        UpdateTrackSettings { quality: VideoQuality::High.into(), fps: 12, ..Default::default() },
     );
     play(&mut call, &mut source, 4);
     let before = call.clients[1].packets.len();
@@ -172,11 +173,10 @@ fn what_the_network_does_not_carry_is_lowered_paused_and_raised_again() {
         cast.frame();
     }
     let key = cast.call.world.key_of(cast.call.clients[1].link);
-    // What the layers take here, headers included: 26, 79 and 262 kbit/s.
-    cast.call.world.estimate(&key, 150_000);
+    cast.call.world.estimate(&key, 120_000);
     for _ in 0..20 {
         cast.frame();
-        cast.call.world.estimate(&key, 150_000);
+        cast.call.world.estimate(&key, 120_000);
     }
     assert_eq!(cast.call.clients[1].packets.last().map(|packet| packet.payload.len()), Some(300));
     let states = |cast: &mut Cast| {

@@ -38,7 +38,7 @@ fn those_who_listen_are_told_who_speaks() {
     assert!(!speakers(&mut call, alice).is_empty(), "it is told itself too");
     assert_eq!(speakers(&mut call, carol), [], "who does not listen is not");
     speak(&mut call, &mut source, 90, Duration::from_secs(1));
-    assert_eq!(speakers(&mut call, bob), [(sid.clone(), false)]);
+    assert_eq!(speakers(&mut call, bob).last(), Some(&(sid.clone(), false)));
     // Who ends listening is told of the silence.
     speak(&mut call, &mut source, 15, Duration::from_secs(1));
     speakers(&mut call, bob);
