@@ -105,6 +105,27 @@ mod tests {
     }
 
     #[test]
+    fn the_stride_of_the_luma_says_that_of_the_chroma() {
+        let cases = [
+            (PixelFormat::Yuv420p, 6, 0, [6, 3]),
+            (PixelFormat::Yuv420p, 6, 64, [64, 32]),
+            (PixelFormat::Yuv420p, 6, 9, [9, 5]),
+            (PixelFormat::Yuv420p, 7, 7, [7, 4]),
+            (PixelFormat::Nv12, 6, 0, [6, 6]),
+            (PixelFormat::Nv12, 6, 64, [64, 64]),
+            (PixelFormat::Nv21, 7, 7, [7, 8]),
+        ];
+        for (format, width, stride, strides) in cases {
+            let layout = Layout { format, width, height: 4, stride, frames_per_second: 30 };
+            assert_eq!(
+                [0, 1].map(|plane| layout.plane_stride(plane)),
+                strides,
+                "{format:?} {width}, {stride}"
+            );
+        }
+    }
+
+    #[test]
     fn a_frame_that_lost_its_end_is_no_picture() {
         for format in FORMATS {
             let layout = Layout { format, width: 6, height: 4, stride: 0, frames_per_second: 30 };
