@@ -333,8 +333,9 @@ impl Core {
     pub(super) fn unpublish(&mut self, now: Instant, id: PublicationId) {
         if let Some(published) = self.publications.remove(id) {
             self.retract(now, &published);
-            self.say_media(vec![published.event(PublisherEvent::Ended)]);
         }
+        // Also of what was never asked for: whoever unpublishes waits for the word.
+        self.say_media(vec![Event::Publisher { id, event: PublisherEvent::Ended }]);
     }
 
     /// Its sections carry nothing any more; the server tells the others.

@@ -57,6 +57,8 @@ struct Side {
     is_offered: bool,
     /// What was agreed last, in the words of this side: an answer of the subscriber's, an offer of the publisher's.
     description: SessionDescription,
+    /// The other side's last offer.
+    offer: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +96,8 @@ pub(super) enum WiresOutput {
 impl Side {
     fn new(peer: Peer) -> Self {
         let description = SessionDescription::default();
-        Self { peer, is_open: false, was_up: false, is_offered: false, description }
+        let offer = String::new();
+        Self { peer, is_open: false, was_up: false, is_offered: false, description, offer }
     }
 }
 
@@ -363,7 +366,17 @@ impl Wires {
 
     fn accept_offer(&mut self, now: Instant, offer: SessionDescription) {
         let Some(local) = &self.local else { return };
+        // A server of this library begins anew when its end has failed: the offer is another connection's.
+        let is_another = |side: &Side| {
+            let (before, now) = (origin(&side.offer), origin(&offer.sdp));
+            before.is_some() && now.is_some() && before != now
+        };
+        if self.subscriber.as_ref().is_some_and(is_another) {
+            self.subscriber = None;
+            self.outputs.push_back(WiresOutput::Down(Way::Subscriber));
+        }
         let side = self.subscriber.get_or_insert_with(|| Side::new(Peer::new(now, &local.subscriber)));
+        side.offer = offer.sdp.clone();
         match side.peer.accept_offer(now, &offer.sdp) {
             Ok(sdp) => {
                 let mut answer = offer;
@@ -520,6 +533,12 @@ impl Wires {
         }
         self.outbox.len() < waiting
     }
+}
+
+/// Which session a description belongs to: the second word of its origin (RFC 8866 section 5.2).
+fn origin(sdp: &str) -> Option<&str> {
+    let line = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
+    line.split(' ').nth(1)
 }
 
 impl Core {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::media::Media;
 use opentok::session::lawful::{Deed, Heard, Model};
 use opentok::session::{Capabilities, Config, Connection, Core, Ending, Event, Output, Reason};
 
@@ -17,6 +18,9 @@ pub struct Client {
     /// For each sender the numbers of the signals heard in this session.
     pub signals: BTreeMap<String, Vec<u64>>,
     pub sent: u64,
+    pub media: Media,
+    /// Streams of others that can be subscribed to.
+    pub streams: Vec<String>,
 }
 
 impl Client {
@@ -31,6 +35,8 @@ impl Client {
             endings: BTreeMap::new(),
             signals: BTreeMap::new(),
             sent: 0,
+            media: Media::default(),
+            streams: Vec::new(),
         }
     }
 
@@ -40,6 +46,7 @@ impl Client {
         self.others.clear();
         self.signals.clear();
         self.own = None;
+        self.streams.clear();
         self.core = Some(Core::new(Config { seed, ..self.config.clone() }));
     }
 
@@ -47,6 +54,8 @@ impl Client {
     pub fn die(&mut self) {
         self.core = None;
         self.own = None;
+        self.streams.clear();
+        self.media.forget();
         self.model = Model::new(self.config.connection_events_suppressed);
         self.others.clear();
         self.signals.clear();
@@ -97,9 +106,15 @@ impl Client {
             }
             Event::StreamReceived(stream) => {
                 let connection = stream.connection.id.clone();
+                self.streams.push(stream.id.clone());
                 self.model.heard(Heard::StreamReceived { stream: stream.id.clone(), connection });
             }
-            Event::StreamDropped(stream) => self.model.heard(Heard::StreamDropped(stream.id.clone())),
+            Event::StreamDropped(stream) => {
+                self.streams.retain(|known| *known != stream.id);
+                self.model.heard(Heard::StreamDropped(stream.id.clone()));
+            }
+            Event::Publisher { id, event } => self.media.publisher_heard(id, &event),
+            Event::Subscriber { id, event } => self.media.subscriber_heard(id, &event),
             Event::SignalReceived { data, from, .. } => {
                 self.model.heard(Heard::Something);
                 let from = from.map(|from| from.id.clone()).unwrap_or_default();
@@ -119,6 +134,7 @@ impl Client {
     }
 
     fn end(&mut self, ending: Ending) {
+        self.media.session_ended();
         let (word, fault) = match ending {
             Ending::Left => ("left", None),
             Ending::Removed => ("removed", None),

@@ -1,8 +1,12 @@
 //! What programs, the server's operator and the weather do.
 
+use opentok::media::VideoCodec;
 use opentok::server::{self, Server};
 use opentok::session::lawful::Deed;
-use opentok::session::{Input, Signal, Target};
+use opentok::session::media::{
+    Publication, PublicationId, PublishedAudio, PublishedLayer, PublishedVideo, SubscriptionId, Wants,
+};
+use opentok::session::{Input, Signal, Target, VideoType};
 use opentok::signal::proto::{DeleteRoomRequest, RoomParticipantIdentity};
 
 use crate::cast::{CLIENTS, SESSION, config};
@@ -28,7 +32,9 @@ impl World {
             }
             return;
         }
-        if self.random.one_in(25) {
+        if self.weather.has_media && self.random.one_in(3) {
+            self.media(number);
+        } else if self.random.one_in(25) {
             self.leave(number);
         } else if self.random.one_in(self.weather.killed) {
             self.kill(number);
@@ -47,6 +53,66 @@ impl World {
             let _ = self.server.call(self.now, self.wall_ms(), call);
         } else {
             self.signal(number);
+        }
+    }
+
+    /// A program publishes, unpublishes, subscribes or unsubscribes.
+    fn media(&mut self, number: usize) {
+        self.count += 1;
+        let (publication, subscription) = (PublicationId(self.count), SubscriptionId(self.count));
+        let deed = self.random.below(6);
+        let client = &mut self.clients[number];
+        if !client.model.is_connected() {
+            return;
+        }
+        let pick = |all: usize, random: &mut crate::network::Random| random.below(all as u64) as usize;
+        let input = match deed {
+            0 | 1 => {
+                client.media.publish(publication);
+                Input::Publish(Box::new(Publication {
+                    id: publication,
+                    name: "film".into(),
+                    audio: Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false }),
+                    video: (deed == 0).then(|| PublishedVideo {
+                        is_on: true,
+                        video_type: VideoType::Camera,
+                        codecs: vec![VideoCodec::Vp8],
+                        layers: vec![PublishedLayer {
+                            name: "q",
+                            width: 640,
+                            height: 360,
+                            bitrate_bps: 500_000,
+                        }],
+                    }),
+                }))
+            }
+            2 => {
+                let all = client.media.publications();
+                if all.is_empty() {
+                    return;
+                }
+                Input::Unpublish(all[pick(all.len(), &mut self.random)])
+            }
+            3 => {
+                let all = client.media.subscriptions();
+                if all.is_empty() {
+                    return;
+                }
+                let id = all[pick(all.len(), &mut self.random)];
+                client.media.unsubscribe(id);
+                Input::Unsubscribe(id)
+            }
+            _ => {
+                if client.streams.is_empty() {
+                    return;
+                }
+                let stream_id = client.streams[pick(client.streams.len(), &mut self.random)].clone();
+                client.media.subscribe(subscription);
+                Input::Subscribe { id: subscription, stream_id, wants: Wants::default() }
+            }
+        };
+        if let Some(core) = &mut client.core {
+            core.handle(self.now, input);
         }
     }
 

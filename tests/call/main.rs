@@ -6,6 +6,7 @@
 mod cast;
 mod client;
 mod deeds;
+mod media;
 mod network;
 mod weather;
 mod world;
@@ -99,4 +100,21 @@ fn peer_connections_on_a_lossy_network_carry_every_signal_in_order() {
     }
     println!("signals heard: {heard}");
     assert!(heard > 0, "no signal was heard");
+}
+
+#[test]
+fn streams_begin_and_end_lawfully_on_a_bad_network() {
+    let (mut published, mut connected) = (0, 0);
+    for seed in seeds(SEEDS / 60) {
+        let _seed = Seed(seed);
+        let mut world = World::new(seed, Weather::media());
+        world.run(Duration::from_secs(60));
+        world.everybody_leaves();
+        for client in &world.clients {
+            published += client.media.published;
+            connected += client.media.connected;
+        }
+    }
+    println!("streams published: {published}, subscribers connected: {connected}");
+    assert!(std::env::var_os("SEED").is_some() || (published > 0 && connected > 0), "no stream was heard of");
 }

@@ -20,6 +20,8 @@ pub struct Weather {
     /// Datagrams that vanish or come twice. That is what a network does.
     pub datagram_lost: u64,
     pub datagram_doubled: u64,
+    /// Clients publish and subscribe.
+    pub has_media: bool,
 }
 
 impl Weather {
@@ -38,6 +40,22 @@ impl Weather {
             peers: false,
             datagram_lost: 0,
             datagram_doubled: 0,
+            has_media: false,
+        }
+    }
+
+    /// Streams come and go while links and servers break.
+    pub fn media() -> Self {
+        let delay_ms = (1, 80);
+        Self {
+            delay_ms,
+            has_media: true,
+            cut: 30,
+            frozen: 60,
+            crash: 60,
+            killed: 60,
+            removal: 80,
+            ..Self::storm()
         }
     }
 

@@ -53,7 +53,7 @@ pub struct World {
     pub wires: BTreeMap<u64, Wire>,
     /// Whose each UDP socket is; the first has [`FIRST_PORT`].
     sockets: Vec<usize>,
-    count: u64,
+    pub count: u64,
     pub agenda: Agenda<Arrival>,
     pub is_calm: bool,
 }
@@ -245,7 +245,7 @@ impl World {
                     self.agenda.put(at, Arrival::DatagramUp { client: number, datagram });
                 }
             }
-            Output::Event(_) | Output::Call { .. } => {}
+            Output::Event(_) | Output::Call { .. } | Output::Media { .. } => {}
         }
     }
 
