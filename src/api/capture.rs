@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::driver::callbacks::{self, CAPTURERS, DELETE_TIMEOUT};
 
-/// How often `start` is tried, and how long to wait between: a wrapper whose table is busy says no once.
+/// How often `start` is tried, and how long to wait between.
 const START_TRIES: u32 = 5;
 const START_WAIT: Duration = Duration::from_millis(20);
 
@@ -38,6 +38,16 @@ pub trait Capturer: Send + Sync + 'static {
     fn start(&self) -> bool;
     fn stop(&self) -> bool;
     fn destroy(&self) -> bool;
+
+    /// Whether it is worth to ask again when `init` or `start` refuse: a wrapper whose table is busy says no once.
+    fn may_change_its_mind(&self) -> bool {
+        true
+    }
+
+    /// Why it did not start, for people.
+    fn refusal(&self) -> String {
+        "the video capturer did not start".to_owned()
+    }
 }
 
 pub struct Capture {
@@ -118,13 +128,19 @@ impl Capture {
         while state.stage == Stage::Busy && !self.changed.wait_until(&mut state, deadline).timed_out() {}
     }
 
+    /// Why it did not start.
+    pub fn refusal(&self) -> String {
+        self.capturer.refusal()
+    }
+
     fn start(&self) -> Result<Option<CaptureSettings>, NotStarted> {
-        if !(0..START_TRIES).any(|tries| patiently(tries, || self.capturer.init())) {
+        let tries = if self.capturer.may_change_its_mind() { START_TRIES } else { 1 };
+        if !(0..tries).any(|tries| patiently(tries, || self.capturer.init())) {
             return Err(NotStarted);
         }
         let mut settings = None;
         CAPTURERS.take_within(DELETE_TIMEOUT, || settings = self.capturer.settings());
-        match (0..START_TRIES).any(|tries| patiently(tries, || self.capturer.start())) {
+        match (0..tries).any(|tries| patiently(tries, || self.capturer.start())) {
             true => Ok(settings),
             false => Err(NotStarted),
         }

@@ -489,10 +489,7 @@ impl Publisher {
             // Its first picture shows what the others will be like.
             Some(Ok(None)) => Captured::Unknown,
             Some(Err(_)) => {
-                let text = match self.settings.capturer {
-                    Some(_) => "the video capturer did not start",
-                    None => "there is no camera that could be used",
-                };
+                let text = self.capture.as_ref().map_or_else(String::new, Capture::refusal);
                 self.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
                 Captured::Nothing
             }
@@ -565,6 +562,18 @@ impl Publisher {
                 codecs: codecs(),
                 layers: layers(settings),
             }),
+        }
+    }
+
+    /// The threads of the session that it is in.
+    pub(super) fn workers(&self) -> Option<Workers> {
+        self.inner.lock().placed.as_ref().map(|placed| placed.workers.clone())
+    }
+
+    /// No more pictures come. What else is published goes on.
+    pub(super) fn capturer_failed(self: &Arc<Self>, text: String) {
+        if self.publication().is_some() {
+            self.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
         }
     }
 

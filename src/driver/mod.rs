@@ -9,6 +9,7 @@
 //! server's own interface.
 
 pub mod callbacks;
+pub mod camera;
 mod connect;
 pub mod dial;
 pub mod fork_sys;

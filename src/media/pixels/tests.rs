@@ -176,6 +176,21 @@ fn a_jpeg_becomes_a_picture_in_the_limited_range() {
 }
 
 #[test]
+fn a_jpeg_without_tables_is_read_with_the_usual_ones() {
+    let with_tables = grey_jpeg(16, 16);
+    let tables = with_tables.windows(2).position(|two| two == [0xff, 0xc4]).expect("tables");
+    let mut jpeg = with_tables[..tables].to_vec();
+    jpeg.extend([0xff, 0xda, 0, 8, 1, 1, 0x00, 0, 63, 0]);
+    // In Annex K.3 a DC of category 8 is "111110", of category 0 "00", and the end of a block "1010". As above: the first
+    // block's mean is 153, the others' is the same.
+    jpeg.extend([0b1111_1011, 0b0010_0010, 0b1000_1010, 0b0010_1000, 0b1010_1111]);
+    jpeg.extend([0xff, 0xd9]);
+    let picture = decode_jpeg(&jpeg).expect("a JPEG");
+    let usual = decode_jpeg(&with_tables).expect("a JPEG");
+    assert_eq!(picture.pixels(), usual.pixels());
+}
+
+#[test]
 fn a_jpeg_of_another_size_than_was_said_is_refused() {
     let jpeg = grey_jpeg(16, 16);
     let plane = [Plane { bytes: &jpeg, stride: 0 }];
