@@ -318,6 +318,9 @@ impl Core {
             State::Connected(live) if !live.capabilities.publish => {
                 Some(MediaFault::new(MediaReason::NotPermitted, "the token does not allow to publish"))
             }
+            State::Connected(_) | State::Reconnecting(_) if published.tracks.is_empty() => {
+                Some(MediaFault::new(MediaReason::Internal, "there is neither sound nor video to publish"))
+            }
             State::Connected(_) | State::Reconnecting(_) => None,
             State::New | State::Joining(_) | State::Farewell(_) | State::Over => {
                 Some(MediaFault::new(MediaReason::SessionDisconnected, "the session is not connected"))
@@ -331,9 +334,13 @@ impl Core {
     }
 
     pub(super) fn unpublish(&mut self, now: Instant, id: PublicationId) {
-        if let Some(published) = self.publications.remove(id) {
-            self.retract(now, &published);
-            self.say_media(vec![published.event(PublisherEvent::Ended)]);
+        match self.publications.remove(id) {
+            Some(published) => {
+                self.retract(now, &published);
+                self.say_media(vec![published.event(PublisherEvent::Ended)]);
+            }
+            // It was unpublished before it came here.
+            None => self.say_media(vec![Event::Publisher { id, event: PublisherEvent::Ended }]),
         }
     }
 
