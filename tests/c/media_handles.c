@@ -229,7 +229,6 @@ static void arguments_out_of_range_are_refused(void) {
       REFUSED(otc_subscriber_get_preferred_framerate(s, NULL)),
       REFUSED(otc_subscriber_get_audio_volume(s, NULL)),
       REFUSED(otc_video_capturer_provide_frame(c, 45, frame)),
-      REFUSED(otc_video_capturer_provide_frame(c, -90, frame)),
       REFUSED(otc_video_capturer_set_content_hint(c, (enum otc_video_capturer_content_hint_type)4)),
       NOTHING(otc_publisher_new("name", NULL, NULL)),
       NOTHING(otc_publisher_new("\xff", NULL, &NO_PUBLISHER_CALLBACKS)),

@@ -230,10 +230,12 @@ impl Sound {
     }
 
     /// The end: nobody is called any more, the device is destroyed, the threads end. Waits at most until `deadline`.
-    /// Inside a callback it waits for nothing and the device hears no more of it: what it still needs to hear is told
-    /// when it is used the next time.
+    /// Inside a callback it waits for nothing and a program's device hears no more of it: what it still needs to hear is
+    /// told when it is used the next time.
     pub fn stop(&self, deadline: Instant) {
-        if callbacks::is_inside_callback() {
+        let is_inside = callbacks::is_inside_callback();
+        let is_ours = self.0.state.lock().device.is_ours();
+        if is_inside && !is_ours {
             self.0.gate.shut();
         }
         let roster = {
@@ -246,7 +248,10 @@ impl Sound {
         roster.playouts.iter().for_each(|member| member.gate.shut());
         drop(roster);
         self.release_and_wait(deadline);
-        self.0.gate.shut();
+        // A device of the library's own is still ended, by and by: its threads must not stay.
+        if !is_inside || !is_ours {
+            self.0.gate.shut();
+        }
         self.0.changed.notify_all();
     }
 }
