@@ -3,7 +3,7 @@
 //! Each file of `tests/c` is one program with many tests; the list below names them all, so each is a test of its own
 //! here. A test runs in a process of its own with a hub of its own, and has a limit.
 //!
-//! What is not tested here: other machines' servers and what happens when they fall over (`tests/peers`), and media.
+//! What is not tested here: other machines' servers and what happens when they fall over (`tests/peers`).
 
 mod common;
 
@@ -23,13 +23,13 @@ const LIMIT_S: &str = "120";
 const KEY: &str = "100042";
 const SESSION: &str = "1_meeting";
 
-fn token(data: &str, key: &str) -> String {
+fn token(data: &str, key: &str, role: Role) -> String {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64;
     let order = Order {
         api_key: key,
         secret: "the tests' secret",
         session_id: SESSION,
-        role: Role::Moderator,
+        role,
         connection_data: data,
         created_s: now_s,
         expires_s: now_s + 3600,
@@ -100,9 +100,10 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
         .env("TEST_LIBRARY", library())
         .env("TEST_KEY", KEY)
         .env("TEST_SESSION", SESSION)
-        .env("TEST_TOKEN", token("one", KEY))
-        .env("TEST_OTHER_TOKEN", token("two", KEY))
-        .env("TEST_BAD_TOKEN", token("bad", "another key"));
+        .env("TEST_TOKEN", token("one", KEY, Role::Moderator))
+        .env("TEST_OTHER_TOKEN", token("two", KEY, Role::Moderator))
+        .env("TEST_SUBSCRIBER_TOKEN", token("one", KEY, Role::Subscriber))
+        .env("TEST_BAD_TOKEN", token("bad", "another key", Role::Moderator));
     command
 }
 
@@ -227,6 +228,64 @@ c_tests! {
         teardown_08_who_leaves_hears_nothing_of_the_others_and_they_hear_it
         teardown_08_the_others_hear_it_when_delete_follows_at_once
         teardown_10_no_call_waits_for_a_dead_server
+    }
+    streams {
+        a_stream_published_and_subscribed_to_in_callbacks_flows
+        the_own_stream_ends_before_on_disconnected
+        after_the_deletion_of_a_publisher_its_stream_ends_for_others_only
+        after_a_disconnect_subscribers_hear_nothing
+        what_was_unpublished_is_published_again_at_once_as_another_stream
+        what_is_unpublished_at_once_leaves_nothing
+        a_publisher_goes_from_session_to_session
+        two_subscribers_of_one_stream_both_get_it
+        the_own_stream_can_be_subscribed_to
+        a_stream_that_has_dropped_is_told_by_on_error
+        who_is_in_no_connected_session_is_refused
+        what_the_publisher_switches_off_and_on_is_told
+        what_the_subscriber_does_not_want_does_not_come
+        what_is_set_before_takes_effect_with_the_publishing_and_subscribing
+        without_a_picture_there_is_sound
+        without_sound_there_is_a_picture
+        with_neither_there_is_an_error
+        a_camera_that_does_not_start_is_told_and_sound_goes_on
+        who_may_only_subscribe_is_told_so
+    }
+    media_teardown {
+        publisher_deleted_in_on_stream_created
+        publisher_deleted_in_on_stream_destroyed
+        publisher_deleted_in_on_render_frame
+        publisher_deleted_in_on_audio_level_updated
+        publisher_deleted_in_on_audio_stats
+        publisher_deleted_in_on_error
+        subscriber_deleted_in_on_connected
+        subscriber_deleted_in_on_video_data_received
+        subscriber_deleted_in_on_render_frame
+        subscriber_deleted_in_on_audio_data
+        subscriber_deleted_in_on_audio_level_updated
+        subscriber_deleted_in_on_video_disabled
+        subscriber_deleted_in_on_video_enabled
+        subscriber_deleted_in_on_audio_disabled
+        subscriber_deleted_in_on_error
+        subscriber_deleted_in_on_stream_dropped
+        deletions_in_mid_flow_wait_for_nothing_long
+        a_capturer_thread_inside_provide_frame_is_joined_in_destroy
+        deletions_of_all_at_once_on_threads_of_their_own
+        a_deletion_waits_for_a_frame_callback_that_runs
+        deletion_gives_up_on_on_render_frame
+        deletion_gives_up_on_on_audio_data
+        capturers_with_any_functions_come_and_go
+        a_start_that_is_refused_may_be_temporary
+        the_end_of_a_session_destroys_capturers
+        publishers_and_subscribers_may_outlive_their_sessions_for_ever
+        the_audio_device_is_destroyed_when_the_last_session_is_deleted
+        destroy_ends_media_in_time_and_leaves_nothing_seven_times
+        destroy_inside_a_publishers_on_render_frame
+        destroy_inside_a_publishers_on_audio_level_updated
+        destroy_inside_a_subscribers_on_render_frame
+        destroy_inside_a_subscribers_on_audio_data
+        destroy_while_others_delete
+        a_hub_that_is_killed_interrupts_and_no_more
+        deletions_while_a_hub_is_dead_succeed_at_once
     }
     hostile {
         threads_that_call_anything_harm_nobody

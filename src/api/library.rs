@@ -66,10 +66,33 @@ struct Global {
     state: State,
     /// A callback thread that outlived its library: it destroyed it from inside itself, or took too long.
     before: Option<Remnant>,
+    /// Other threads that did, for the same reasons.
+    rest: Vec<Rest>,
+}
+
+/// Threads of codecs and of sound that may still be inside a callback. They end when that returns.
+struct Rest {
+    workers: Workers,
+    sound: Sound,
+}
+
+impl Rest {
+    /// Whether nothing is left of it.
+    fn wait(&self, deadline: Instant) -> bool {
+        self.workers.join(deadline) & self.sound.release_and_wait(deadline)
+    }
+}
+
+/// Waits for what outlived its library, at most until `deadline`, and inside a callback not at all.
+fn wait_for_the_rest(deadline: Instant) {
+    let deadline = if callbacks::is_inside_callback() { Instant::now() } else { deadline };
+    let rest = std::mem::take(&mut GLOBAL.lock().rest);
+    let left: Vec<_> = rest.into_iter().filter(|one| !one.wait(deadline)).collect();
+    GLOBAL.lock().rest.extend(left);
 }
 
 // Nothing is logged while this is locked: the program's logger may call whatever needs it.
-static GLOBAL: Mutex<Global> = Mutex::new(Global { state: State::Fresh, before: None });
+static GLOBAL: Mutex<Global> = Mutex::new(Global { state: State::Fresh, before: None, rest: Vec::new() });
 
 /// `destroy` has come to its end.
 static ENDED: Condvar = Condvar::new();
@@ -186,6 +209,7 @@ pub fn destroy(forget: impl FnOnce()) -> Result<(), Error> {
             drop(global);
             forget();
             last.0 = last.0.take().and_then(|remnant| remnant.wait(time_until(deadline)));
+            wait_for_the_rest(deadline);
             Ok(())
         }
         already @ State::Ending { .. } => {
@@ -204,7 +228,7 @@ impl Drop for Last {
     fn drop(&mut self) {
         let mut global = GLOBAL.lock();
         global.before = self.0.take();
-        fork_sys::set_running(global.before.is_some());
+        fork_sys::set_running(global.before.is_some() || !global.rest.is_empty());
         let is_wanted_again = matches!(global.state, State::Ending { is_wanted_again: true });
         global.state = if is_wanted_again { State::Fresh } else { State::Destroyed };
         ENDED.notify_all();
@@ -320,17 +344,14 @@ impl Library {
 
     fn end(self, deadline: Instant) {
         let mut last = Last(None);
-        let Library { runtime, callbacks, attempts, workers, .. } = self;
+        let Library { runtime, callbacks, attempts, workers, sound, .. } = self;
         attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
         runtime.block_on(hub::stop(HUB_TIMEOUT));
         let remaining = || time_until(deadline).max(LAST_TIMEOUT);
         runtime.shutdown_timeout(remaining());
         last.0 = callbacks.stop(remaining());
-        // Inside a callback what keeps them is still queued behind it.
-        let wait = if callbacks::is_inside_callback() { Duration::ZERO } else { remaining() };
-        if !workers.join(Instant::now() + wait) {
-            log::warn!("a thread of a codec still runs: a callback of the program takes long");
-        }
+        GLOBAL.lock().rest.push(Rest { workers, sound });
+        wait_for_the_rest(Instant::now() + remaining());
     }
 }
 

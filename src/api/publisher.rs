@@ -184,6 +184,16 @@ pub(super) struct Place {
     pub runtime: tokio::runtime::Handle,
 }
 
+impl Inner {
+    /// Nothing more is recorded for this publisher from here on; what is returned is to be dropped with no lock held.
+    fn take_sound(&mut self) -> Option<Arc<AudioOut>> {
+        if let Some(guard) = self.capture_guard.take() {
+            guard.let_go();
+        }
+        self.audio.take()
+    }
+}
+
 impl Publisher {
     pub fn new(settings: Settings, observer: Arc<dyn Observer>) -> Arc<Self> {
         let inner = Inner {
@@ -416,12 +426,13 @@ impl Publisher {
 
     /// The first half of a deletion, which waits for nothing.
     pub fn end(&self) {
-        let placed = {
+        let (placed, sound) = {
             let mut inner = self.inner.lock();
             inner.is_deleted = true;
-            inner.placed.take()
+            (inner.placed.take(), inner.take_sound())
         };
         self.gate.shut();
+        drop(sound);
         if let Some(placed) = placed {
             placed.port.wish(Input::Unpublish(placed.id));
         }
@@ -490,7 +501,11 @@ impl Publisher {
             Some(Ok(None)) => Captured::Unknown,
             Some(Err(_)) => {
                 let text = self.capture.as_ref().map_or_else(String::new, Capture::refusal);
-                self.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
+                log::error!("{text}");
+                // Where there is nothing else to publish the session says that.
+                if self.settings.has_audio {
+                    self.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
+                }
                 Captured::Nothing
             }
             None => Captured::Nothing,
@@ -580,19 +595,20 @@ impl Publisher {
     /// Leaves the session: no media goes there any more. The capturer is stopped on the callback thread, before this
     /// publisher begins anything new there.
     pub(super) fn leave(self: &Arc<Self>, id: PublicationId) {
-        let placed = self.inner.lock().placed.take_if(|placed| placed.id == id);
+        let (placed, sound) = {
+            let mut inner = self.inner.lock();
+            let placed = inner.placed.take_if(|placed| placed.id == id);
+            let sound = placed.as_ref().and_then(|_| inner.take_sound());
+            (placed, sound)
+        };
+        drop(sound);
         if placed.is_some() {
             self.post_plain(|publisher| publisher.stop_media(Instant::now() + DELETE_TIMEOUT));
         }
     }
 
-    /// The capturer and the encoders end. Nothing is locked meanwhile.
+    /// The capturer and the encoder end. Nothing is locked meanwhile.
     fn stop_media(&self, deadline: Instant) {
-        let (guard, audio) = {
-            let mut inner = self.inner.lock();
-            (inner.capture_guard.take(), inner.audio.take())
-        };
-        drop((guard, audio));
         if let Some(capture) = &self.capture {
             capture.finish(deadline);
         }

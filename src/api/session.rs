@@ -20,7 +20,9 @@ use crate::driver::callbacks::{self, Gate, Poster};
 use crate::driver::session::{Attempt, Listener, attempt};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
-use crate::session::media::{Incoming, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
+use crate::session::media::{
+    Incoming, MediaFault, MediaReason, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId,
+};
 use crate::session::{
     Capabilities, Config, Connection, Ending, Event, Fault, Input, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
     StreamChange,
@@ -286,8 +288,9 @@ impl Session {
         let inner = self.inner.lock();
         let id = publisher.publication().filter(|id| inner.publishers.contains_key(id));
         let id = id.ok_or(Error::PublisherNotFound)?;
-        inner.wish(Input::Unpublish(id));
+        // In this order: what the publisher has not wished yet it does not wish any more.
         publisher.leave(id);
+        inner.wish(Input::Unpublish(id));
         Ok(())
     }
 
@@ -507,11 +510,11 @@ impl Inner {
             self.phase = phase;
         }
         self.has_asked.store(true, Ordering::SeqCst);
-        self.wish(Input::Leave);
         // None of them is in a session from here on; that the streams have ended is still told.
         for (id, publishing) in &self.publishers {
             publishing.publisher.leave(*id);
         }
+        self.wish(Input::Leave);
         for (id, subscriber) in self.subscribers.drain() {
             subscriber.leave(id);
         }
@@ -647,6 +650,15 @@ impl Ear {
         inner.connection = None;
         for (id, subscriber) in inner.subscribers.drain() {
             subscriber.leave(id);
+        }
+        // Those that had not come as far as the core, which has told all others.
+        for (id, Publishing { publisher, .. }) in inner.publishers.drain() {
+            if publisher.publication() == Some(id) {
+                let text = "the session ended before the stream was published";
+                let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
+                publisher.hear(id, PublisherEvent::Failed(fault));
+                publisher.leave(id);
+            }
         }
         inner.others = HashSet::new();
         inner.capabilities = Capabilities::default();

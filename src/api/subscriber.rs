@@ -105,8 +105,17 @@ struct Placed {
     video: Option<VideoIn>,
     audio: Arc<AudioIn>,
     /// While it is there the sound is played.
-    _playout: Option<PlayoutGuard>,
+    playout: Option<PlayoutGuard>,
     has_heard_connected: bool,
+}
+
+impl Placed {
+    /// Neither pictures nor sound come any more. Waits for nothing: what runs meets the gate of the subscriber.
+    fn let_go(self) {
+        if let Some(playout) = self.playout {
+            playout.let_go();
+        }
+    }
 }
 
 /// What a session lends a subscriber.
@@ -271,6 +280,7 @@ impl Subscriber {
         };
         if let Some(placed) = placed {
             placed.port.wish(Input::Unsubscribe(placed.id));
+            placed.let_go();
         }
     }
 
@@ -300,7 +310,7 @@ impl Subscriber {
             workers,
             video: None,
             audio,
-            _playout: playout,
+            playout,
             has_heard_connected,
         });
         Ok(id)
@@ -309,13 +319,8 @@ impl Subscriber {
     /// Leaves the session: no callback of this subscription starts any more.
     pub(super) fn leave(self: &Arc<Self>, id: SubscriptionId) {
         let placed = self.inner.lock().placed.take_if(|placed| placed.id == id);
-        self.let_go(placed);
-    }
-
-    /// On the callback thread, where the end of the sound does not wait for a callback that runs.
-    fn let_go(self: &Arc<Self>, placed: Option<Placed>) {
-        if let (Some(placed), Some(poster)) = (placed, self.poster.lock().clone()) {
-            poster.post(move || drop(placed));
+        if let Some(placed) = placed {
+            placed.let_go();
         }
     }
 
@@ -347,7 +352,9 @@ impl Subscriber {
                 let gone = placed.take();
                 drop(inner);
                 self.post(move |subscriber| subscriber.observer.notify(Notice::Error(fault)));
-                self.let_go(gone);
+                if let Some(gone) = gone {
+                    gone.let_go();
+                }
             }
         }
     }

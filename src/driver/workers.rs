@@ -64,13 +64,15 @@ impl Workers {
         let mut state = self.0.state.lock();
         state.is_closed = true;
         while state.running > 0 && !self.0.ended.wait_until(&mut state, deadline).timed_out() {}
-        let is_done = state.running == 0;
+        if state.running > 0 {
+            return false;
+        }
         let threads = std::mem::take(&mut state.threads);
         drop(state);
-        for thread in threads.into_iter().filter(|thread| is_done || thread.is_finished()) {
+        for thread in threads {
             let _ = thread.join();
         }
-        is_done
+        true
     }
 }
 

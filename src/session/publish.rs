@@ -318,6 +318,9 @@ impl Core {
             State::Connected(live) if !live.capabilities.publish => {
                 Some(MediaFault::new(MediaReason::NotPermitted, "the token does not allow to publish"))
             }
+            State::Connected(_) | State::Reconnecting(_) if published.tracks.is_empty() => {
+                Some(MediaFault::new(MediaReason::Internal, "there is neither sound nor video to publish"))
+            }
             State::Connected(_) | State::Reconnecting(_) => None,
             State::New | State::Joining(_) | State::Farewell(_) | State::Over => {
                 Some(MediaFault::new(MediaReason::SessionDisconnected, "the session is not connected"))

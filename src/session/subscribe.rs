@@ -147,9 +147,14 @@ impl Subscriptions {
     /// What the server has to be told so that it sends what is wanted.
     fn requests(&mut self, live: &Live) -> Vec<Message> {
         let mut requests = Vec::new();
+        // A stream that has left is not asked for; the program may keep its subscriber for as long as it likes.
+        let is_there = |stream: &Stream| {
+            stream.connection.id == live.own.id || live.roster.find_stream(&stream.id).is_some()
+        };
         let wanted: Vec<(String, String)> = self
             .all
             .iter()
+            .filter(|one| is_there(&one.stream))
             .flat_map(|one| one.stream.tracks().map(|sid| (sid.clone(), one.stream.connection.id.clone())))
             .collect();
         let update = |participant_sid: &str, sid: &str, subscribe| {

@@ -156,6 +156,7 @@ struct recorder {
   void (*hook)(recorder *self, const char *event);
   void *hook_data;
   otc_connection *last_connection; /* a copy */
+  otc_stream *last_stream;         /* a copy of the one received last */
 };
 
 /* Set while a function of the library runs on this thread: no callback may come then on the same one. */
@@ -206,10 +207,24 @@ static inline void recorded_connection_dropped(otc_session *s, void *u, const ot
   record((recorder *)u, s, "connection dropped %s", otc_connection_get_data(c));
 }
 static inline void recorded_stream_received(otc_session *s, void *u, const otc_stream *stream) {
+  recorder *self = (recorder *)u;
+  pthread_mutex_lock(&self->changed.lock);
+  otc_stream *copy = otc_stream_copy(stream), *old = self->last_stream;
+  self->last_stream = copy;
+  pthread_mutex_unlock(&self->changed.lock);
+  if (old) otc_stream_delete(old);
   record((recorder *)u, s, "stream received %s", otc_stream_get_name(stream));
 }
 static inline void recorded_stream_dropped(otc_session *s, void *u, const otc_stream *stream) {
   record((recorder *)u, s, "stream dropped %s", otc_stream_get_name(stream));
+}
+static inline void recorded_has_video(otc_session *s, void *u, const otc_stream *stream, otc_bool has_video) {
+  CHECK_EQUAL(otc_stream_has_video(stream), has_video);
+  record((recorder *)u, s, "stream %s: video %d", otc_stream_get_name(stream), has_video);
+}
+static inline void recorded_has_audio(otc_session *s, void *u, const otc_stream *stream, otc_bool has_audio) {
+  CHECK_EQUAL(otc_stream_has_audio(stream), has_audio);
+  record((recorder *)u, s, "stream %s: audio %d", otc_stream_get_name(stream), has_audio);
 }
 static inline void recorded_signal(otc_session *s, void *u, const char *type, const char *signal, const otc_connection *c) {
   CHECK(type && signal);
@@ -230,6 +245,8 @@ static inline struct otc_session_callbacks recorded_callbacks(recorder *self) {
   callbacks.on_connection_dropped = recorded_connection_dropped;
   callbacks.on_stream_received = recorded_stream_received;
   callbacks.on_stream_dropped = recorded_stream_dropped;
+  callbacks.on_stream_has_video_changed = recorded_has_video;
+  callbacks.on_stream_has_audio_changed = recorded_has_audio;
   callbacks.on_signal_received = recorded_signal;
   callbacks.on_reconnection_started = recorded_reconnection_started;
   callbacks.on_reconnected = recorded_reconnected;
@@ -288,6 +305,7 @@ static inline otc_status recorder_delete_session(recorder *self) {
 static inline void recorder_delete(recorder *self) {
   CHECK_EQUAL(recorder_delete_session(self), OTC_SUCCESS);
   if (self->last_connection) otc_connection_delete(self->last_connection);
+  if (self->last_stream) otc_stream_delete(self->last_stream);
   memset(self, 0xee, sizeof *self);
   free(self);
 }

@@ -82,6 +82,11 @@ pub trait Device: Send + Sync {
     fn destroy_direction(&self, direction: Direction) -> bool;
     /// From the microphone to the port, or from the port to the loudspeaker.
     fn delay(&self, direction: Direction) -> Duration;
+
+    /// Whether it is the library's own code, which may run after `destroy` has returned inside a callback.
+    fn is_ours(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,10 @@ impl Registered {
     pub fn new(device: Arc<dyn Device>) -> Arc<Self> {
         Arc::new(Self { device, stage: Mutex::default() })
     }
+
+    pub(super) fn is_ours(&self) -> bool {
+        self.device.is_ours()
+    }
 }
 
 /// How far a device has come.

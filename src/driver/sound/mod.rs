@@ -192,21 +192,22 @@ impl Sound {
     pub fn add_capture(&self, capture: Arc<dyn Capture>, settings: CaptureSettings) -> CaptureGuard {
         let member = Member::new(capture, settings);
         self.0.change(|roster| roster.captures.push(member.clone()));
-        CaptureGuard { sound: self.clone(), member }
+        CaptureGuard { sound: self.clone(), member, waits: true }
     }
 
     /// As [`Self::add_capture`].
     pub fn add_playout(&self, playout: Arc<dyn Playout>) -> PlayoutGuard {
         let member = Member::new(playout, CaptureSettings::default());
         self.0.change(|roster| roster.playouts.push(member.clone()));
-        PlayoutGuard { sound: self.clone(), member }
+        PlayoutGuard { sound: self.clone(), member, waits: true }
     }
 
     /// Waits until the device is stopped and destroyed in each direction that nobody uses any more, and until the
-    /// threads have ended where nobody uses anything; at most until `deadline`, and not at all inside a callback.
-    pub fn release_and_wait(&self, deadline: Instant) {
+    /// threads have ended where nobody uses anything; at most until `deadline`, and not at all inside a callback. Whether
+    /// it is so.
+    pub fn release_and_wait(&self, deadline: Instant) -> bool {
         if callbacks::is_inside_callback() {
-            return;
+            return self.0.state.lock().is_released();
         }
         let mut state = self.0.state.lock();
         let is_late = loop {
@@ -225,13 +226,16 @@ impl Sound {
         if is_late {
             log::warn!("the audio device is not stopped yet: a function of it takes long");
         }
+        !is_late
     }
 
     /// The end: nobody is called any more, the device is destroyed, the threads end. Waits at most until `deadline`.
-    /// Inside a callback it waits for nothing and the device hears no more of it: what it still needs to hear is told
-    /// when it is used the next time.
+    /// Inside a callback it waits for nothing and a program's device hears no more of it: what it still needs to hear is
+    /// told when it is used the next time.
     pub fn stop(&self, deadline: Instant) {
-        if callbacks::is_inside_callback() {
+        let is_inside = callbacks::is_inside_callback();
+        let is_ours = self.0.state.lock().device.is_ours();
+        if is_inside && !is_ours {
             self.0.gate.shut();
         }
         let roster = {
@@ -244,7 +248,10 @@ impl Sound {
         roster.playouts.iter().for_each(|member| member.gate.shut());
         drop(roster);
         self.release_and_wait(deadline);
-        self.0.gate.shut();
+        // A device of the library's own is still ended, by and by: its threads must not stay.
+        if !is_inside || !is_ours {
+            self.0.gate.shut();
+        }
         self.0.changed.notify_all();
     }
 }
@@ -296,10 +303,13 @@ impl Shared {
         Ok(engine.into_iter().chain(keeper).collect())
     }
 
-    /// Puts one of the members out of the roster, and waits for a call of it that runs.
-    fn part(self: &Arc<Self>, gate: &Gate, change: impl FnOnce(&mut Roster)) {
+    /// Puts one of the members out of the roster: no call of it begins any more.
+    fn part(self: &Arc<Self>, gate: &Gate, waits: bool, change: impl FnOnce(&mut Roster)) {
+        gate.shut();
         self.change(change);
-        gate.close(Instant::now() + DELETE_TIMEOUT);
+        if waits {
+            gate.close(Instant::now() + DELETE_TIMEOUT);
+        }
     }
 }
 
@@ -308,12 +318,20 @@ impl Shared {
 pub struct CaptureGuard {
     sound: Sound,
     member: Arc<Member<dyn Capture>>,
+    waits: bool,
+}
+
+impl CaptureGuard {
+    /// As dropping it, but it does not wait for a call that runs.
+    pub fn let_go(mut self) {
+        self.waits = false;
+    }
 }
 
 impl Drop for CaptureGuard {
     fn drop(&mut self) {
         let leaving = &self.member;
-        self.sound.0.part(&leaving.gate, |roster| {
+        self.sound.0.part(&leaving.gate, self.waits, |roster| {
             roster.captures.retain(|member| !Arc::ptr_eq(member, leaving));
         });
     }
@@ -323,12 +341,20 @@ impl Drop for CaptureGuard {
 pub struct PlayoutGuard {
     sound: Sound,
     member: Arc<Member<dyn Playout>>,
+    waits: bool,
+}
+
+impl PlayoutGuard {
+    /// See [`CaptureGuard::let_go`].
+    pub fn let_go(mut self) {
+        self.waits = false;
+    }
 }
 
 impl Drop for PlayoutGuard {
     fn drop(&mut self) {
         let leaving = &self.member;
-        self.sound.0.part(&leaving.gate, |roster| {
+        self.sound.0.part(&leaving.gate, self.waits, |roster| {
             roster.playouts.retain(|member| !Arc::ptr_eq(member, leaving));
         });
     }

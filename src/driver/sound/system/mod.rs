@@ -111,6 +111,10 @@ impl SystemDevice {
 }
 
 impl Device for SystemDevice {
+    fn is_ours(&self) -> bool {
+        true
+    }
+
     fn init(&self) -> bool {
         true
     }
