@@ -8,13 +8,23 @@ use std::mem::{offset_of, size_of};
 use std::process::Command;
 
 use common::Workshop;
+use opentok::ffi::audio_data::otc_audio_data;
 use opentok::ffi::audio_device::{otc_audio_device_callbacks, otc_audio_device_settings};
 use opentok::ffi::base::otc_on_mute_forced_info;
 use opentok::ffi::media_utils::otc_media_utils_codecs;
+use opentok::ffi::publisher::{otc_publisher_rtc_stats, otc_publisher_rtc_stats_report_cb};
+use opentok::ffi::publisher_callbacks::{
+    otc_publisher_audio_stats, otc_publisher_callbacks, otc_publisher_video_stats,
+};
 use opentok::ffi::session::otc_session_capabilities;
 use opentok::ffi::session_callbacks::otc_session_callbacks;
 use opentok::ffi::session_settings::otc_custom_ice_config;
 use opentok::ffi::session_signal::otc_signal_options;
+use opentok::ffi::subscriber::otc_subscriber_rtc_stats_report_cb;
+use opentok::ffi::subscriber_callbacks::{
+    otc_subscriber_audio_stats, otc_subscriber_callbacks, otc_subscriber_video_stats,
+};
+use opentok::ffi::video_capturer::{otc_video_capturer_callbacks, otc_video_capturer_settings};
 use opentok::ffi::video_frame_make::otc_video_frame_planar_memory_callbacks;
 
 /// One struct: its size, and its members with their offsets. On both sides.
@@ -62,6 +72,117 @@ layouts! {
         on_mute_forced: 136,
         user_data: 144,
         reserved: 152,
+    }
+    otc_video_capturer_settings: 24 {
+        format: 0,
+        width: 4,
+        height: 8,
+        fps: 12,
+        expected_delay: 16,
+        mirror_on_local_render: 20,
+    }
+    otc_video_capturer_callbacks: 56 {
+        init: 0,
+        destroy: 8,
+        start: 16,
+        stop: 24,
+        get_capture_settings: 32,
+        user_data: 40,
+        reserved: 48,
+    }
+    otc_publisher_audio_stats: 64 {
+        connection_id: 0,
+        subscriber_id: 8,
+        packets_lost: 16,
+        packets_sent: 24,
+        bytes_sent: 32,
+        audio_level: 40,
+        timestamp: 48,
+        start_time: 56,
+    }
+    otc_publisher_video_stats: 56 {
+        connection_id: 0,
+        subscriber_id: 8,
+        packets_lost: 16,
+        packets_sent: 24,
+        bytes_sent: 32,
+        timestamp: 40,
+        start_time: 48,
+    }
+    otc_publisher_rtc_stats: 16 {
+        connection_id: 0,
+        json_array_of_reports: 8,
+    }
+    otc_publisher_rtc_stats_report_cb: 24 {
+        user_data: 0,
+        on_rtc_stats_report: 8,
+        reserved: 16,
+    }
+    otc_publisher_callbacks: 112 {
+        on_stream_created: 0,
+        on_stream_destroyed: 8,
+        on_render_frame: 16,
+        on_audio_level_updated: 24,
+        on_publisher_mute_forced: 32,
+        on_audio_stats: 40,
+        on_video_stats: 48,
+        on_error: 56,
+        on_video_disabled: 64,
+        on_video_enabled: 72,
+        on_video_disable_warning: 80,
+        on_video_disable_warning_lifted: 88,
+        user_data: 96,
+        reserved: 104,
+    }
+    otc_subscriber_audio_stats: 56 {
+        packets_lost: 0,
+        packets_received: 8,
+        bytes_received: 16,
+        audio_level: 24,
+        timestamp: 32,
+        sender_connection_max_allocated_bitrate: 40,
+        sender_connection_estimated_bandwidth: 48,
+    }
+    otc_subscriber_video_stats: 48 {
+        packets_lost: 0,
+        packets_received: 8,
+        bytes_received: 16,
+        timestamp: 24,
+        sender_connection_max_allocated_bitrate: 32,
+        sender_connection_estimated_bandwidth: 40,
+    }
+    otc_subscriber_rtc_stats_report_cb: 24 {
+        user_data: 0,
+        on_rtc_stats_report: 8,
+        reserved: 16,
+    }
+    otc_subscriber_callbacks: 152 {
+        on_connected: 0,
+        on_disconnected: 8,
+        on_reconnected: 16,
+        on_render_frame: 24,
+        on_video_disabled: 32,
+        on_video_enabled: 40,
+        on_audio_disabled: 48,
+        on_audio_enabled: 56,
+        on_video_data_received: 64,
+        on_video_disable_warning: 72,
+        on_caption_text: 80,
+        on_video_disable_warning_lifted: 88,
+        on_audio_stats: 96,
+        on_video_stats: 104,
+        on_audio_level_updated: 112,
+        on_error: 120,
+        on_audio_data: 128,
+        user_data: 136,
+        reserved: 144,
+    }
+    otc_audio_data: 32 {
+        sample_buffer: 0,
+        bits_per_sample: 8,
+        sample_rate: 12,
+        number_of_channels: 16,
+        number_of_samples: 24,
     }
     otc_custom_ice_config: 48 {
         num_ice_servers: 0,
@@ -151,6 +272,40 @@ const NUMBERS: &[(&str, i32)] = &[
     ("OTC_STREAM_VIDEO_TYPE_CAMERA", 1),
     ("OTC_STREAM_VIDEO_TYPE_SCREEN", 2),
     ("OTC_STREAM_VIDEO_TYPE_CUSTOM", 3),
+    ("OTC_PUBLISHER_INTERNAL_ERROR", 2000),
+    ("OTC_PUBLISHER_SESSION_DISCONNECTED", 1010),
+    ("OTC_PUBLISHER_TIMED_OUT", 1541),
+    ("OTC_PUBLISHER_UNABLE_TO_PUBLISH", 1500),
+    ("OTC_PUBLISHER_WEBRTC_ERROR", 1610),
+    ("OTC_PUBLISHER_ENCRYPTION_INTERNAL_ERROR", 6001),
+    ("OTC_PUBLISHER_ENCRYPTION_UNSUPPORTED_CODEC", 6005),
+    ("OTC_SUBSCRIBER_INTERNAL_ERROR", 2000),
+    ("OTC_SUBSCRIBER_SESSION_DISCONNECTED", 1010),
+    ("OTC_SUBSCRIBER_SERVER_CANNOT_FIND_STREAM", 1604),
+    ("OTC_SUBSCRIBER_STREAM_LIMIT_EXCEEDED", 1605),
+    ("OTC_SUBSCRIBER_TIMED_OUT", 1542),
+    ("OTC_SUBSCRIBER_WEBRTC_ERROR", 1600),
+    ("OTC_PUBLISHER_VIDEO_TYPE_CAMERA", 1),
+    ("OTC_PUBLISHER_VIDEO_TYPE_SCREEN", 2),
+    ("OTC_MEDIA_TYPE_VIDEO", 0),
+    ("OTC_MEDIA_TYPE_AUDIO", 1),
+    ("OTC_VIDEO_BITRATE_PRESET_DEFAULT", 0),
+    ("OTC_VIDEO_BITRATE_PRESET_BW_SAVER", 1),
+    ("OTC_VIDEO_BITRATE_PRESET_EXTRA_BW_SAVER", 2),
+    ("OTC_VIDEO_BITRATE_PRESET_CUSTOM", 3),
+    ("OTC_CAMERA_CAPTURE_RESOLUTION_LOW", 0),
+    ("OTC_CAMERA_CAPTURE_RESOLUTION_MEDIUM", 1),
+    ("OTC_CAMERA_CAPTURE_RESOLUTION_HIGH", 2),
+    ("OTC_CAMERA_CAPTURE_RESOLUTION_1080P", 3),
+    ("OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_NONE", 0),
+    ("OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_MOTION", 1),
+    ("OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_DETAIL", 2),
+    ("OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_TEXT", 3),
+    ("OTC_MEDIA_TRANSFORMER_TYPE_CUSTOM", 0),
+    ("OTC_MEDIA_TRANSFORMER_TYPE_VONAGE", 1),
+    ("OTC_MEDIA_TRANSFORMER_INTERNAL_ERROR", 167772160),
+    ("OTC_MEDIA_TRANSFORMER_OPENTOK_TRANSFORMERS_LIBRARY_NOT_LOADED", 167772166),
+    ("OTC_MEDIA_TRANSFORMER_OPENTOK_TRANSFORMERS_SYMBOL_NOT_FOUND", 167772167),
     ("OTC_SESSION_AUTHORIZATION_FAILURE", 1004),
     ("OTC_SESSION_INVALID_SESSION", 1005),
     ("OTC_SESSION_CONNECTION_FAILED", 1006),
