@@ -250,6 +250,12 @@ c_tests! {
         a_camera_that_does_not_start_is_told_and_sound_goes_on
         who_may_only_subscribe_is_told_so
     }
+    transformers {
+        what_is_painted_is_what_others_see
+        what_is_silenced_is_not_heard
+        a_transformer_ends_with_its_publisher
+        what_cannot_be_made_or_put_to_work_is_refused
+    }
     media_teardown {
         publisher_deleted_in_on_stream_created
         publisher_deleted_in_on_stream_destroyed
