@@ -303,16 +303,8 @@ impl Subscriber {
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
         let has_heard_connected = false;
-        inner.placed = Some(Placed {
-            session,
-            id,
-            port,
-            workers,
-            video: None,
-            audio,
-            playout,
-            has_heard_connected,
-        });
+        inner.placed =
+            Some(Placed { session, id, port, workers, video: None, audio, playout, has_heard_connected });
         Ok(id)
     }
 
