@@ -256,6 +256,16 @@ c_tests! {
         a_transformer_ends_with_its_publisher
         what_cannot_be_made_or_put_to_work_is_refused
     }
+    media_handles {
+        null_is_refused
+        invented_handles_are_refused
+        stale_handles_are_refused
+        handles_of_another_kind_are_refused_and_stay
+        lent_and_owned_streams_survive_a_deletion_by_the_program
+        arguments_out_of_range_are_refused
+        without_any_callback_everything_goes_on
+        of_two_threads_that_delete_a_publisher_one_succeeds
+    }
     media_teardown {
         publisher_deleted_in_on_stream_created
         publisher_deleted_in_on_stream_destroyed
@@ -263,6 +273,11 @@ c_tests! {
         publisher_deleted_in_on_audio_level_updated
         publisher_deleted_in_on_audio_stats
         publisher_deleted_in_on_error
+        publisher_deleted_in_its_capturers_init
+        publisher_deleted_in_its_capturers_settings
+        publisher_deleted_in_its_capturers_start
+        publisher_deleted_in_its_capturers_stop
+        publisher_deleted_in_its_capturers_destroy
         subscriber_deleted_in_on_connected
         subscriber_deleted_in_on_video_data_received
         subscriber_deleted_in_on_render_frame
@@ -279,7 +294,11 @@ c_tests! {
         a_deletion_waits_for_a_frame_callback_that_runs
         deletion_gives_up_on_on_render_frame
         deletion_gives_up_on_on_audio_data
-        capturers_with_any_functions_come_and_go
+        every_function_may_be_called_from_every_callback
+        no_call_but_deletions_waits_for_a_callback
+        threads_that_publish_and_subscribe_at_random_harm_nobody
+        capturers_without_some_functions_come_and_go
+        capturers_without_a_thread_come_and_go
         a_start_that_is_refused_may_be_temporary
         the_end_of_a_session_destroys_capturers
         publishers_and_subscribers_may_outlive_their_sessions_for_ever

@@ -47,7 +47,7 @@ static void recorder_free(recorder *self) {
 /* Of a recorder whose session somebody else ends at a moment of his own. */
 static void recorder_expect_anything(recorder *self) {
   pthread_mutex_lock(&self->changed.lock);
-  self->state = LAW_LEAVING, self->strays = -EVENTS_MAX;
+  self->state = LAW_ANYTHING;
   pthread_mutex_unlock(&self->changed.lock);
 }
 

@@ -145,7 +145,8 @@ enum { HAS_INIT = 1, HAS_SETTINGS = 2, HAS_START = 4, HAS_STOP = 8, HAS_DESTROY 
 
 typedef enum stage { UNUSED, INITIALISED, STARTED, STOPPED } stage;
 
-typedef struct camera {
+typedef struct camera camera;
+struct camera {
   int has;
   int is_eager;   /* never pauses, with large pictures: it is inside provide_frame nearly all the time */
   int refusals;   /* of `start` */
@@ -154,7 +155,9 @@ typedef struct camera {
   atomic_int is_on, is_inside_provide, is_freed;
   stage stage;
   int starts, ends, pictures; /* counters */
-} camera;
+  /* Called at the end of each function, with its name. */
+  void (*hook)(camera *self, const char *function);
+};
 
 static inline void *camera_show(void *argument) {
   camera *self = (camera *)argument;
@@ -192,12 +195,17 @@ static inline camera *camera_enter(const otc_video_capturer *capturer, void *use
   return self;
 }
 
+static inline void camera_leave(camera *self, int has_entered, const char *function) {
+  if (self->hook) self->hook(self, function);
+  leave_kind(&OF_CAPTURERS, has_entered);
+}
+
 static inline otc_bool camera_init(const otc_video_capturer *capturer, void *user_data) {
   int has_entered;
   camera *self = camera_enter(capturer, user_data, &has_entered);
   CHECK_EQUAL(self->stage, UNUSED);
   self->stage = INITIALISED;
-  leave_kind(&OF_CAPTURERS, has_entered);
+  camera_leave(self, has_entered, "init");
   return OTC_TRUE;
 }
 
@@ -208,7 +216,7 @@ static inline otc_bool camera_settings(const otc_video_capturer *capturer, void 
   CHECK(self->stage != STARTED);
   settings->format = OTC_VIDEO_FRAME_FORMAT_YUV420P;
   settings->width = PICTURE_WIDTH, settings->height = PICTURE_HEIGHT, settings->fps = PICTURE_RATE;
-  leave_kind(&OF_CAPTURERS, has_entered);
+  camera_leave(self, has_entered, "settings");
   return OTC_TRUE;
 }
 
@@ -225,7 +233,7 @@ static inline otc_bool camera_start(const otc_video_capturer *capturer, void *us
     CHECK_EQUAL(pthread_create(&self->thread, NULL, camera_show, self), 0);
     count_one(&self->starts);
   }
-  leave_kind(&OF_CAPTURERS, has_entered);
+  camera_leave(self, has_entered, "start");
   return !is_refused;
 }
 
@@ -234,7 +242,7 @@ static inline otc_bool camera_stop(const otc_video_capturer *capturer, void *use
   camera *self = camera_enter(capturer, user_data, &has_entered);
   if (self->has & HAS_START) CHECK_EQUAL(self->stage, STARTED);
   self->stage = STOPPED;
-  leave_kind(&OF_CAPTURERS, has_entered);
+  camera_leave(self, has_entered, "stop");
   return OTC_TRUE;
 }
 
@@ -249,7 +257,7 @@ static inline otc_bool camera_destroy(const otc_video_capturer *capturer, void *
   }
   self->stage = UNUSED;
   count_one(&self->ends);
-  leave_kind(&OF_CAPTURERS, has_entered);
+  camera_leave(self, has_entered, "destroy");
   return OTC_TRUE;
 }
 

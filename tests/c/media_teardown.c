@@ -102,6 +102,45 @@ static void publisher_deleted_in_on_error(void) {
   free(source);
 }
 
+static otc_publisher *of_the_camera;
+
+static void delete_inside_the_capturer(camera *self, const char *function) {
+  (void)self;
+  if (strcmp(function, deadly) || is_deleted.is_set) return;
+  flag_set(&is_deleted);
+  CHECK_EQUAL(otc_publisher_delete(of_the_camera), OTC_SUCCESS);
+}
+
+/* The capturer is still stopped and destroyed, where it was started. */
+static void publisher_dies_in_its_capturers(const char *function) {
+  call call = call_new();
+  source *source = source_new(call.diary, "film");
+  deadly = function, flag_init(&is_deleted);
+  of_the_camera = source->publisher;
+  source->camera.hook = delete_inside_the_capturer;
+  CHECK_EQUAL(source_publish(source, call.here), OTC_SUCCESS);
+  if (!strcmp(function, "stop") || !strcmp(function, "destroy")) {
+    AWAIT_COUNT(source->frames, 1);
+    CHECK_EQUAL(source_unpublish(source, call.here), OTC_SUCCESS);
+  }
+  CHECK(flag_wait(&is_deleted, PATIENCE_MS));
+  AWAIT_COUNT(source->camera.ends, 1);
+  CHECK_EQUAL(otc_session_send_signal(call.here->session, "after", ""), OTC_SUCCESS);
+  recorder_wait(call.here, "signal after", 1);
+  CHECK_EQUAL(source->camera.starts, 1);
+  CHECK_EQUAL(otc_publisher_delete(source->publisher), OTC_INVALID_PARAM);
+  call_end(call);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK_EQUAL(source->camera.ends, 1);
+  free(source);
+}
+
+static void publisher_deleted_in_its_capturers_init(void) { publisher_dies_in_its_capturers("init"); }
+static void publisher_deleted_in_its_capturers_settings(void) { publisher_dies_in_its_capturers("settings"); }
+static void publisher_deleted_in_its_capturers_start(void) { publisher_dies_in_its_capturers("start"); }
+static void publisher_deleted_in_its_capturers_stop(void) { publisher_dies_in_its_capturers("stop"); }
+static void publisher_deleted_in_its_capturers_destroy(void) { publisher_dies_in_its_capturers("destroy"); }
+
 static void sink_dies_in(const char *event, void (*bring_about)(call *)) {
   call call = call_new();
   call.source = source_new(call.diary, "film");
@@ -181,7 +220,7 @@ static void subscriber_deleted_in_on_stream_dropped(void) {
 
 static void deletions_in_mid_flow_wait_for_nothing_long(void) {
   call call = call_begun();
-  for (int round = 0; round < 10; round++) {
+  for (int round = 0; round < 4; round++) {
     sink *sink = sink_in(call.there, call.diary, "sink");
     AWAIT_COUNT(sink->frames, 1);
     long long begin = now_ms();
@@ -311,20 +350,209 @@ static void deletion_gives_up_on(const char *event) {
 static void deletion_gives_up_on_on_render_frame(void) { deletion_gives_up_on("frame"); }
 static void deletion_gives_up_on_on_audio_data(void) { deletion_gives_up_on("sound"); }
 
+/* ---- Every function from every callback, and with the program's lock held ---- */
+
+static otc_session *known_sessions[2];
+static otc_publisher *known_publisher;
+static otc_subscriber *known_subscriber;
+
+static void call_everything(void) {
+  otc_publisher *p = known_publisher;
+  otc_subscriber *s = known_subscriber;
+  uint32_t width, height;
+  double volume;
+  float rate;
+  otc_publisher_set_publish_video(p, OTC_TRUE), otc_publisher_set_publish_audio(p, OTC_TRUE);
+  otc_publisher_get_publish_video(p), otc_publisher_get_publish_audio(p), otc_publisher_set_publish_captions(p, OTC_TRUE);
+  otc_publisher_get_session(p), otc_publisher_get_stream(p), otc_publisher_get_name(p), otc_publisher_get_publisher_id(p);
+  otc_publisher_get_user_data(p), otc_publisher_set_max_audio_bitrate(p, 32000);
+  otc_publisher_set_max_video_bitrate(p, 300000), otc_publisher_get_max_video_bitrate(p);
+  otc_publisher_set_video_bitrate_preset(p, OTC_VIDEO_BITRATE_PRESET_DEFAULT), otc_publisher_get_video_bitrate_preset(p);
+  otc_publisher_set_video_type(p, OTC_PUBLISHER_VIDEO_TYPE_CAMERA), otc_publisher_get_video_type(p);
+  otc_publisher_set_audio_fallback_enabled(p, OTC_TRUE), otc_publisher_get_audio_fallback_enabled(p);
+  otc_publisher_get_rtc_stats_report(p);
+  otc_subscriber_set_subscribe_to_video(s, OTC_TRUE), otc_subscriber_set_subscribe_to_audio(s, OTC_TRUE);
+  otc_subscriber_get_subscribe_to_video(s), otc_subscriber_get_subscribe_to_audio(s);
+  otc_subscriber_get_session(s), otc_subscriber_get_stream(s), otc_subscriber_get_subscriber_id(s);
+  otc_subscriber_set_preferred_resolution(s, 0, 0), otc_subscriber_get_preferred_resolution(s, &width, &height);
+  otc_subscriber_set_audio_volume(s, 90), otc_subscriber_get_audio_volume(s, &volume);
+  otc_subscriber_set_preferred_framerate(s, 0), otc_subscriber_get_preferred_framerate(s, &rate);
+  otc_subscriber_get_rtc_stats_report(s);
+  /* Each is where it is already, or nowhere. */
+  for (int i = 0; i < 2; i++) {
+    otc_session_get_capabilities(known_sessions[i]), otc_session_get_connection(known_sessions[i]);
+    otc_session_publish(known_sessions[i], p), otc_session_subscribe(known_sessions[i], s);
+    otc_session_send_signal(known_sessions[i], "t", "d");
+  }
+  otc_session_unpublish(known_sessions[1], p), otc_session_unsubscribe(known_sessions[0], s);
+  otc_publisher *other = otc_publisher_new("other", NULL, &(struct otc_publisher_callbacks){0});
+  otc_subscriber *further = otc_subscriber_new(otc_subscriber_get_stream(s), &(struct otc_subscriber_callbacks){0});
+  otc_session_subscribe(known_sessions[1], further);
+  otc_publisher_delete(other), otc_subscriber_delete(further);
+  otc_init(NULL);
+}
+
+static int everything_called;
+
+static void source_calls_everything(source *self, const char *event) {
+  (void)self, (void)event;
+  call_everything();
+  count_one(&everything_called);
+}
+static void sink_calls_everything(sink *self, const char *event) {
+  (void)self, (void)event;
+  call_everything();
+  count_one(&everything_called);
+}
+static void camera_calls_everything(camera *self, const char *function) {
+  (void)self, (void)function;
+  call_everything();
+}
+
+static void every_function_may_be_called_from_every_callback(void) {
+  call call = call_begun();
+  known_sessions[0] = call.here->session, known_sessions[1] = call.there->session;
+  known_publisher = call.source->publisher, known_subscriber = call.sink->subscriber;
+  call.source->camera.hook = camera_calls_everything;
+  call.source->hook = source_calls_everything, call.sink->hook = sink_calls_everything;
+  AWAIT_COUNT(everything_called, 20);
+  CHECK_EQUAL(otc_publisher_set_publish_video(known_publisher, OTC_FALSE), OTC_SUCCESS);
+  AWAIT_COUNT(everything_called, 40);
+  AWAIT_MORE(call.sink->frames); /* it was switched on again */
+  CHECK_EQUAL(source_unpublish(call.source, call.here), OTC_SUCCESS);
+  diary_wait(call.diary, "destroyed", 1);
+  call_end(call);
+}
+
+static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_the_lock(void) {
+  pthread_mutex_lock(&of_the_program);
+  pthread_mutex_unlock(&of_the_program);
+}
+static void source_takes_the_lock(source *self, const char *event) { (void)self, (void)event, take_the_lock(); }
+static void sink_takes_the_lock(sink *self, const char *event) { (void)self, (void)event, take_the_lock(); }
+static void session_takes_the_lock(recorder *self, const char *event) { (void)self, (void)event, take_the_lock(); }
+
+static void no_call_but_deletions_waits_for_a_callback(void) {
+  call call = call_begun();
+  known_sessions[0] = call.here->session, known_sessions[1] = call.there->session;
+  known_publisher = call.source->publisher, known_subscriber = call.sink->subscriber;
+  call.here->hook = call.there->hook = session_takes_the_lock;
+  call.source->hook = source_takes_the_lock, call.sink->hook = sink_takes_the_lock;
+  for (int round = 0; round < 10; round++) {
+    AWAIT_MORE(call.source->frames);
+    pthread_mutex_lock(&of_the_program);
+    struct timespec a_moment = {0, round * 5000000}; /* time for callbacks to come and wait for the lock */
+    nanosleep(&a_moment, NULL);
+    long long begin = now_ms();
+    call_everything();
+    if (round % 2) CHECK_EQUAL(source_unpublish(call.source, call.here), OTC_SUCCESS);
+    if (round % 2) CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+    CHECK(now_ms() - begin < CALL_MAX_MS + BUSY_MS);
+    pthread_mutex_unlock(&of_the_program);
+  }
+  call_end(call);
+}
+
+/* ---- Threads that publish and subscribe at random ---- */
+
+static atomic_int is_over;
+static call busy;
+
+static unsigned dice(unsigned *state, unsigned sides) {
+  *state = *state * 1103515245u + 12345u;
+  return (*state >> 16) % sides;
+}
+
+static void dawdle(unsigned *state) {
+  struct timespec a_moment = {0, dice(state, 30) * 1000000}; /* any moment will do */
+  nanosleep(&a_moment, NULL);
+}
+
+static void *publishes_at_random(void *number) {
+  unsigned state = (unsigned)(uintptr_t)number * 7919 + 1;
+  while (!is_over) {
+    diary *diary = diary_new();
+    source *source = source_new(diary, "random");
+    for (unsigned steps = dice(&state, 4); steps-- > 0;) {
+      recorder *session = dice(&state, 2) ? busy.here : busy.there;
+      otc_session_publish(session->session, source->publisher);
+      dawdle(&state);
+      if (dice(&state, 2)) otc_publisher_set_publish_video(source->publisher, (int)dice(&state, 2));
+      if (dice(&state, 2)) otc_session_unpublish(session->session, source->publisher);
+    }
+    source_delete(source); /* checks that the capturer was destroyed */
+    free(diary);
+  }
+  return NULL;
+}
+
+static void *subscribes_at_random(void *number) {
+  unsigned state = (unsigned)(uintptr_t)number * 104729 + 1;
+  while (!is_over) {
+    recorder *session = dice(&state, 2) ? busy.here : busy.there;
+    pthread_mutex_lock(&session->changed.lock);
+    otc_stream *stream = session->last_stream ? otc_stream_copy(session->last_stream) : NULL;
+    pthread_mutex_unlock(&session->changed.lock);
+    if (!stream) continue;
+    diary *diary = diary_new();
+    sink *sink = sink_of(diary, "sink", stream);
+    otc_session_subscribe(session->session, sink->subscriber);
+    dawdle(&state);
+    if (dice(&state, 2)) otc_subscriber_set_subscribe_to_video(sink->subscriber, (int)dice(&state, 2));
+    if (dice(&state, 2)) otc_session_unsubscribe(session->session, sink->subscriber);
+    if (dice(&state, 2)) dawdle(&state);
+    sink_delete(sink);
+    CHECK_EQUAL(otc_stream_delete(stream), OTC_SUCCESS);
+    free(diary);
+  }
+  return NULL;
+}
+
+static void *end_it_after_a_while(void *unused) {
+  struct timespec a_while = {1, 0}; /* the length of the test */
+  nanosleep(&a_while, NULL);
+  is_over = 1;
+  return unused;
+}
+
+static void threads_that_publish_and_subscribe_at_random_harm_nobody(void) {
+  busy = call_new();
+  pthread_t program[5];
+  for (uintptr_t i = 0; i < 4; i++) {
+    CHECK_EQUAL(pthread_create(&program[i], NULL, i < 2 ? publishes_at_random : subscribes_at_random, (void *)(i + 1)), 0);
+  }
+  CHECK_EQUAL(pthread_create(&program[4], NULL, end_it_after_a_while, NULL), 0);
+  for (int i = 0; i < 5; i++) CHECK_EQUAL(pthread_join(program[i], NULL), 0);
+  /* The sessions are as good as before, and nothing of it is left in them. */
+  source *source = busy.source = source_new(busy.diary, "last");
+  CHECK_EQUAL(source_publish(source, busy.here), OTC_SUCCESS);
+  recorder_wait(busy.there, "stream received last", 1);
+  recorder_wait(busy.there, "stream dropped random", recorder_count(busy.there, "stream received random"));
+  recorder_wait(busy.here, "stream dropped random", recorder_count(busy.here, "stream received random"));
+  busy.sink = sink_in(busy.there, busy.diary, "sink");
+  AWAIT_COUNT(busy.sink->frames, 1);
+  call_end(busy);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK_EQUAL(otc_ext_live_objects(), 0);
+  only_this_thread_is_left();
+}
+
 /* ---- Capturers with any functions ---- */
 
-static void capturers_with_any_functions_come_and_go(void) {
+static void capturers_come_and_go(const int *sets, int count, int rounds) {
   recorder *here = connected_with(TOKEN), *there = connected_with(OTHER_TOKEN);
   diary *diary = diary_new();
-  int sets[] = {HAS_ALL, 0, HAS_INIT, HAS_START | HAS_DESTROY, HAS_INIT | HAS_START | HAS_DESTROY, HAS_STOP, HAS_SETTINGS, HAS_DESTROY};
-  for (int i = 0; i < 8; i++) {
+  int streams = 0;
+  for (int i = 0; i < count; i++) {
     source *source = source_with(diary, "film", 1, 1, sets[i]);
-    for (int round = 1; round <= 2; round++) {
+    for (int round = 1; round <= rounds; round++) {
       CHECK_EQUAL(source_publish(source, here), OTC_SUCCESS);
-      recorder_wait(there, "stream received film", 2 * i + round);
+      recorder_wait(there, "stream received film", ++streams);
       if (sets[i] & HAS_START) AWAIT_COUNT(source->frames, round);
       CHECK_EQUAL(source_unpublish(source, here), OTC_SUCCESS);
-      recorder_wait(there, "stream dropped film", 2 * i + round);
+      recorder_wait(there, "stream dropped film", streams);
       if (sets[i] & HAS_DESTROY) AWAIT_COUNT(source->camera.ends, round);
       if (!(sets[i] & HAS_DESTROY)) source->camera.stage = UNUSED; /* nobody told it */
     }
@@ -332,6 +560,16 @@ static void capturers_with_any_functions_come_and_go(void) {
   }
   recorder_delete(here), recorder_delete(there);
   free(diary);
+}
+
+static void capturers_without_some_functions_come_and_go(void) {
+  const int sets[] = {HAS_ALL, HAS_START | HAS_DESTROY, HAS_INIT | HAS_START | HAS_DESTROY};
+  capturers_come_and_go(sets, 3, 3);
+}
+
+static void capturers_without_a_thread_come_and_go(void) {
+  const int sets[] = {0, HAS_STOP, HAS_SETTINGS, HAS_DESTROY};
+  capturers_come_and_go(sets, 4, 1);
 }
 
 static void a_start_that_is_refused_may_be_temporary(void) {
@@ -444,7 +682,7 @@ static void expect_anything(call *call) {
   recorder *both[] = {call->here, call->there};
   for (int i = 0; i < 2; i++) {
     pthread_mutex_lock(&both[i]->changed.lock);
-    both[i]->state = LAW_LEAVING, both[i]->strays = -EVENTS_MAX;
+    both[i]->state = LAW_ANYTHING;
     pthread_mutex_unlock(&both[i]->changed.lock);
   }
 }
@@ -599,6 +837,11 @@ int main(int argc, char **argv) {
       TEST(publisher_deleted_in_on_audio_level_updated),
       TEST(publisher_deleted_in_on_audio_stats),
       TEST(publisher_deleted_in_on_error),
+      TEST(publisher_deleted_in_its_capturers_init),
+      TEST(publisher_deleted_in_its_capturers_settings),
+      TEST(publisher_deleted_in_its_capturers_start),
+      TEST(publisher_deleted_in_its_capturers_stop),
+      TEST(publisher_deleted_in_its_capturers_destroy),
       TEST(subscriber_deleted_in_on_connected),
       TEST(subscriber_deleted_in_on_video_data_received),
       TEST(subscriber_deleted_in_on_render_frame),
@@ -615,7 +858,11 @@ int main(int argc, char **argv) {
       TEST(a_deletion_waits_for_a_frame_callback_that_runs),
       TEST(deletion_gives_up_on_on_render_frame),
       TEST(deletion_gives_up_on_on_audio_data),
-      TEST(capturers_with_any_functions_come_and_go),
+      TEST(every_function_may_be_called_from_every_callback),
+      TEST(no_call_but_deletions_waits_for_a_callback),
+      TEST(threads_that_publish_and_subscribe_at_random_harm_nobody),
+      TEST(capturers_without_some_functions_come_and_go),
+      TEST(capturers_without_a_thread_come_and_go),
       TEST(a_start_that_is_refused_may_be_temporary),
       TEST(the_end_of_a_session_destroys_capturers),
       TEST(publishers_and_subscribers_may_outlive_their_sessions_for_ever),

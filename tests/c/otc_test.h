@@ -107,7 +107,8 @@ typedef enum law {
   LAW_RECONNECTING,  /* reconnected or error */
   LAW_LOST,          /* disconnected */
   LAW_LEAVING,       /* disconnected; one callback may have been on its way when the program left */
-  LAW_DELETED        /* nothing may come */
+  LAW_DELETED,       /* nothing may come */
+  LAW_ANYTHING       /* somebody else ends the session at a moment of his own */
 } law;
 
 static inline int begins(const char *text, const char *with) { return strncmp(text, with, strlen(with)) == 0; }
@@ -121,6 +122,8 @@ static inline int law_after(law state, const char *event) {
     case LAW_IDLE:
     case LAW_DELETED:
       return -1;
+    case LAW_ANYTHING:
+      return LAW_ANYTHING;
     case LAW_CONNECTING:
       return is_connected ? LAW_CONNECTED : is_error ? LAW_IDLE : -1;
     case LAW_CONNECTED:

@@ -77,6 +77,7 @@ static void what_is_painted_is_what_others_see(void) {
 }
 
 static void what_is_silenced_is_not_heard(void) {
+  device *device = device_use();
   call call = call_begun();
   brush brush = {0};
   AWAIT_COUNT(call.sink->loud_sounds, 1);
@@ -91,6 +92,8 @@ static void what_is_silenced_is_not_heard(void) {
   AWAIT_COUNT(call.sink->loud_sounds, loud + 2);
   CHECK_EQUAL(otc_audio_transformer_delete(all[0]), OTC_SUCCESS);
   call_end(call);
+  CHECK_EQUAL(otc_set_audio_device(NULL), OTC_SUCCESS);
+  free(device);
 }
 
 static void a_transformer_ends_with_its_publisher(void) {

@@ -156,8 +156,7 @@ fn what_cannot_be_subscribed_to_is_said() {
     call.subscribe(bob, "TR_nobody", false);
     assert_eq!(errors(&mut call, bob), []);
     let (info, _) = call.publish(alice, audio("mic"), &[]);
-    call.subscribe(alice, &info.sid, true);
-    assert!(call.clients[alice].subscriber.is_none(), "nobody gets what is its own");
+    assert!(call.clients[alice].subscriber.is_none(), "nobody gets what is its own unasked");
     let request = proto::UpdateParticipantRequest {
         room: super::super::core_tests::ROOM.into(),
         identity: call.clients[bob].info.identity.clone(),
@@ -172,6 +171,15 @@ fn what_cannot_be_subscribed_to_is_said() {
     });
     assert_eq!(denied, [(info.sid, false)]);
     assert!(call.clients[bob].offers.is_empty());
+}
+
+#[test]
+fn the_own_track_comes_to_who_asks_for_it() {
+    let mut call = Call::new();
+    let alice = call.ours("alice");
+    let (info, _) = call.publish(alice, audio("mic"), &[]);
+    call.subscribe(alice, &info.sid, true);
+    call.until("it is offered", |call| call.clients[alice].section(&info.sid).is_some());
 }
 
 #[test]
