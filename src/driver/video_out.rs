@@ -59,9 +59,15 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    picture: Option<(Picture, Instant)>,
-    orders: Vec<Order>,
+    work: Work,
     is_closed: bool,
+}
+
+/// What there is to do.
+#[derive(Default)]
+struct Work {
+    orders: Vec<Order>,
+    picture: Option<(Picture, Instant)>,
 }
 
 impl VideoOut {
@@ -74,7 +80,7 @@ impl VideoOut {
 
     /// Never waits.
     pub fn put(&self, picture: Picture, at: Instant) {
-        let before = self.0.state.lock().picture.replace((picture, at));
+        let before = self.0.state.lock().work.picture.replace((picture, at));
         self.0.changed.notify_one();
         if before.is_some() {
             self.0.replaced.fetch_add(1, Ordering::Relaxed);
@@ -82,7 +88,7 @@ impl VideoOut {
     }
 
     pub fn order(&self, order: Order) {
-        self.0.state.lock().orders.push(order);
+        self.0.state.lock().work.orders.push(order);
         self.0.changed.notify_one();
     }
 
@@ -115,7 +121,7 @@ struct Encoding {
 
 impl Worker {
     fn run(mut self) {
-        while let Some((orders, picture)) = self.next() {
+        while let Some(Work { orders, picture }) = self.next() {
             orders.into_iter().for_each(|order| self.obey(order));
             if let Some((picture, at)) = picture {
                 self.picture(picture, at);
@@ -124,14 +130,14 @@ impl Worker {
     }
 
     /// `None`: the owner is gone.
-    fn next(&self) -> Option<(Vec<Order>, Option<(Picture, Instant)>)> {
+    fn next(&self) -> Option<Work> {
         let mut state = self.shared.state.lock();
         loop {
             if state.is_closed {
                 return None;
             }
-            if !state.orders.is_empty() || state.picture.is_some() {
-                return Some((std::mem::take(&mut state.orders), state.picture.take()));
+            if !state.work.orders.is_empty() || state.work.picture.is_some() {
+                return Some(std::mem::take(&mut state.work));
             }
             self.shared.changed.wait(&mut state);
         }

@@ -13,9 +13,9 @@ use crate::signal::proto::{
 use crate::signal::service::Call;
 use crate::signal::signals;
 
-mod media;
 mod peers;
 mod strange;
+mod streaming;
 
 /// A core, its clock, and what came out of it.
 struct Client {
