@@ -3,117 +3,43 @@
 //! What comes in from the program goes to the session as wishes; what the session says comes back through
 //! [`Publisher::hear`]. Locks: a session's may be held when a publisher's is taken, never the other way round.
 
+mod outlets;
+mod terms;
+mod wishes;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::camera;
-use super::capture::{Capture, CaptureSettings, Capturer};
+use super::capture::{Capture, CaptureSettings};
 use super::session::Session;
 use super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS, Poster};
 use crate::driver::session::MediaPort;
-use crate::driver::sound::{Capture as SoundCapture, CaptureGuard, CaptureSettings as Processing, Sound};
-use crate::driver::video_out::{Order, Source, VideoOut};
+use crate::driver::sound::{CaptureGuard, Sound};
+use crate::driver::video_out::{Order, VideoOut};
 use crate::driver::workers::Workers;
 use crate::media::audio::{self, AudioSender, Level};
-use crate::media::codec::{self, CodecError};
-use crate::media::video::{self, Rates, plan_layers};
-use crate::media::{Kind, Picture, VideoCodec, pixels};
+use crate::media::codec::{self};
+use crate::media::video::{self, plan_layers};
+use crate::media::{Picture, VideoCodec};
 use crate::session::media::{
-    MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublishedAudio, PublishedLayer,
-    PublishedVideo, PublisherEvent, Sent, VideoReason,
+    MediaFault, MediaReason, Publication, PublicationId, PublishedAudio, PublishedLayer, PublishedVideo,
+    PublisherEvent, Sent,
 };
 use crate::session::{Input, Stream, VideoType};
 
-pub use crate::media::video::{BitratePreset, ContentHint};
+use outlets::{AudioOut, Preview};
+pub use terms::{Notice, Observer, Reporter, Settings, Statistics};
 
-/// How long a frame waits for its turn among the callbacks of publishers before the next one takes its place.
-const PREVIEW_PATIENCE: Duration = Duration::from_millis(10);
+pub use crate::media::video::{BitratePreset, ContentHint};
 
 /// How long a publishing waits for the first picture of a capturer that does not say how large they are.
 const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Steps of 10 ms between two levels: ten a second.
-const LEVEL_STEPS: u32 = 10;
-
-#[derive(Clone)]
-pub struct Settings {
-    pub name: String,
-    /// `None`: the camera.
-    pub capturer: Option<Arc<dyn Capturer>>,
-    pub has_audio: bool,
-    pub has_video: bool,
-    pub is_stereo: bool,
-    pub uses_dtx: bool,
-    pub processing: Processing,
-    /// Width and height of the camera's pictures.
-    pub camera_resolution: (u32, u32),
-    pub is_screen_scalable: bool,
-    /// The publisher's own; the receivers' is set on the publisher.
-    pub audio_fallback: bool,
-    pub sends_statistics: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            capturer: None,
-            has_audio: true,
-            has_video: true,
-            is_stereo: false,
-            uses_dtx: false,
-            processing: Processing::default(),
-            camera_resolution: (640, 480),
-            is_screen_scalable: false,
-            audio_fallback: false,
-            sends_statistics: false,
-        }
-    }
-}
-
-/// One callback of the program that is no frame.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    StreamCreated(Arc<Stream>),
-    StreamDestroyed(Arc<Stream>),
-    AudioLevel(f32),
-    MuteForced,
-    VideoDisabled(VideoReason),
-    VideoEnabled(VideoReason),
-    VideoDisableWarning,
-    VideoDisableWarningLifted,
-    AudioStatistics { statistics: Statistics, level: f32 },
-    VideoStatistics(Statistics),
-    Error(MediaFault),
-}
-
-/// What has gone out so far.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Statistics {
-    pub packets_lost: u64,
-    pub packets_sent: u64,
-    pub bytes_sent: u64,
-    /// Milliseconds since 1970: of this counting, and of its beginning.
-    pub at_ms: f64,
-    pub since_ms: f64,
-}
-
-/// Gets reports as JSON.
-pub type Reporter = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// The program's side. Called with no lock held except the one that gives publishers their turn; may call anything.
-pub trait Observer: Send + Sync + 'static {
-    fn notify(&self, notice: Notice);
-    fn render(&self, picture: Picture);
-    /// Whether frames are looked at.
-    fn renders(&self) -> bool;
-    fn hears_levels(&self) -> bool;
-}
 
 /// See the module's text.
 pub struct Publisher {
@@ -253,136 +179,6 @@ impl Publisher {
     /// The stream in the session, once it is there.
     pub fn stream(&self) -> Option<Arc<Stream>> {
         self.inner.lock().placed.as_ref().and_then(|placed| placed.stream.clone())
-    }
-
-    pub fn publishes(&self, kind: Kind) -> bool {
-        let inner = self.inner.lock();
-        match kind {
-            Kind::Audio => inner.publishes_audio,
-            Kind::Video => inner.publishes_video,
-        }
-    }
-
-    pub fn set_publishes(&self, kind: Kind, is_on: bool) {
-        let mut inner = self.inner.lock();
-        match kind {
-            Kind::Audio => inner.publishes_audio = is_on,
-            Kind::Video => inner.publishes_video = is_on,
-        }
-        if let Some(placed) = &inner.placed {
-            placed.port.wish(Input::SetPublishing { id: placed.id, kind, is_on });
-        }
-        if kind == Kind::Video {
-            self.order(Order::SetOn(is_on));
-        } else if let Some(audio) = &inner.audio {
-            audio.sender.lock().set_enabled(is_on);
-        }
-    }
-
-    pub fn video_type(&self) -> VideoType {
-        self.inner.lock().video_type
-    }
-
-    /// What is published already keeps its place in the session; its pictures are treated as the new type's.
-    pub fn set_video_type(&self, video_type: VideoType) {
-        self.inner.lock().video_type = video_type;
-        self.order(Order::Screen(video_type == VideoType::Screen));
-    }
-
-    pub fn content_hint(&self) -> ContentHint {
-        self.inner.lock().hint
-    }
-
-    pub fn set_content_hint(&self, hint: ContentHint) {
-        self.inner.lock().hint = hint;
-        self.order(Order::Hint(hint));
-    }
-
-    /// Bits per second; what Opus cannot do was refused before.
-    pub fn set_audio_limit(&self, bits_per_second: u32) {
-        let mut inner = self.inner.lock();
-        inner.audio_limit_bps = Some(bits_per_second);
-        if let Some(audio) = &inner.audio {
-            audio.sender.lock().set_bitrate(bits_per_second);
-        }
-    }
-
-    /// `None` when a preset rules, or nothing was set.
-    pub fn video_limit(&self) -> Option<u32> {
-        self.inner.lock().video_limit_bps
-    }
-
-    /// Takes the place of a preset.
-    pub fn set_video_limit(&self, bits_per_second: u32) {
-        let mut inner = self.inner.lock();
-        inner.video_limit_bps = Some(bits_per_second);
-        inner.preset = BitratePreset::Default;
-        self.order(Order::Preset(BitratePreset::Default));
-        self.order(Order::Limit(Some(bits_per_second)));
-    }
-
-    pub fn preset(&self) -> BitratePreset {
-        self.inner.lock().preset
-    }
-
-    /// Takes the place of a limit.
-    pub fn set_preset(&self, preset: BitratePreset) {
-        let mut inner = self.inner.lock();
-        inner.video_limit_bps = None;
-        inner.preset = preset;
-        self.order(Order::Limit(None));
-        self.order(Order::Preset(preset));
-    }
-
-    /// Kept; nothing here makes captions.
-    pub fn set_publishes_captions(&self, publishes_captions: bool) -> Result<(), Error> {
-        if !self.settings.has_audio {
-            return Err(Error::MissingAudioTrack);
-        }
-        self.inner.lock().publishes_captions = publishes_captions;
-        Ok(())
-    }
-
-    /// In place of those that were. Nothing is locked while one that runs is waited for.
-    pub fn set_video_transformers(&self, links: Vec<Arc<dyn VideoTransform>>) {
-        let chain = (!links.is_empty()).then(|| Chain::new(links));
-        let before = std::mem::replace(&mut *self.video_chain.lock(), chain);
-        if let Some(before) = before {
-            before.close();
-        }
-    }
-
-    /// As above.
-    pub fn set_audio_transformers(&self, links: Vec<Arc<dyn AudioTransform>>) {
-        let chain = (!links.is_empty()).then(|| Chain::new(links));
-        let before = std::mem::replace(&mut *self.audio_chain.lock(), chain);
-        if let Some(before) = before {
-            before.close();
-        }
-    }
-
-    pub fn subscriber_fallback(&self) -> bool {
-        self.inner.lock().subscriber_fallback
-    }
-
-    pub fn set_subscriber_fallback(&self, subscriber_fallback: bool) {
-        self.inner.lock().subscriber_fallback = subscriber_fallback;
-    }
-
-    pub fn set_reporter(&self, reporter: Option<Reporter>) {
-        self.inner.lock().reporter = reporter;
-    }
-
-    /// Asks for a report; the reporter gets it.
-    pub fn report(&self) -> Result<(), Error> {
-        let mut inner = self.inner.lock();
-        if inner.reporter.is_none() {
-            return Err(Error::InvalidParameter);
-        }
-        let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
-        placed.port.wish(Input::Count(placed.id));
-        inner.owes_report = true;
-        Ok(())
     }
 
     /// Asks the session for what has gone out so far.
@@ -758,102 +554,6 @@ impl Publisher {
         }
         self.post_plain(|publisher| publisher.level_waits.store(false, Ordering::Relaxed));
         self.say(Notice::AudioLevel(level));
-    }
-}
-
-/// The pictures of a publisher, on their way to the encoder. Does not keep the publisher.
-struct Preview(Weak<Publisher>);
-
-impl Source for Preview {
-    fn preview(&self, picture: &mut Picture) {
-        let Some(publisher) = self.0.upgrade() else { return };
-        let chain = publisher.video_chain.lock().clone();
-        if let Some(chain) = chain {
-            chain.change(picture);
-        }
-        if !publisher.observer.renders() {
-            return;
-        }
-        let shown = match publisher.is_mirrored.load(Ordering::Relaxed) {
-            true => pixels::mirror(picture),
-            false => picture.clone(),
-        };
-        PUBLISHERS.try_take(PREVIEW_PATIENCE, || {
-            publisher.gate.pass(|| publisher.observer.render(shown));
-        });
-    }
-
-    fn encoder_failed(&self, id: PublicationId, error: CodecError) {
-        let Some(publisher) = self.0.upgrade() else { return };
-        if publisher.inner.lock().placed.as_ref().is_some_and(|placed| placed.id == id) {
-            let text = match error {
-                CodecError::Missing(codec) => {
-                    format!("this machine has no library that encodes {codec:?}; video is not sent")
-                }
-                error => format!("video cannot be encoded: {error:?}"),
-            };
-            publisher.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
-        }
-    }
-
-    fn rates_changed(&self, _rates: Rates) {}
-}
-
-/// The sound of a publication. Does not keep the publisher.
-struct AudioOut {
-    publisher: Weak<Publisher>,
-    port: MediaPort,
-    id: PublicationId,
-    sender: Mutex<AudioSender>,
-    /// The level, and the steps since it was told last.
-    meter: Mutex<(Level, u32)>,
-}
-
-impl SoundCapture for AudioOut {
-    fn captured(&self, now: Instant, step: &[i16], channels: u8) {
-        let chain = self.publisher.upgrade().and_then(|publisher| publisher.audio_chain.lock().clone());
-        let mut changed;
-        let step = match chain {
-            Some(chain) => {
-                changed = step.to_vec();
-                chain.apply(&mut changed, channels);
-                &changed
-            }
-            None => step,
-        };
-        let sent = {
-            let mut sender = self.sender.lock();
-            let sent = sender.push(step);
-            (sent, sender.is_enabled())
-        };
-        let (sent, is_enabled) = sent;
-        match sent {
-            Ok(Some(sent)) => {
-                let outgoing = Outgoing {
-                    kind: Kind::Audio,
-                    layer: 0,
-                    timestamp: sent.timestamp,
-                    payloads: vec![(sent.payload, sent.is_marked)],
-                    captured: now,
-                    level: Some((sent.level_dbov, sent.is_voice)),
-                };
-                self.port.send(Input::Media { id: self.id, outgoing });
-            }
-            Ok(None) => {}
-            Err(error) => log::debug!("a piece of sound was not encoded: {error:?}"),
-        }
-        let told = {
-            let mut meter = self.meter.lock();
-            let level = if is_enabled { meter.0.measure(step) } else { 0.0 };
-            meter.1 += 1;
-            (meter.1 >= LEVEL_STEPS).then(|| {
-                meter.1 = 0;
-                level
-            })
-        };
-        if let (Some(level), Some(publisher)) = (told, self.publisher.upgrade()) {
-            publisher.level(level);
-        }
     }
 }
 

@@ -95,8 +95,9 @@
  *
  * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making video frames, What a
  * session tells, Settings of a session, Sessions, Signals, Video capturers, What a publisher tells, Settings of a
- * publisher, Publishers, Sound of one subscriber, What a subscriber tells, Subscribers, Publishing and subscribing,
- * Moderation, The audio device, Sound inputs of the system, Sound outputs of the system, Additions of this library.
+ * publisher, Publishers, Reports of statistics of a publisher, Sound of one subscriber, What a subscriber tells, Subscribers, Publishing and subscribing,
+ * Moderation, The audio device, Sound inputs of the system, Sound outputs of the system, Codecs of
+ * this machine, Transformers, Additions of this library.
  */
 
 #ifndef OPENTOK_H

@@ -34,6 +34,7 @@ pub mod media_utils;
 pub mod publisher;
 pub mod publisher_callbacks;
 pub mod publisher_settings;
+pub mod publisher_stats;
 pub mod session;
 pub mod session_callbacks;
 pub mod session_media;
@@ -48,7 +49,7 @@ pub mod video_frame;
 pub mod video_frame_make;
 
 /// The files whose exported items make the header, in the header's order. `tests/header.rs` reads this list.
-pub const SECTIONS: [&str; 26] = [
+pub const SECTIONS: [&str; 27] = [
     "error",
     "base",
     "log",
@@ -64,6 +65,7 @@ pub const SECTIONS: [&str; 26] = [
     "publisher_callbacks",
     "publisher_settings",
     "publisher",
+    "publisher_stats",
     "audio_data",
     "subscriber_callbacks",
     "subscriber",

@@ -1,0 +1,122 @@
+//! Where a publisher's pictures and sound go: to the program that looks at them, and to the session. Both are called on
+//! threads of the driver, and neither keeps its publisher.
+
+use std::sync::Weak;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::{Notice, Publisher};
+use crate::driver::callbacks::PUBLISHERS;
+use crate::driver::session::MediaPort;
+use crate::driver::sound::Capture as SoundCapture;
+use crate::driver::video_out::Source;
+use crate::media::audio::{AudioSender, Level};
+use crate::media::codec::CodecError;
+use crate::media::video::Rates;
+use crate::media::{Kind, Picture, pixels};
+use crate::session::Input;
+use crate::session::media::{MediaFault, MediaReason, Outgoing, PublicationId};
+
+/// How long a frame waits for its turn among the callbacks of publishers before the next one takes its place.
+const PREVIEW_PATIENCE: Duration = Duration::from_millis(10);
+
+/// Steps of 10 ms between two levels: ten a second.
+const LEVEL_STEPS: u32 = 10;
+
+/// The pictures of a publisher, on their way to the encoder. Does not keep the publisher.
+pub(super) struct Preview(pub Weak<Publisher>);
+
+impl Source for Preview {
+    fn preview(&self, picture: &mut Picture) {
+        let Some(publisher) = self.0.upgrade() else { return };
+        let chain = publisher.video_chain.lock().clone();
+        if let Some(chain) = chain {
+            chain.change(picture);
+        }
+        if !publisher.observer.renders() {
+            return;
+        }
+        let shown = match publisher.is_mirrored.load(Ordering::Relaxed) {
+            true => pixels::mirror(picture),
+            false => picture.clone(),
+        };
+        PUBLISHERS.try_take(PREVIEW_PATIENCE, || {
+            publisher.gate.pass(|| publisher.observer.render(shown));
+        });
+    }
+
+    fn encoder_failed(&self, id: PublicationId, error: CodecError) {
+        let Some(publisher) = self.0.upgrade() else { return };
+        if publisher.inner.lock().placed.as_ref().is_some_and(|placed| placed.id == id) {
+            let text = match error {
+                CodecError::Missing(codec) => {
+                    format!("this machine has no library that encodes {codec:?}; video is not sent")
+                }
+                error => format!("video cannot be encoded: {error:?}"),
+            };
+            publisher.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
+        }
+    }
+
+    fn rates_changed(&self, _rates: Rates) {}
+}
+
+/// The sound of a publication. Does not keep the publisher.
+pub(super) struct AudioOut {
+    pub publisher: Weak<Publisher>,
+    pub port: MediaPort,
+    pub id: PublicationId,
+    pub sender: Mutex<AudioSender>,
+    /// The level, and the steps since it was told last.
+    pub meter: Mutex<(Level, u32)>,
+}
+
+impl SoundCapture for AudioOut {
+    fn captured(&self, now: Instant, step: &[i16], channels: u8) {
+        let chain = self.publisher.upgrade().and_then(|publisher| publisher.audio_chain.lock().clone());
+        let mut changed;
+        let step = match chain {
+            Some(chain) => {
+                changed = step.to_vec();
+                chain.apply(&mut changed, channels);
+                &changed
+            }
+            None => step,
+        };
+        let sent = {
+            let mut sender = self.sender.lock();
+            let sent = sender.push(step);
+            (sent, sender.is_enabled())
+        };
+        let (sent, is_enabled) = sent;
+        match sent {
+            Ok(Some(sent)) => {
+                let outgoing = Outgoing {
+                    kind: Kind::Audio,
+                    layer: 0,
+                    timestamp: sent.timestamp,
+                    payloads: vec![(sent.payload, sent.is_marked)],
+                    captured: now,
+                    level: Some((sent.level_dbov, sent.is_voice)),
+                };
+                self.port.send(Input::Media { id: self.id, outgoing });
+            }
+            Ok(None) => {}
+            Err(error) => log::debug!("a piece of sound was not encoded: {error:?}"),
+        }
+        let told = {
+            let mut meter = self.meter.lock();
+            let level = if is_enabled { meter.0.measure(step) } else { 0.0 };
+            meter.1 += 1;
+            (meter.1 >= LEVEL_STEPS).then(|| {
+                meter.1 = 0;
+                level
+            })
+        };
+        if let (Some(level), Some(publisher)) = (told, self.publisher.upgrade()) {
+            publisher.level(level);
+        }
+    }
+}

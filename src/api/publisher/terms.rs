@@ -1,0 +1,84 @@
+//! What a publisher is made with, and what it tells.
+
+use std::sync::Arc;
+
+use super::super::capture::Capturer;
+use crate::driver::sound::CaptureSettings as Processing;
+use crate::media::Picture;
+use crate::session::Stream;
+use crate::session::media::{MediaFault, VideoReason};
+
+#[derive(Clone)]
+pub struct Settings {
+    pub name: String,
+    /// `None`: the camera.
+    pub capturer: Option<Arc<dyn Capturer>>,
+    pub has_audio: bool,
+    pub has_video: bool,
+    pub is_stereo: bool,
+    pub uses_dtx: bool,
+    pub processing: Processing,
+    /// Width and height of the camera's pictures.
+    pub camera_resolution: (u32, u32),
+    pub is_screen_scalable: bool,
+    /// The publisher's own; the receivers' is set on the publisher.
+    pub audio_fallback: bool,
+    pub sends_statistics: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            capturer: None,
+            has_audio: true,
+            has_video: true,
+            is_stereo: false,
+            uses_dtx: false,
+            processing: Processing::default(),
+            camera_resolution: (640, 480),
+            is_screen_scalable: false,
+            audio_fallback: false,
+            sends_statistics: false,
+        }
+    }
+}
+
+/// One callback of the program that is no frame.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    StreamCreated(Arc<Stream>),
+    StreamDestroyed(Arc<Stream>),
+    AudioLevel(f32),
+    MuteForced,
+    VideoDisabled(VideoReason),
+    VideoEnabled(VideoReason),
+    VideoDisableWarning,
+    VideoDisableWarningLifted,
+    AudioStatistics { statistics: Statistics, level: f32 },
+    VideoStatistics(Statistics),
+    Error(MediaFault),
+}
+
+/// What has gone out so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Statistics {
+    pub packets_lost: u64,
+    pub packets_sent: u64,
+    pub bytes_sent: u64,
+    /// Milliseconds since 1970: of this counting, and of its beginning.
+    pub at_ms: f64,
+    pub since_ms: f64,
+}
+
+/// Gets reports as JSON.
+pub type Reporter = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The program's side. Called with no lock held except the one that gives publishers their turn; may call anything.
+pub trait Observer: Send + Sync + 'static {
+    fn notify(&self, notice: Notice);
+    fn render(&self, picture: Picture);
+    /// Whether frames are looked at.
+    fn renders(&self) -> bool;
+    fn hears_levels(&self) -> bool;
+}
