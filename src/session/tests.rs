@@ -15,6 +15,7 @@ use crate::signal::signals;
 
 mod peers;
 mod strange;
+mod streams;
 
 /// A core, its clock, and what came out of it.
 struct Client {
