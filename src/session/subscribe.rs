@@ -212,16 +212,24 @@ impl Subscriptions {
         let ready = all.iter_mut().filter(|one| {
             one.stage != Stage::Connected && !one.is_publisher_lost && one.stream.tracks().all(&is_there)
         });
-        ready
-            .map(|subscription| {
-                let event = match subscription.stage {
-                    Stage::Interrupted => SubscriberEvent::Reconnected,
-                    Stage::Asked { .. } | Stage::Connected => SubscriberEvent::Connected,
-                };
-                subscription.stage = Stage::Connected;
-                subscription.event(event)
-            })
-            .collect()
+        let mut events = Vec::new();
+        for subscription in ready {
+            let is_back = subscription.stage == Stage::Interrupted;
+            subscription.stage = Stage::Connected;
+            if is_back {
+                events.push(subscription.event(SubscriberEvent::Reconnected));
+                continue;
+            }
+            events.push(subscription.event(SubscriberEvent::Connected));
+            // What was known before that and could not be said.
+            if subscription.is_paused {
+                events.push(subscription.event(SubscriberEvent::VideoDisabled(VideoReason::Quality)));
+            }
+            if subscription.is_warned {
+                events.push(subscription.event(SubscriberEvent::Warned));
+            }
+        }
+        events
     }
 }
 
@@ -387,7 +395,9 @@ impl Core {
             },
             sender_report: packet.sender_report.map(|report| (report.wall_us, report.timestamp)),
         };
-        let wanting = self.subscriptions.all.iter().filter(|one| one.wants(sid));
+        // Nothing of a stream comes before its subscriber has heard that it is connected.
+        let is_begun = |one: &&Subscription| !matches!(one.stage, Stage::Asked { .. });
+        let wanting = self.subscriptions.all.iter().filter(is_begun).filter(|one| one.wants(sid));
         let outputs = wanting.map(|one| Output::Media { id: one.id, packet: incoming.clone() });
         self.outputs.extend(outputs);
     }
@@ -483,6 +493,9 @@ impl Core {
                 if !is_video || std::mem::replace(&mut one.is_paused, is_paused) == is_paused {
                     continue;
                 }
+                if matches!(one.stage, Stage::Asked { .. }) {
+                    continue;
+                }
                 events.push(one.event(match is_paused {
                     true => SubscriberEvent::VideoDisabled(VideoReason::Quality),
                     false => SubscriberEvent::VideoEnabled(VideoReason::Quality),
@@ -501,7 +514,8 @@ impl Core {
             for one in &mut self.subscriptions.all {
                 if info.participant_sid == own && one.stream.has_video_track {
                     let is_poor = matches!(quality, ConnectionQuality::Poor | ConnectionQuality::Lost);
-                    if std::mem::replace(&mut one.is_warned, is_poor) != is_poor {
+                    let is_news = std::mem::replace(&mut one.is_warned, is_poor) != is_poor;
+                    if is_news && !matches!(one.stage, Stage::Asked { .. }) {
                         events.push(one.event(match is_poor {
                             true => SubscriberEvent::Warned,
                             false => SubscriberEvent::WarningLifted,

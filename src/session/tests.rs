@@ -16,6 +16,7 @@ use crate::signal::signals;
 mod peers;
 mod strange;
 mod streaming;
+mod streams;
 
 /// A core, its clock, and what came out of it.
 struct Client {

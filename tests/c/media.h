@@ -312,11 +312,21 @@ static inline otc_bool device_start(void *user_data, int plays) {
   return OTC_TRUE;
 }
 
-static inline otc_bool device_end(void *user_data, int plays) {
+static inline otc_bool device_stop(void *user_data, int plays) {
   device *self = (device *)user_data;
   CHECK(!atomic_load(&self->is_freed));
   int has_entered = enter_kind(&OF_DEVICES);
   CHECK_EQUAL(self->stages[plays], STARTED);
+  self->stages[plays] = STOPPED;
+  leave_kind(&OF_DEVICES, has_entered);
+  return OTC_TRUE;
+}
+
+static inline otc_bool device_end(void *user_data, int plays) {
+  device *self = (device *)user_data;
+  CHECK(!atomic_load(&self->is_freed));
+  int has_entered = enter_kind(&OF_DEVICES);
+  CHECK_EQUAL(self->stages[plays], STOPPED);
   atomic_store(&self->is_on[plays], 0);
   CHECK_EQUAL(pthread_join(self->threads[plays], NULL), 0);
   self->stages[plays] = UNUSED;
@@ -326,6 +336,8 @@ static inline otc_bool device_end(void *user_data, int plays) {
 }
 
 static inline otc_bool device_start_capturer(const otc_audio_device *d, void *u) { return (void)d, device_start(u, 0); }
+static inline otc_bool device_stop_capturer(const otc_audio_device *d, void *u) { return (void)d, device_stop(u, 0); }
+static inline otc_bool device_stop_renderer(const otc_audio_device *d, void *u) { return (void)d, device_stop(u, 1); }
 static inline otc_bool device_destroy_capturer(const otc_audio_device *d, void *u) { return (void)d, device_end(u, 0); }
 static inline otc_bool device_start_renderer(const otc_audio_device *d, void *u) { return (void)d, device_start(u, 1); }
 static inline otc_bool device_destroy_renderer(const otc_audio_device *d, void *u) { return (void)d, device_end(u, 1); }
@@ -341,6 +353,7 @@ static inline device *device_use(void) {
   struct otc_audio_device_callbacks callbacks = {0};
   callbacks.start_capturer = device_start_capturer, callbacks.destroy_capturer = device_destroy_capturer;
   callbacks.start_renderer = device_start_renderer, callbacks.destroy_renderer = device_destroy_renderer;
+  callbacks.stop_capturer = device_stop_capturer, callbacks.stop_renderer = device_stop_renderer;
   callbacks.get_capture_settings = callbacks.get_render_settings = device_settings;
   callbacks.user_data = self;
   CHECK_EQUAL(otc_set_audio_device(&callbacks), OTC_SUCCESS);
@@ -355,8 +368,7 @@ struct source {
   camera camera;
   diary *diary;
   atomic_int is_published, is_freed;
-  int frames, levels, loud; /* counters */
-  int is_alone;             /* there is no law for it: somebody else ends it */
+  int frames, levels, loud, stats; /* counters */
   /* Called in each callback, with its name. */
   void (*hook)(source *self, const char *event);
 };
@@ -424,7 +436,8 @@ static inline void source_audio_stats(otc_publisher *publisher, void *user_data,
                                       size_t count) {
   source *self = (source *)user_data;
   int has_entered = source_enter(self, publisher);
-  CHECK(count >= 1 && stats->packets_sent >= 0 && stats->timestamp > 1.5e12);
+  CHECK(count >= 1 && stats->packets_sent >= 0 && stats->timestamp > 1.5e12 && stats->start_time <= stats->timestamp);
+  if (stats->packets_sent > 0 && stats->bytes_sent > 0) count_one(&self->stats);
   source_leave(self, has_entered, "audio stats");
 }
 
@@ -498,7 +511,7 @@ struct sink {
   diary *diary;
   const char *name;
   atomic_int is_connected, has_video, is_freed;
-  int frames, sounds, levels, loud, loud_sounds; /* counters */
+  int frames, sounds, levels, loud, loud_sounds, audio_stats, video_stats; /* counters */
   int width, height;                             /* of the newest picture */
   void (*hook)(sink *self, const char *event);
 };
@@ -582,6 +595,19 @@ static inline void sink_level(otc_subscriber *subscriber, void *user_data, float
   sink_leave(self, has_entered, "level");
 }
 
+static inline void sink_audio_stats(otc_subscriber *subscriber, void *user_data, struct otc_subscriber_audio_stats stats) {
+  sink *self = (sink *)user_data;
+  int has_entered = sink_enter(self, subscriber);
+  if (stats.packets_received > 0 && stats.bytes_received > 0 && stats.timestamp > 1.5e12) count_one(&self->audio_stats);
+  sink_leave(self, has_entered, "audio stats");
+}
+static inline void sink_video_stats(otc_subscriber *subscriber, void *user_data, struct otc_subscriber_video_stats stats) {
+  sink *self = (sink *)user_data;
+  int has_entered = sink_enter(self, subscriber);
+  if (stats.packets_received > 0 && stats.bytes_received > 0 && stats.timestamp > 1.5e12) count_one(&self->video_stats);
+  sink_leave(self, has_entered, "video stats");
+}
+
 static inline struct otc_subscriber_callbacks sink_callbacks(sink *self) {
   struct otc_subscriber_callbacks callbacks = {0};
   callbacks.on_connected = sink_connected;
@@ -591,6 +617,7 @@ static inline struct otc_subscriber_callbacks sink_callbacks(sink *self) {
   callbacks.on_audio_disabled = sink_audio_disabled, callbacks.on_audio_enabled = sink_audio_enabled;
   callbacks.on_render_frame = sink_frame, callbacks.on_audio_data = sink_sound;
   callbacks.on_audio_level_updated = sink_level;
+  callbacks.on_audio_stats = sink_audio_stats, callbacks.on_video_stats = sink_video_stats;
   callbacks.on_error = sink_error;
   callbacks.user_data = self;
   return callbacks;

@@ -216,6 +216,53 @@ static void subscriber_deleted_in_on_stream_dropped(void) {
   free(of_the_dropped);
 }
 
+static source *of_the_disconnected;
+
+static void delete_when_disconnected(recorder *self, const char *event) {
+  if (strcmp(event, "disconnected")) return;
+  CHECK_EQUAL(otc_session_unpublish(self->session, of_the_disconnected->publisher), OTC_SESSION_PUBLISHER_NOT_FOUND);
+  CHECK_EQUAL(otc_publisher_delete(of_the_disconnected->publisher), OTC_SUCCESS);
+  source_gone(of_the_disconnected);
+  flag_set(&is_deleted);
+}
+
+static void publisher_deleted_in_on_disconnected(void) {
+  call call = call_begun();
+  source *source = of_the_disconnected = call.source;
+  call.source = NULL;
+  flag_init(&is_deleted);
+  call.here->hook = delete_when_disconnected;
+  CHECK_EQUAL(recorder_disconnect(call.here), OTC_SUCCESS);
+  CHECK(flag_wait(&is_deleted, PATIENCE_MS));
+  CHECK_EQUAL(diary_count(call.diary, "destroyed"), 1);
+  recorder_wait(call.there, "stream dropped film", 1);
+  CHECK_EQUAL(source->camera.ends, 1);
+  call_end(call);
+  free(source);
+}
+
+/* ---- exit() ---- */
+
+static void exit_in_source(source *self, const char *event) {
+  (void)self;
+  if (!strcmp(event, "frame")) exit(0);
+}
+static void exit_in_sink(sink *self, const char *event) {
+  (void)self;
+  if (!strcmp(event, "sound")) exit(0);
+}
+
+static void exit_inside_a_callback_of_a_publisher_terminates(void) {
+  call call = call_begun();
+  call.source->hook = exit_in_source;
+  for (;;) pause();
+}
+static void exit_inside_a_callback_of_a_subscriber_terminates(void) {
+  call call = call_begun();
+  call.sink->hook = exit_in_sink;
+  for (;;) pause();
+}
+
 /* ---- Deletion while everything arrives ---- */
 
 static void deletions_in_mid_flow_wait_for_nothing_long(void) {
@@ -852,6 +899,9 @@ int main(int argc, char **argv) {
       TEST(subscriber_deleted_in_on_audio_disabled),
       TEST(subscriber_deleted_in_on_error),
       TEST(subscriber_deleted_in_on_stream_dropped),
+      TEST(publisher_deleted_in_on_disconnected),
+      TEST(exit_inside_a_callback_of_a_publisher_terminates),
+      TEST(exit_inside_a_callback_of_a_subscriber_terminates),
       TEST(deletions_in_mid_flow_wait_for_nothing_long),
       TEST(a_capturer_thread_inside_provide_frame_is_joined_in_destroy),
       TEST(deletions_of_all_at_once_on_threads_of_their_own),

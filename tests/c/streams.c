@@ -109,6 +109,8 @@ static void after_a_disconnect_subscribers_hear_nothing(void) {
 
 /* ---- Publishing again, and elsewhere ---- */
 
+static otc_session *published_in;
+
 static void what_was_unpublished_is_published_again_at_once_as_another_stream(void) {
   enum { ROUNDS = 5 };
   call call = call_new();
@@ -117,6 +119,7 @@ static void what_was_unpublished_is_published_again_at_once_as_another_stream(vo
   for (int round = 0; round < ROUNDS; round++) {
     CHECK_EQUAL(source_publish(source, call.here), OTC_SUCCESS);
     CHECK_EQUAL(source_publish(source, call.here), OTC_SESSION_ILLEGAL_STATE);
+    CHECK_EQUAL(source_publish(source, call.there), OTC_SESSION_ILLEGAL_STATE);
     diary_wait(call.diary, "created film", round + 1);
     snprintf(ids[round], sizeof ids[round], "%s", otc_stream_get_id(otc_publisher_get_stream(source->publisher)));
     for (int before = 0; before < round; before++) CHECK(strcmp(ids[before], ids[round]));
@@ -129,6 +132,25 @@ static void what_was_unpublished_is_published_again_at_once_as_another_stream(vo
   recorder_wait(call.there, "stream dropped film", ROUNDS);
   call.sink = sink_in(call.there, call.diary, "sink");
   AWAIT_COUNT(call.sink->frames, 2);
+  call_end(call);
+}
+
+static void publish_when_destroyed(source *self, const char *event) {
+  if (!strcmp(event, "destroyed")) CHECK_EQUAL(otc_session_publish(published_in, self->publisher), OTC_SUCCESS);
+}
+
+static void a_stream_may_be_published_again_inside_on_stream_destroyed(void) {
+  call call = call_new();
+  published_in = call.here->session;
+  call.source = source_new(call.diary, "film");
+  call.source->hook = publish_when_destroyed;
+  CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+  for (int round = 1; round <= 3; round++) {
+    diary_wait(call.diary, "created", round);
+    CHECK_EQUAL(source_unpublish(call.source, call.here), OTC_SUCCESS);
+  }
+  diary_wait(call.diary, "created", 4);
+  recorder_wait(call.there, "stream received film", 4);
   call_end(call);
 }
 
@@ -329,6 +351,45 @@ static void what_is_set_before_takes_effect_with_the_publishing_and_subscribing(
   call_end(call);
 }
 
+/* ---- Statistics ---- */
+
+static int reports;
+
+static void on_publisher_report(otc_publisher *publisher, void *user_data, const struct otc_publisher_rtc_stats *stats, size_t count) {
+  (void)publisher;
+  CHECK(user_data == &reports);
+  CHECK(count == 1 && stats->connection_id && begins(stats->json_array_of_reports, "["));
+  CHECK(strstr(stats->json_array_of_reports, "outbound-rtp"));
+  count_one(&reports);
+}
+static void on_subscriber_report(otc_subscriber *subscriber, void *user_data, const char *json) {
+  (void)subscriber;
+  CHECK(user_data == &reports && begins(json, "[") && strstr(json, "inbound-rtp"));
+  count_one(&reports);
+}
+
+static void statistics_come_every_second_and_reports_when_asked_for(void) {
+  call call = call_new();
+  call.source = source_new(call.diary, "film");
+  struct otc_publisher_rtc_stats_report_cb of_publisher = {&reports, on_publisher_report, NULL};
+  struct otc_subscriber_rtc_stats_report_cb of_subscriber = {&reports, on_subscriber_report, NULL};
+  CHECK_EQUAL(otc_publisher_set_rtc_stats_report_cb(call.source->publisher, of_publisher), OTC_SUCCESS);
+  CHECK_EQUAL(otc_publisher_get_rtc_stats_report(call.source->publisher), OTC_PUBLISHER_SESSION_DISCONNECTED);
+  CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+  recorder_wait(call.there, "stream received film", 1);
+  call.sink = sink_in(call.there, call.diary, "sink");
+  AWAIT_COUNT(call.sink->frames, 1);
+  CHECK_EQUAL(otc_subscriber_set_rtc_stats_report_cb(call.sink->subscriber, of_subscriber), OTC_SUCCESS);
+  CHECK_EQUAL(otc_publisher_get_rtc_stats_report(call.source->publisher), OTC_SUCCESS);
+  AWAIT_COUNT(reports, 1);
+  CHECK_EQUAL(otc_subscriber_get_rtc_stats_report(call.sink->subscriber), OTC_SUCCESS);
+  AWAIT_COUNT(reports, 2);
+  AWAIT_COUNT(call.source->stats, 1);
+  AWAIT_COUNT(call.sink->audio_stats, 1);
+  AWAIT_COUNT(call.sink->video_stats, 1);
+  call_end(call);
+}
+
 /* ---- Streams that lack something ---- */
 
 static void without_a_picture_there_is_sound(void) {
@@ -404,6 +465,7 @@ int main(int argc, char **argv) {
       TEST(after_the_deletion_of_a_publisher_its_stream_ends_for_others_only),
       TEST(after_a_disconnect_subscribers_hear_nothing),
       TEST(what_was_unpublished_is_published_again_at_once_as_another_stream),
+      TEST(a_stream_may_be_published_again_inside_on_stream_destroyed),
       TEST(what_is_unpublished_at_once_leaves_nothing),
       TEST(a_publisher_goes_from_session_to_session),
       TEST(two_subscribers_of_one_stream_both_get_it),
@@ -413,6 +475,7 @@ int main(int argc, char **argv) {
       TEST(what_the_publisher_switches_off_and_on_is_told),
       TEST(what_the_subscriber_does_not_want_does_not_come),
       TEST(what_is_set_before_takes_effect_with_the_publishing_and_subscribing),
+      TEST(statistics_come_every_second_and_reports_when_asked_for),
       TEST(without_a_picture_there_is_sound),
       TEST(without_sound_there_is_a_picture),
       TEST(with_neither_there_is_an_error),

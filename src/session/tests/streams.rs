@@ -1,0 +1,72 @@
+//! Publishing and subscribing where no media is needed.
+
+use super::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId, Wants};
+use super::*;
+use crate::signal::proto::{
+    StreamState, StreamStateInfo, StreamStateUpdate, UpdateSubscription, signal_request::Message as Asked,
+};
+
+/// A client that may do all, and Ann with a camera.
+fn with_ann() -> Client {
+    let mut client = Client::connected();
+    client.update(vec![filming()]);
+    client.heard();
+    client.sent.clear();
+    client
+}
+
+fn filming() -> ParticipantInfo {
+    ParticipantInfo { tracks: vec![track("TR_cam", TrackSource::Camera)], ..participant("ann") }
+}
+
+fn subscribe(client: &mut Client) {
+    let (id, stream_id) = (SubscriptionId(1), "TR_cam".to_owned());
+    client.input(Input::Subscribe { id, stream_id, wants: Wants::default() });
+}
+
+fn asked(client: &Client) -> Vec<UpdateSubscription> {
+    let of = |sent: &FromClient| match sent {
+        FromClient::Message(Asked::Subscription(update)) => Some(update.clone()),
+        _ => None,
+    };
+    client.sent.iter().filter_map(of).collect()
+}
+
+#[test]
+fn what_is_unpublished_before_it_was_known_has_ended() {
+    let mut client = Client::connected();
+    let id = PublicationId(1);
+    client.input(Input::Unpublish(id));
+    assert_eq!(client.heard(), [Event::Publisher { id, event: PublisherEvent::Ended }]);
+}
+
+#[test]
+fn a_subscriber_hears_nothing_before_it_is_connected() {
+    let mut client = with_ann();
+    subscribe(&mut client);
+    assert_eq!(asked(&client).len(), 1);
+    let paused = StreamStateInfo {
+        state: StreamState::Paused.into(),
+        track_sid: "TR_cam".into(),
+        ..Default::default()
+    };
+    client.message(Message::StreamStateUpdate(StreamStateUpdate { stream_states: vec![paused] }));
+    assert_eq!(client.heard(), []);
+}
+
+#[test]
+fn a_stream_that_has_left_is_not_asked_for_again() {
+    let mut client = with_ann();
+    subscribe(&mut client);
+    client.update(vec![gone("ann")]);
+    client.heard();
+    client.sent.clear();
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&[])));
+    assert!(asked(&client).iter().all(|update| !update.subscribe), "{:?}", asked(&client));
+    let failed = |event: &Event| matches!(event, Event::Subscriber { event: SubscriberEvent::Failed(_), .. });
+    assert!(!client.heard().iter().any(failed));
+}
