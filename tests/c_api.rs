@@ -23,13 +23,13 @@ const LIMIT_S: &str = "120";
 const KEY: &str = "100042";
 const SESSION: &str = "1_meeting";
 
-fn token(data: &str, key: &str) -> String {
+fn token(data: &str, key: &str, role: Role) -> String {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64;
     let order = Order {
         api_key: key,
         secret: "the tests' secret",
         session_id: SESSION,
-        role: Role::Moderator,
+        role,
         connection_data: data,
         created_s: now_s,
         expires_s: now_s + 3600,
@@ -100,9 +100,10 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
         .env("TEST_LIBRARY", library())
         .env("TEST_KEY", KEY)
         .env("TEST_SESSION", SESSION)
-        .env("TEST_TOKEN", token("one", KEY))
-        .env("TEST_OTHER_TOKEN", token("two", KEY))
-        .env("TEST_BAD_TOKEN", token("bad", "another key"));
+        .env("TEST_TOKEN", token("one", KEY, Role::Moderator))
+        .env("TEST_OTHER_TOKEN", token("two", KEY, Role::Moderator))
+        .env("TEST_PLAIN_TOKEN", token("plain", KEY, Role::Publisher))
+        .env("TEST_BAD_TOKEN", token("bad", "another key", Role::Moderator));
     command
 }
 
@@ -173,6 +174,7 @@ c_tests! {
         what_is_supported_is_listed_once
         without_libraries_vp8_can_be_received_and_nothing_sent
         wrong_pointers_are_refused
+        preferences_are_codecs
     }
     log {
         nothing_is_logged_before_it_is_enabled
@@ -206,6 +208,12 @@ c_tests! {
         a_session_id_that_is_too_long_is_told_by_on_error
         a_host_where_nothing_listens_is_told_by_on_error
         tokens_that_are_wrong_are_told_by_on_error
+    }
+    moderation {
+        one_stream_is_muted_and_its_publisher_may_speak_again
+        all_are_muted_but_some_and_who_comes_later_starts_muted
+        who_may_not_mute_is_told_so
+        a_stream_without_sound_stays_as_it_is
     }
     teardown {
         teardown_01_a_failed_attempt_says_on_error_once_and_nothing_more

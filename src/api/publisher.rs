@@ -55,6 +55,8 @@ pub struct Settings {
     /// The publisher's own; the receivers' is set on the publisher.
     pub audio_fallback: bool,
     pub sends_statistics: bool,
+    /// What video is sent in, if this machine can and the other side takes it; the best first.
+    pub preferred_codecs: Vec<VideoCodec>,
 }
 
 impl Default for Settings {
@@ -71,6 +73,7 @@ impl Default for Settings {
             is_screen_scalable: false,
             audio_fallback: false,
             sends_statistics: false,
+            preferred_codecs: Vec::new(),
         }
     }
 }
@@ -537,7 +540,7 @@ impl Publisher {
             video: captured.map(|settings| PublishedVideo {
                 is_on: inner.publishes_video,
                 video_type: inner.video_type,
-                codecs: codecs(),
+                codecs: codecs(&self.settings.preferred_codecs, &codec::supported().encoders),
                 layers: layers(settings),
             }),
         }
@@ -793,12 +796,16 @@ impl SoundCapture for AudioOut {
     }
 }
 
-/// What a publisher offers, in this order: VP8 goes everywhere; a machine without it sends what it can.
-fn codecs() -> Vec<VideoCodec> {
-    let supported = codec::supported().encoders;
-    let wanted = [VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp9];
-    let can: Vec<VideoCodec> = wanted.into_iter().filter(|codec| supported.contains(codec)).collect();
-    if can.is_empty() { vec![VideoCodec::Vp8] } else { can }
+/// What a publisher offers, in this order: what the program prefers, then VP8, which goes everywhere. A machine without it
+/// sends what it can.
+fn codecs(preferred: &[VideoCodec], supported: &[VideoCodec]) -> Vec<VideoCodec> {
+    let mut codecs: Vec<VideoCodec> = Vec::new();
+    for codec in preferred.iter().chain(&[VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp9]) {
+        if supported.contains(codec) && !codecs.contains(codec) {
+            codecs.push(*codec);
+        }
+    }
+    if codecs.is_empty() { vec![VideoCodec::Vp8] } else { codecs }
 }
 
 /// Half of the machine is left to everything else.

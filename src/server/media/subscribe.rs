@@ -62,10 +62,6 @@ pub fn subscribe(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, t
     let Some(known) = media.tracks.get_mut(&track) else { return };
     let publisher = participants.get(&known.publisher).map(|one| one.sid.clone()).unwrap_or_default();
     let Some(participant) = participants.get_mut(&key) else { return };
-    // Nobody gets what is its own.
-    if known.publisher == key {
-        return;
-    }
     if !participant.permission.can_subscribe {
         if let Some(link) = participant.link() {
             let update = SubscriptionPermissionUpdate {
@@ -160,7 +156,8 @@ pub fn invite(room: &mut Room, shared: &mut Shared, now: Instant, publisher: Key
             && participant.permission.can_subscribe
             && participant.standing == Standing::Active
     };
-    let guests = room.participants.iter().filter(|(_, participant)| wants(participant));
+    // Nobody gets what is its own, unless it asks for it.
+    let guests = room.participants.iter().filter(|(guest, one)| **guest != publisher && wants(one));
     let guests: Vec<Key> = guests.map(|(key, _)| *key).collect();
     for guest in guests {
         for track in &tracks {
@@ -177,7 +174,8 @@ pub fn arrive(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     }
     let Some(media) = room.media.as_ref() else { return };
     let is_visible = |publisher: &Key| room.participants.get(publisher).is_some_and(Participant::is_visible);
-    let others = media.tracks.iter().filter(|(_, track)| is_visible(&track.publisher));
+    let others =
+        media.tracks.iter().filter(|(_, track)| track.publisher != key && is_visible(&track.publisher));
     let tracks: Vec<TrackKey> = others.map(|(track, _)| *track).collect();
     for track in tracks {
         subscribe(room, shared, now, key, track);
