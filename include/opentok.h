@@ -93,8 +93,10 @@
  *   functions excepted, and the memory of frames that are made as wrappers. What a function does not change when it fails is left as it was; in particular results are
  *   written on success only.
  *
- * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making
- * video frames, What a session tells, Settings of a session, Sessions, Signals, Publishing and subscribing, Moderation, Additions of this library.
+ * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making video frames, What a
+ * session tells, Settings of a session, Sessions, Signals, Video capturers, What a publisher tells, Settings of a
+ * publisher, Publishers, Sound of one subscriber, What a subscriber tells, Subscribers, Publishing and subscribing,
+ * Moderation, The audio device, Sound inputs of the system, Sound outputs of the system, Additions of this library.
  */
 
 #ifndef OPENTOK_H
@@ -377,6 +379,86 @@ typedef enum otc_session_error_code {
   OTC_SESSION_INVALID_ENCRYPTION_SECRET = 6004,
 } otc_session_error_code;
 
+/**
+ * Codes of publishers.
+ */
+typedef enum otc_publisher_error_code {
+  /**
+   * The camera, the capturer, the codec or this library failed. The text says which.
+   */
+  OTC_PUBLISHER_INTERNAL_ERROR = 2000,
+  /**
+   * The session ended before the stream was there, or the publisher is in none.
+   */
+  OTC_PUBLISHER_SESSION_DISCONNECTED = 1010,
+  /**
+   * The server did not take the stream in time.
+   */
+  OTC_PUBLISHER_TIMED_OUT = 1541,
+  /**
+   * The token does not allow to publish, or the server does not.
+   */
+  OTC_PUBLISHER_UNABLE_TO_PUBLISH = 1500,
+  /**
+   * The way for media to the server did not come up.
+   */
+  OTC_PUBLISHER_WEBRTC_ERROR = 1610,
+  /**
+   * The media could not be encrypted.
+   */
+  OTC_PUBLISHER_ENCRYPTION_INTERNAL_ERROR = 6001,
+  /**
+   * The codec cannot be encrypted.
+   */
+  OTC_PUBLISHER_ENCRYPTION_UNSUPPORTED_CODEC = 6005,
+  /**
+   * The publisher has no sound. The original's number is not known.
+   */
+  OTC_PUBLISHER_MISSING_AUDIO_TRACK = 6100,
+} otc_publisher_error_code;
+
+/**
+ * Codes of subscribers.
+ */
+typedef enum otc_subscriber_error_code {
+  /**
+   * The codec or this library failed. The text says which.
+   */
+  OTC_SUBSCRIBER_INTERNAL_ERROR = 2000,
+  /**
+   * The session ended before the stream was there, or the subscriber is in none.
+   */
+  OTC_SUBSCRIBER_SESSION_DISCONNECTED = 1010,
+  /**
+   * The stream is not in the session, or this client may not receive it.
+   */
+  OTC_SUBSCRIBER_SERVER_CANNOT_FIND_STREAM = 1604,
+  /**
+   * Not used: the servers that this library knows have no such limit.
+   */
+  OTC_SUBSCRIBER_STREAM_LIMIT_EXCEEDED = 1605,
+  /**
+   * No media in time.
+   */
+  OTC_SUBSCRIBER_TIMED_OUT = 1542,
+  /**
+   * The way for media from the server did not come up, or the server cannot send the stream here.
+   */
+  OTC_SUBSCRIBER_WEBRTC_ERROR = 1600,
+  /**
+   * The media could not be decrypted. The original's name is not known.
+   */
+  OTC_SUBSCRIBER_DECRYPTION_INTERNAL_ERROR = 6002,
+  /**
+   * The publisher encrypts with another secret. The original's name is not known.
+   */
+  OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH = 6003,
+  /**
+   * The codec cannot be decrypted. The original's name is not known.
+   */
+  OTC_SUBSCRIBER_DECRYPTION_UNSUPPORTED_CODEC = 6006,
+} otc_subscriber_error_code;
+
 /* ==== The library as a whole ====
  *
  * `otc_init` comes first, `otc_destroy` last; only the log functions may be called before. Both may be repeated any
@@ -443,7 +525,10 @@ otc_status otc_init(void *reserved);
  * begins anew. Copies of connections and streams, and settings, stay valid and are still deleted by the program. The
  * logger and its level stay in force.
  *
- * Inside a callback it does everything but wait for that callback.
+ * The audio device is stopped and destroyed; it stays set for the next `otc_init`.
+ *
+ * Inside a callback it does everything but wait for that callback, and an audio device that runs hears nothing of it: it
+ * is stopped and destroyed before it is used the next time.
  *
  * @return `OTC_SUCCESS`, also when there was nothing to end.
  */
@@ -664,7 +749,7 @@ LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_stream_has_audio_track(const struct otc
 LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_stream_has_audio(const struct otc_stream *stream);
 
 /**
- * Whether captions of the stream are being made.
+ * Whether a caption of the stream has come by now.
  *
  * @param stream  A stream.
  *
@@ -1454,7 +1539,8 @@ typedef struct otc_session_callbacks {
                                       const otc_stream *stream,
                                       otc_bool has_video);
   /**
-   * Captions of another client's stream were switched on or off.
+   * The first caption of another client's stream has come, whoever subscribes to captions. `has_captions` is `OTC_TRUE`:
+   * those who transcribe do not say when they end, so a stream has captions until it is dropped.
    */
   void (*on_stream_has_captions_changed)(struct otc_session *session,
                                          void *user_data,
@@ -1513,7 +1599,8 @@ typedef struct otc_session_callbacks {
                    const char *error_string,
                    otc_session_error_code error);
   /**
-   * A moderator muted everybody, or ended that.
+   * A moderator has muted everybody, and streams that are published from now on start muted; or has ended that. Told to
+   * everybody, the moderator too, once for each change. Who connects while it is on is not told, but publishes muted.
    */
   void (*on_mute_forced)(struct otc_session *session, void *user_data, otc_on_mute_forced_info *mute_info);
   /**
@@ -1959,90 +2046,1496 @@ otc_status otc_session_send_signal_to_connection_with_options(otc_session *sessi
                                                               const otc_connection *connection,
                                                               struct otc_signal_options signal_options);
 
-/* ==== Publishing and subscribing ====
+/* ==== Video capturers ====
  *
- * A session sends the streams of its publishers and receives those that its subscribers ask for. Publishers and
- * subscribers cannot be made yet, so every pointer is refused; the codes are those that programs will meet later.
+ * A capturer is the program's own source of pictures: a set of functions that it hands in when it makes a publisher. The
+ * library calls `init` and `start` when pictures are wanted (when the publisher is published), and `stop` and `destroy`
+ * when they are not any more. The two pairs come in turn: `start` is not called twice without `destroy` between, and
+ * `destroy` not without a `start` that succeeded. Any function may be NULL, which counts as success.
+ *
+ * Threads: the functions are called on the library's callback thread, or on the thread that deletes the publisher; never two at once.
+ * `destroy` may wait for a thread of the program that is inside `otc_video_capturer_provide_frame`: that function needs
+ * nothing which the library holds meanwhile.
  */
 
 /**
- * What sends a stream. Opaque: a handle, never an address.
+ * What the pictures show; advice to the encoder.
+ */
+typedef enum otc_video_capturer_content_hint_type {
+  /**
+   * Nothing in particular.
+   */
+  OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_NONE = 0,
+  /**
+   * Movement: rather blurred than slow.
+   */
+  OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_MOTION = 1,
+  /**
+   * Detail: rather slow than blurred.
+   */
+  OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_DETAIL = 2,
+  /**
+   * Text: as detail, with sharp edges.
+   */
+  OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_TEXT = 3,
+} otc_video_capturer_content_hint_type;
+
+/**
+ * The program's source of pictures, as its functions know it. Opaque: a handle, never an address. It begins and ends
+ * with its publisher.
+ */
+typedef struct otc_video_capturer otc_video_capturer;
+
+/**
+ * What a capturer says of its pictures. Filled in with defaults before the program is asked.
+ */
+typedef struct otc_video_capturer_settings {
+  /**
+   * An `otc_video_frame_format`. Not needed: each frame says what it is.
+   */
+  int format;
+  /**
+   * Pixels in a row. Frames may have other sizes.
+   */
+  int width;
+  /**
+   * Rows.
+   */
+  int height;
+  /**
+   * Pictures in a second.
+   */
+  int fps;
+  /**
+   * Milliseconds from the light to `otc_video_capturer_provide_frame`. Not used.
+   */
+  int expected_delay;
+  /**
+   * `OTC_TRUE`: `on_render_frame` of the publisher gets mirrored pictures. What is sent is not mirrored.
+   */
+  otc_bool mirror_on_local_render;
+} otc_video_capturer_settings;
+
+/**
+ * The functions of a capturer. Copied when the publisher or its settings get them.
+ */
+typedef struct otc_video_capturer_callbacks {
+  /**
+   * Brings the pointer that `otc_video_capturer_provide_frame` needs.
+   */
+  otc_bool (*init)(const struct otc_video_capturer *capturer, void *user_data);
+  /**
+   * The last of a capture: a thread that was made in `start` is joined here.
+   */
+  otc_bool (*destroy)(const struct otc_video_capturer *capturer, void *user_data);
+  /**
+   * Pictures are wanted from now on. `OTC_FALSE` is asked again a few times, then the publisher goes on without video and
+   * says so by `on_error`.
+   */
+  otc_bool (*start)(const struct otc_video_capturer *capturer, void *user_data);
+  /**
+   * Pictures are not wanted any more. Those that still come are dropped.
+   */
+  otc_bool (*stop)(const struct otc_video_capturer *capturer, void *user_data);
+  /**
+   * Asked between `init` and `start`.
+   */
+  otc_bool (*get_capture_settings)(const struct otc_video_capturer *capturer,
+                                   void *user_data,
+                                   struct otc_video_capturer_settings *settings);
+  /**
+   * Handed back to every function, never read.
+   */
+  void *user_data;
+  /**
+   * NULL. Not read.
+   */
+  void *reserved;
+} otc_video_capturer_callbacks;
+
+/**
+ * Hands in a picture. It is copied, and converted where that is needed, during the call; the frame stays the program's.
+ *
+ * Never waits: where the encoder is busy, the newest picture takes the place of one that waits. Sizes and formats may
+ * change from frame to frame. To be called on a thread of the program.
+ *
+ * @param capturer  The capturer, as `init` brought it.
+ * @param rotation  By how many degrees the picture has to be turned clockwise to be upright: 0, 90, 180 or 270.
+ * @param frame     The picture.
+ *
+ * @return `OTC_SUCCESS`, also when nothing is captured at present: the frame is dropped then.
+ *         `OTC_INVALID_VIDEO_FORMAT`: the frame's format cannot be converted, or its contents are broken.
+ *         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle, or `rotation` is none of the four.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_video_capturer_provide_frame(const struct otc_video_capturer *capturer,
+                                            int rotation,
+                                            const otc_video_frame *frame);
+
+/**
+ * Says what the pictures show. May be called at any time after `init`.
+ *
+ * @param capturer      The capturer, as `init` brought it.
+ * @param content_hint  What they show.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `capturer` is NULL or no live handle, or the hint is none.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_video_capturer_set_content_hint(const struct otc_video_capturer *capturer,
+                                               enum otc_video_capturer_content_hint_type content_hint);
+
+/**
+ * What `otc_video_capturer_set_content_hint` was given last.
+ *
+ * @param capturer  The capturer, as `init` brought it.
+ *
+ * @return The hint; `OTC_VIDEO_CAPTURER_CONTENT_HINT_TYPE_NONE` when there was none, or `capturer` is NULL or no live
+ *         handle.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+enum otc_video_capturer_content_hint_type otc_video_capturer_get_content_hint(const struct otc_video_capturer *capturer);
+
+/* ==== What a publisher tells ====
+ *
+ * The functions that a program hands to `otc_publisher_new`. Any of them may be NULL, also all.
+ *
+ * Threads: events come on the library's callback thread, pictures on a thread of their own; never two callbacks of
+ * publishers at once, whichever publishers they are of, and never from inside a function that the program calls. Every
+ * function of the library may be called from them, the deletion of their own publisher included. A picture that finds
+ * another callback running for longer than 10 ms is not shown; an event waits.
+ *
+ * Order: `on_stream_created` when others can see the stream, `on_stream_destroyed` when it has ended, whatever ended it.
+ * When that is a disconnect, it comes before the session's `on_disconnected`.
+ *
+ * The order of the members is that of release 2.32. A program compiled with older headers sets the environment
+ * variable `OTC_ABI` to `2.24` or `2.19`.
+ */
+
+/**
+ * A publisher. Opaque: a handle, never an address.
  */
 typedef struct otc_publisher otc_publisher;
 
 /**
- * What receives a stream. Opaque: a handle, never an address.
+ * How the sound of a publisher has gone out so far.
+ */
+typedef struct otc_publisher_audio_stats {
+  /**
+   * The empty string: sound goes to the server once, whoever hears it.
+   */
+  const char *connection_id;
+  /**
+   * The empty string, as above.
+   */
+  const char *subscriber_id;
+  /**
+   * Packets that the server missed.
+   */
+  int64_t packets_lost;
+  /**
+   * Packets sent.
+   */
+  int64_t packets_sent;
+  /**
+   * Bytes of their contents.
+   */
+  int64_t bytes_sent;
+  /**
+   * How loud it is, 0 to 1.
+   */
+  float audio_level;
+  /**
+   * When this was counted: milliseconds since 1970.
+   */
+  double timestamp;
+  /**
+   * When counting began: milliseconds since 1970.
+   */
+  double start_time;
+} otc_publisher_audio_stats;
+
+/**
+ * How the video of a publisher has gone out so far.
+ */
+typedef struct otc_publisher_video_stats {
+  /**
+   * The empty string: video goes to the server once, whoever sees it.
+   */
+  const char *connection_id;
+  /**
+   * The empty string, as above.
+   */
+  const char *subscriber_id;
+  /**
+   * Packets that the server missed.
+   */
+  int64_t packets_lost;
+  /**
+   * Packets sent, of all layers.
+   */
+  int64_t packets_sent;
+  /**
+   * Bytes of their contents.
+   */
+  int64_t bytes_sent;
+  /**
+   * When this was counted: milliseconds since 1970.
+   */
+  double timestamp;
+  /**
+   * When counting began: milliseconds since 1970.
+   */
+  double start_time;
+} otc_publisher_video_stats;
+
+/**
+ * The functions of a program for one publisher. Copied by `otc_publisher_new`, so it may lie on the stack.
+ */
+typedef struct otc_publisher_callbacks {
+  /**
+   * The stream is in the session.
+   */
+  void (*on_stream_created)(struct otc_publisher *publisher, void *user_data, const otc_stream *stream);
+  /**
+   * The stream has ended.
+   */
+  void (*on_stream_destroyed)(struct otc_publisher *publisher, void *user_data, const otc_stream *stream);
+  /**
+   * A picture before it is encoded, always `OTC_VIDEO_FRAME_FORMAT_YUV420P`. Lent until the callback returns.
+   */
+  void (*on_render_frame)(struct otc_publisher *publisher, void *user_data, const otc_video_frame *frame);
+  /**
+   * How loud the microphone is, 0.0 to 1.0; about ten times a second. 0 while no sound is published.
+   */
+  void (*on_audio_level_updated)(struct otc_publisher *publisher, void *user_data, float audio_level);
+  /**
+   * A moderator has switched the sound off, or the stream was published while everybody is muted; then this follows
+   * `on_stream_created`. `otc_publisher_set_publish_audio` switches it on again.
+   */
+  void (*on_publisher_mute_forced)(struct otc_publisher *publisher, void *user_data);
+  /**
+   * About once a second.
+   */
+  void (*on_audio_stats)(struct otc_publisher *publisher,
+                         void *user_data,
+                         struct otc_publisher_audio_stats *audio_stats,
+                         size_t number_of_stats);
+  /**
+   * About once a second.
+   */
+  void (*on_video_stats)(struct otc_publisher *publisher,
+                         void *user_data,
+                         struct otc_publisher_video_stats *video_stats,
+                         size_t number_of_stats);
+  /**
+   * Something went wrong. The text is for a person and lent until the callback returns.
+   */
+  void (*on_error)(struct otc_publisher *publisher,
+                   void *user_data,
+                   const char *error_string,
+                   otc_publisher_error_code error_code);
+  /**
+   * Video is not sent any more, and why.
+   */
+  void (*on_video_disabled)(struct otc_publisher *publisher, void *user_data, otc_video_reason reason);
+  /**
+   * Video is sent again.
+   */
+  void (*on_video_enabled)(struct otc_publisher *publisher, void *user_data, otc_video_reason reason);
+  /**
+   * The network is so poor that video may be stopped.
+   */
+  void (*on_video_disable_warning)(struct otc_publisher *publisher, void *user_data);
+  /**
+   * The network is good enough again.
+   */
+  void (*on_video_disable_warning_lifted)(struct otc_publisher *publisher, void *user_data);
+  /**
+   * Handed back to every function, never read.
+   */
+  void *user_data;
+  /**
+   * NULL. Not read.
+   */
+  void *reserved;
+} otc_publisher_callbacks;
+
+/* ==== Settings of a publisher ====
+ *
+ * What has to be known before a publisher is made. Settings belong to the program, which ends them with
+ * `otc_publisher_settings_delete`, right after `otc_publisher_new_with_settings` if it likes: they are copied there. They
+ * may be used for any number of publishers. The functions may be called on any thread.
+ */
+
+/**
+ * How large the pictures of the default camera are.
+ */
+typedef enum otc_camera_capture_resolution {
+  /**
+   * 320 × 240.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_LOW = 0,
+  /**
+   * 640 × 480, the default.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_MEDIUM = 1,
+  /**
+   * 1280 × 720.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_HIGH = 2,
+  /**
+   * 1920 × 1080.
+   */
+  OTC_CAMERA_CAPTURE_RESOLUTION_1080P = 3,
+} otc_camera_capture_resolution;
+
+/**
+ * Settings of a publisher. Opaque: a handle, never an address.
+ */
+typedef struct otc_publisher_settings otc_publisher_settings;
+
+/**
+ * Makes settings with the defaults, which stand at each function.
+ *
+ * @return The settings, to be ended with `otc_publisher_settings_delete`.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED struct otc_publisher_settings *otc_publisher_settings_new(void);
+
+/**
+ * Ends settings. Publishers made with them keep theirs.
+ *
+ * @param settings  Settings.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_status otc_publisher_settings_delete(struct otc_publisher_settings *settings);
+
+/**
+ * Sets the name that others see of the stream.
+ *
+ * @param settings  Settings.
+ * @param name      The name; copied. NULL is the empty string, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings, or the name is not UTF-8.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_name(struct otc_publisher_settings *settings,
+                                           const char *name);
+
+/**
+ * Sets the source of pictures.
+ *
+ * @param settings  Settings.
+ * @param capturer  The functions of the capturer; copied. NULL, the default, is the camera of the machine.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_video_capturer(struct otc_publisher_settings *settings,
+                                                     const otc_video_capturer_callbacks *capturer);
+
+/**
+ * Sets how large the pictures of the default camera are. A camera that cannot do that gives what comes closest.
+ *
+ * @param settings                   Settings.
+ * @param camera_capture_resolution  The size.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings, or there is no such size.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_default_camera_capture_resolution(struct otc_publisher_settings *settings,
+                                                                        enum otc_camera_capture_resolution camera_capture_resolution);
+
+/**
+ * Says whether sound is left as the microphone brings it: no echo cancellation, noise suppression or gain control, whatever
+ * was said of them before.
+ *
+ * @param settings  Settings.
+ * @param disabled  `OTC_TRUE` leaves it, `OTC_FALSE` switches all three on.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_disable_audio_processing(struct otc_publisher_settings *settings,
+                                                               otc_bool disabled);
+
+/**
+ * Says whether the stream has sound at all.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, the default, or `OTC_FALSE`: the stream has no audio track.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_audio_track(struct otc_publisher_settings *settings,
+                                                  otc_bool enabled);
+
+/**
+ * Says whether the stream has video at all.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, the default, or `OTC_FALSE`: the stream has no video track, and no capturer is
+ *                  used.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_video_track(struct otc_publisher_settings *settings,
+                                                  otc_bool enabled);
+
+/**
+ * Says whether sound is sent in two channels.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default: one channel.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_stereo(struct otc_publisher_settings *settings,
+                                             otc_bool enabled);
+
+/**
+ * Says whether next to nothing is sent while nothing is to be heard.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_opus_dtx(struct otc_publisher_settings *settings,
+                                               otc_bool enabled);
+
+/**
+ * Says whether the microphone is kept at an even loudness. There is one microphone for all publishers: what one of
+ * them switches off is off for all.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_auto_gain_control(struct otc_publisher_settings *settings,
+                                                        otc_bool enabled);
+
+/**
+ * Says whether steady noise is taken out of the microphone's sound. One microphone for all publishers, as above.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_noise_suppression(struct otc_publisher_settings *settings,
+                                                        otc_bool enabled);
+
+/**
+ * Says whether what the loudspeaker plays is taken out of the microphone's sound. One microphone for all
+ * publishers, as above.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_echo_cancellation(struct otc_publisher_settings *settings,
+                                                        otc_bool enabled);
+
+/**
+ * Says whether a screen is sent in several sizes, from which each receiver gets what suits it. Cameras always are.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_scalable_screenshare(struct otc_publisher_settings *settings,
+                                                           otc_bool enabled);
+
+/**
+ * Says whether this publisher stops its video when its network is too poor for it, so that the sound goes on.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_publisher_audio_fallback_enabled(struct otc_publisher_settings *settings,
+                                                                       otc_bool enabled);
+
+/**
+ * Says whether the server may stop this publisher's video for a receiver whose network is too poor for it.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, the default, or `OTC_FALSE`. The servers that this library knows decide for
+ *                  themselves; the wish is kept.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_subscriber_audio_fallback_enabled(struct otc_publisher_settings *settings,
+                                                                        otc_bool enabled);
+
+/**
+ * Says whether receivers are told what this publisher's network carries.
+ *
+ * @param settings  Settings.
+ * @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_settings_set_sender_stats_track(struct otc_publisher_settings *settings,
+                                                         otc_bool enabled);
+
+/* ==== Publishers ====
+ *
+ * A publisher sends one stream: sound of the audio device, pictures of a capturer. It is published with
+ * `otc_session_publish`, may be unpublished and published again, in one session after another, each time as a new stream.
+ *
+ * The functions may be called on any thread and in every callback. What is set before the publishing takes effect with it.
+ */
+
+/**
+ * How much of the network a publisher's video takes.
+ */
+typedef enum otc_video_bitrate_preset {
+  /**
+   * As much as the size of the pictures is worth.
+   */
+  OTC_VIDEO_BITRATE_PRESET_DEFAULT = 0,
+  /**
+   * About half of it.
+   */
+  OTC_VIDEO_BITRATE_PRESET_BW_SAVER = 1,
+  /**
+   * About a quarter of it.
+   */
+  OTC_VIDEO_BITRATE_PRESET_EXTRA_BW_SAVER = 2,
+  /**
+   * `otc_publisher_set_max_video_bitrate` rules. An answer only, never handed in.
+   */
+  OTC_VIDEO_BITRATE_PRESET_CUSTOM = 3,
+} otc_video_bitrate_preset;
+
+/**
+ * Where the pictures of a publisher come from.
+ */
+typedef enum otc_publisher_video_type {
+  /**
+   * A camera, or what is like one.
+   */
+  OTC_PUBLISHER_VIDEO_TYPE_CAMERA = 1,
+  /**
+   * A screen or a window: sharpness goes before smoothness, and there is one size unless more are asked for.
+   */
+  OTC_PUBLISHER_VIDEO_TYPE_SCREEN = 2,
+} otc_publisher_video_type;
+
+/**
+ * Kinds of media.
+ */
+typedef enum otc_media_type {
+  /**
+   * Pictures.
+   */
+  OTC_MEDIA_TYPE_VIDEO = 0,
+  /**
+   * Sound.
+   */
+  OTC_MEDIA_TYPE_AUDIO = 1,
+} otc_media_type;
+
+/**
+ * A report of statistics for one receiver, or for the server.
+ */
+typedef struct otc_publisher_rtc_stats {
+  /**
+   * The empty string: media goes to the server once, whoever receives it.
+   */
+  const char *connection_id;
+  /**
+   * A JSON array of objects with the names of the W3C's `RTCStatsReport`.
+   */
+  const char *json_array_of_reports;
+} otc_publisher_rtc_stats;
+
+/**
+ * How a report of statistics is asked for. Passed by value.
+ */
+typedef struct otc_publisher_rtc_stats_report_cb {
+  /**
+   * Handed back to the function, never read.
+   */
+  void *user_data;
+  /**
+   * Gets the reports: `entries` of them, one with a server. Lent until it returns.
+   */
+  void (*on_rtc_stats_report)(otc_publisher *publisher,
+                              void *user_data,
+                              const struct otc_publisher_rtc_stats *stats,
+                              size_t entries);
+  /**
+   * NULL. Not read.
+   */
+  void *reserved;
+} otc_publisher_rtc_stats_report_cb;
+
+/**
+ * Makes a publisher and does nothing else: the capturer is not called before the publishing.
+ *
+ * @param name       The name that others see of the stream; copied. NULL is the empty string.
+ * @param capturer   The functions of the program's capturer; copied. NULL is the camera of the machine: without one the
+ *                   publisher says so by `on_error` when it is published, and goes on without video.
+ * @param callbacks  The functions of the program; copied.
+ *
+ * @return The publisher, to be ended with `otc_publisher_delete`. NULL when `callbacks` is NULL or the name is not UTF-8.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_publisher *otc_publisher_new(const char *name,
+                                 const otc_video_capturer_callbacks *capturer,
+                                 const otc_publisher_callbacks *callbacks);
+
+/**
+ * As `otc_publisher_new`, with settings.
+ *
+ * @param callbacks  The functions of the program; copied.
+ * @param settings   Settings; copied, so they may be deleted at once. NULL for the defaults.
+ *
+ * @return The publisher, to be ended with `otc_publisher_delete`. NULL when `callbacks` is NULL or `settings` is no live
+ *         settings.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_publisher *otc_publisher_new_with_settings(const otc_publisher_callbacks *callbacks,
+                                               otc_publisher_settings *settings);
+
+/**
+ * Ends a publisher. One that is published leaves its session first; others see the stream drop, this program is not told.
+ *
+ * After this function has returned no callback of the publisher starts and the capturer's `destroy` has returned, so
+ * the program may free what belongs to them. When a callback is running on another thread, the function waits for it,
+ * at most two seconds; inside a callback it does not wait. The handle ends with it, and with it what
+ * `otc_publisher_get_stream` returned; copies do not.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL, or no live publisher (for example deleted
+ *         already, or being deleted by another thread): nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_delete(otc_publisher *publisher);
+
+/**
+ * The stream of a publisher while it is published.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return The stream. It belongs to the publisher and lives as long; `otc_stream_copy` makes one to keep. NULL before
+ *         `on_stream_created` and after the end, or when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_stream *otc_publisher_get_stream(otc_publisher *publisher);
+
+/**
+ * Switches video on or off. Others see it by `on_stream_has_video_changed` and `on_video_disabled`. The capturer goes on.
+ *
+ * @param publisher      A publisher, published or not.
+ * @param publish_video  `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_publish_video(otc_publisher *publisher,
+                                           otc_bool publish_video);
+
+/**
+ * Switches sound on or off. Others see it by `on_stream_has_audio_changed` and `on_audio_disabled`.
+ *
+ * @param publisher      A publisher, published or not.
+ * @param publish_audio  `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_publish_audio(otc_publisher *publisher,
+                                           otc_bool publish_audio);
+
+/**
+ * Whether video is switched on.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_publisher_get_publish_video(const otc_publisher *publisher);
+
+/**
+ * Whether sound is switched on.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_publisher_get_publish_audio(const otc_publisher *publisher);
+
+/**
+ * Says whether what is said is sent as text too. The servers that this library knows make no captions of their own; a
+ * LiveKit agent that transcribes does, whatever is said here.
+ *
+ * @param publisher         A publisher.
+ * @param publish_captions  `OTC_TRUE` or `OTC_FALSE`, the default.
+ *
+ * @return `OTC_SUCCESS`.
+ *         `OTC_PUBLISHER_MISSING_AUDIO_TRACK`: the publisher has no sound; nothing changes.
+ *         `OTC_INVALID_PARAM`: `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_publish_captions(otc_publisher *publisher,
+                                              otc_bool publish_captions);
+
+/**
+ * The session that a publisher is in.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return The session's own handle. NULL when the publisher is in none: before the publishing, after its end, after the
+ *         session was left or deleted; also when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_session *otc_publisher_get_session(const otc_publisher *publisher);
+
+/**
+ * Limits the sound.
+ *
+ * @param publisher  A publisher.
+ * @param bitrate    6000 to 510000 bit/s. The default is 48000, and 96000 for stereo.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher, or the rate is out of range.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_max_audio_bitrate(otc_publisher *publisher,
+                                               uint32_t bitrate);
+
+/**
+ * Limits the video, all its layers together. A preset that was set is given up.
+ *
+ * @param publisher  A publisher.
+ * @param bitrate    5000 to 10000000 bit/s.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher, or the rate is out of range.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_max_video_bitrate(otc_publisher *publisher,
+                                               uint32_t bitrate);
+
+/**
+ * The limit of the video.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return Bits per second. 0 when none is set, or `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED uint32_t otc_publisher_get_max_video_bitrate(otc_publisher *publisher);
+
+/**
+ * Sets how much of the network the video takes. A limit that was set is given up.
+ *
+ * @param publisher  A publisher.
+ * @param preset     The preset, not `OTC_VIDEO_BITRATE_PRESET_CUSTOM`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher, or there is no such preset.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_video_bitrate_preset(otc_publisher *publisher,
+                                                  enum otc_video_bitrate_preset preset);
+
+/**
+ * How much of the network the video takes.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return The preset; `OTC_VIDEO_BITRATE_PRESET_CUSTOM` when a limit was set, `OTC_VIDEO_BITRATE_PRESET_DEFAULT` when nothing
+ *         was, or `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+enum otc_video_bitrate_preset otc_publisher_get_video_bitrate_preset(otc_publisher *publisher);
+
+/**
+ * Says where the pictures come from. To be set before the publishing: what is published already keeps its place in the
+ * session, and only its encoder goes by the new type.
+ *
+ * @param publisher   A publisher.
+ * @param video_type  The type; `OTC_PUBLISHER_VIDEO_TYPE_CAMERA` is the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher, or there is no such type.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_video_type(otc_publisher *publisher,
+                                        enum otc_publisher_video_type video_type);
+
+/**
+ * Where the pictures come from.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return The type; `OTC_PUBLISHER_VIDEO_TYPE_CAMERA` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+enum otc_publisher_video_type otc_publisher_get_video_type(const otc_publisher *publisher);
+
+/**
+ * The old name of `otc_publisher_settings_set_subscriber_audio_fallback_enabled`. To be set before the publishing.
+ *
+ * @param publisher  A publisher.
+ * @param enabled    `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_audio_fallback_enabled(otc_publisher *publisher,
+                                                    otc_bool enabled);
+
+/**
+ * What `otc_publisher_set_audio_fallback_enabled` was given last.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_publisher_get_audio_fallback_enabled(const otc_publisher *publisher);
+
+/**
+ * A name for this publisher, unique in the world.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return The name. Lives as long as the publisher. NULL when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED const char *otc_publisher_get_publisher_id(const otc_publisher *publisher);
+
+/**
+ * What the program gave as `user_data`.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return The pointer, unchanged. NULL when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED void *otc_publisher_get_user_data(const otc_publisher *publisher);
+
+/**
+ * The name that others see of the stream.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return The name, the empty string when there is none. Lives as long as the publisher. NULL when `publisher` is NULL or no
+ *         live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_publisher_get_name(const otc_publisher *publisher);
+
+/**
+ * Asks for a report of statistics. The function registered with `otc_publisher_set_rtc_stats_report_cb` gets it, on the
+ * callback thread.
+ *
+ * @param publisher  A publisher.
+ *
+ * @return `OTC_SUCCESS`: the report will come.
+ *         `OTC_PUBLISHER_SESSION_DISCONNECTED`: the publisher is in no session; no report comes.
+ *         `OTC_INVALID_PARAM`: `publisher` is NULL or no live publisher, or no function was registered.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_get_rtc_stats_report(const otc_publisher *publisher);
+
+/**
+ * Registers the function that gets reports of statistics.
+ *
+ * @param publisher  A publisher.
+ * @param cb         The function and its `user_data`; copied. A NULL function takes the registration back.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL or no live publisher.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_publisher_set_rtc_stats_report_cb(otc_publisher *publisher,
+                                                 struct otc_publisher_rtc_stats_report_cb cb);
+
+/* ==== Sound of one subscriber ====
+ *
+ * What `on_audio_data` brings. It is always the same: signed 16 bit, 48000 samples per second, two channels, 10 ms at a
+ * time.
+ */
+
+/**
+ * A piece of sound. Lent until the callback returns.
+ */
+typedef struct otc_audio_data {
+  /**
+   * The samples, those of the channels in turn.
+   */
+  const void *sample_buffer;
+  /**
+   * 16.
+   */
+  int bits_per_sample;
+  /**
+   * Samples per second and channel: 48000.
+   */
+  int sample_rate;
+  /**
+   * 2.
+   */
+  size_t number_of_channels;
+  /**
+   * Samples of each channel: 480.
+   */
+  size_t number_of_samples;
+} otc_audio_data;
+
+/* ==== What a subscriber tells ====
+ *
+ * The functions that a program hands to `otc_subscriber_new`. Any of them may be NULL, also all.
+ *
+ * Threads: events come on the library's callback thread, pictures and sound on threads of their own; never two callbacks
+ * of subscribers at once, whichever subscribers they are of, and never from inside a function that the program calls.
+ * Every function of the library may be called from them, the deletion of their own subscriber included. A picture that
+ * finds another callback running for longer than 10 ms is left out; an event waits.
+ *
+ * Order: `on_connected`, then `on_video_data_received`, then `on_render_frame`. An end of the stream is the session's to
+ * tell (`on_stream_dropped`); nothing of the subscriber follows.
+ *
+ * The order of the members is that of release 2.32. A program compiled with older headers sets the environment
+ * variable `OTC_ABI` to `2.24` or `2.19`.
+ */
+
+/**
+ * A subscriber. Opaque: a handle, never an address.
  */
 typedef struct otc_subscriber otc_subscriber;
 
 /**
- * Sends the stream of a publisher into the session.
+ * How the sound of a subscriber has come so far.
+ */
+typedef struct otc_subscriber_audio_stats {
+  /**
+   * Packets that did not come.
+   */
+  uint64_t packets_lost;
+  /**
+   * Packets that came.
+   */
+  uint64_t packets_received;
+  /**
+   * Bytes of their contents.
+   */
+  uint64_t bytes_received;
+  /**
+   * How loud it is, 0 to 1.
+   */
+  float audio_level;
+  /**
+   * When this was counted: milliseconds since 1970.
+   */
+  double timestamp;
+  /**
+   * What the sender may use, in bit/s; −1 when it is not known.
+   */
+  int64_t sender_connection_max_allocated_bitrate;
+  /**
+   * What the sender's network carries, in bit/s; −1 when it is not known.
+   */
+  int64_t sender_connection_estimated_bandwidth;
+} otc_subscriber_audio_stats;
+
+/**
+ * How the video of a subscriber has come so far.
+ */
+typedef struct otc_subscriber_video_stats {
+  /**
+   * Packets that did not come.
+   */
+  uint64_t packets_lost;
+  /**
+   * Packets that came.
+   */
+  uint64_t packets_received;
+  /**
+   * Bytes of their contents.
+   */
+  uint64_t bytes_received;
+  /**
+   * When this was counted: milliseconds since 1970.
+   */
+  double timestamp;
+  /**
+   * What the sender may use, in bit/s; −1 when it is not known.
+   */
+  int64_t sender_connection_max_allocated_bitrate;
+  /**
+   * What the sender's network carries, in bit/s; −1 when it is not known.
+   */
+  int64_t sender_connection_estimated_bandwidth;
+} otc_subscriber_video_stats;
+
+/**
+ * The functions of a program for one subscriber. Copied by `otc_subscriber_new`, so it may lie on the stack.
+ */
+typedef struct otc_subscriber_callbacks {
+  /**
+   * The way of the stream's media is open. Once for each subscribing.
+   */
+  void (*on_connected)(struct otc_subscriber *subscriber, void *user_data, const otc_stream *stream);
+  /**
+   * The media is interrupted, because a network failed here or at the publisher. It may come back.
+   */
+  void (*on_disconnected)(struct otc_subscriber *subscriber, void *user_data);
+  /**
+   * The media is back.
+   */
+  void (*on_reconnected)(struct otc_subscriber *subscriber, void *user_data);
+  /**
+   * A picture, always `OTC_VIDEO_FRAME_FORMAT_YUV420P`, its planes one after the other without padding. Lent until the
+   * callback returns.
+   */
+  void (*on_render_frame)(struct otc_subscriber *subscriber, void *user_data, const otc_video_frame *frame);
+  /**
+   * Video has gone, and why.
+   */
+  void (*on_video_disabled)(struct otc_subscriber *subscriber, void *user_data, otc_video_reason reason);
+  /**
+   * Video is back: what it had gone for is over.
+   */
+  void (*on_video_enabled)(struct otc_subscriber *subscriber, void *user_data, otc_video_reason reason);
+  /**
+   * The publisher's sound, or this subscriber's share in it, was switched off.
+   */
+  void (*on_audio_disabled)(struct otc_subscriber *subscriber, void *user_data);
+  /**
+   * It was switched on again.
+   */
+  void (*on_audio_enabled)(struct otc_subscriber *subscriber, void *user_data);
+  /**
+   * The first picture is there; `on_render_frame` follows. Once for each subscribing.
+   */
+  void (*on_video_data_received)(struct otc_subscriber *subscriber, void *user_data);
+  /**
+   * The network is so poor that video may be stopped.
+   */
+  void (*on_video_disable_warning)(struct otc_subscriber *subscriber, void *user_data);
+  /**
+   * What was said by a publisher, as text. A later text replaces an earlier one until `is_final` is `OTC_TRUE`.
+   */
+  void (*on_caption_text)(struct otc_subscriber *subscriber,
+                          void *user_data,
+                          const char *text,
+                          otc_bool is_final);
+  /**
+   * The network is good enough again.
+   */
+  void (*on_video_disable_warning_lifted)(struct otc_subscriber *subscriber, void *user_data);
+  /**
+   * About once a second.
+   */
+  void (*on_audio_stats)(struct otc_subscriber *subscriber,
+                         void *user_data,
+                         struct otc_subscriber_audio_stats audio_stats);
+  /**
+   * About once a second.
+   */
+  void (*on_video_stats)(struct otc_subscriber *subscriber,
+                         void *user_data,
+                         struct otc_subscriber_video_stats video_stats);
+  /**
+   * How loud the stream is, 0.0 to 1.0; about ten times a second.
+   */
+  void (*on_audio_level_updated)(struct otc_subscriber *subscriber, void *user_data, float audio_level);
+  /**
+   * Nothing came of the subscribing, or nothing more will come. The subscriber is in no session then. The text is for a
+   * person and lent until the callback returns.
+   */
+  void (*on_error)(struct otc_subscriber *subscriber,
+                   void *user_data,
+                   const char *error_string,
+                   otc_subscriber_error_code error);
+  /**
+   * 10 ms of this stream's sound, before it is mixed with others, at full volume, whether or not there is an audio device.
+   */
+  void (*on_audio_data)(struct otc_subscriber *subscriber, void *user_data, const otc_audio_data *audio_data);
+  /**
+   * Handed back to every function, never read.
+   */
+  void *user_data;
+  /**
+   * NULL. Not read.
+   */
+  void *reserved;
+} otc_subscriber_callbacks;
+
+/* ==== Subscribers ====
+ *
+ * A subscriber receives one stream. It is made of a stream that `on_stream_received` brought (or that
+ * `otc_publisher_get_stream` gave, to look at one's own), begins with `otc_session_subscribe`, and may be made and begun
+ * later, on any thread, with a copy of the stream.
+ *
+ * The functions may be called on any thread and in every callback. What is set before the subscribing takes effect with it.
+ */
+
+/**
+ * How a report of statistics is asked for. Passed by value.
+ */
+typedef struct otc_subscriber_rtc_stats_report_cb {
+  /**
+   * Handed back to the function, never read.
+   */
+  void *user_data;
+  /**
+   * Gets the report: a JSON array of objects with the names of the W3C's `RTCStatsReport`. Lent until it returns.
+   */
+  void (*on_rtc_stats_report)(otc_subscriber *subscriber, void *user_data, const char *json_array_of_reports);
+  /**
+   * NULL. Not read.
+   */
+  void *reserved;
+} otc_subscriber_rtc_stats_report_cb;
+
+/**
+ * Makes a subscriber and does nothing else.
+ *
+ * @param stream     The stream; copied, so it may be a lent one.
+ * @param callbacks  The functions of the program; copied.
+ *
+ * @return The subscriber, to be ended with `otc_subscriber_delete`. NULL when a pointer is NULL or `stream` is no live
+ *         stream.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_subscriber *otc_subscriber_new(const otc_stream *stream,
+                                   const otc_subscriber_callbacks *callbacks);
+
+/**
+ * Ends a subscriber. One that is in a session leaves it first.
+ *
+ * After this function has returned no callback of the subscriber starts, so the program may free its `user_data`. When
+ * one is running on another thread, the function waits for it, at most two seconds; inside a callback it does not wait.
+ * The handle ends with it, and with it what `otc_subscriber_get_stream` returned; copies do not.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL, or no live subscriber (for example deleted
+ *         already, or being deleted by another thread): nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_delete(otc_subscriber *subscriber);
+
+/**
+ * The stream of a subscriber, as it is now or was last.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return The stream. It belongs to the subscriber and lives as long; `otc_stream_copy` makes one to keep. The same pointer
+ *         while the stream does not change. NULL when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_stream *otc_subscriber_get_stream(const otc_subscriber *subscriber);
+
+/**
+ * Says whether video is wanted. Without it none is sent to this client, and `on_video_disabled` says so with the reason
+ * `OTC_VIDEO_REASON_SUBSCRIBE_TO_VIDEO`.
+ *
+ * @param subscriber          A subscriber.
+ * @param subscribe_to_video  `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_set_subscribe_to_video(otc_subscriber *subscriber,
+                                                 otc_bool subscribe_to_video);
+
+/**
+ * Says whether sound is wanted. Without it none is sent to this client, and `on_audio_disabled` says so.
+ *
+ * @param subscriber          A subscriber.
+ * @param subscribe_to_audio  `OTC_TRUE`, the default, or `OTC_FALSE`.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_set_subscribe_to_audio(otc_subscriber *subscriber,
+                                                 otc_bool subscribe_to_audio);
+
+/**
+ * Says whether captions are wanted: `on_caption_text` brings them. They are LiveKit's transcriptions, in packets or in text
+ * streams, of the stream's tracks or, where no track is named, of its publisher.
+ *
+ * @param subscriber             A subscriber.
+ * @param subscribe_to_captions  `OTC_TRUE` or `OTC_FALSE`, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_set_subscribe_to_captions(otc_subscriber *subscriber,
+                                                    otc_bool subscribe_to_captions);
+
+/**
+ * Whether video is wanted.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_subscriber_get_subscribe_to_video(const otc_subscriber *subscriber);
+
+/**
+ * Whether sound is wanted.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_subscriber_get_subscribe_to_audio(const otc_subscriber *subscriber);
+
+/**
+ * Whether captions are wanted.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_bool otc_subscriber_get_subscribe_to_captions(const otc_subscriber *subscriber);
+
+/**
+ * The session that a subscriber is in.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return The session's own handle. NULL when the subscriber is in none: before the subscribing, after its end, after the
+ *         session was left or deleted; also when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_session *otc_subscriber_get_session(const otc_subscriber *subscriber);
+
+/**
+ * Asks for pictures of about this size: the server sends the layer of the publisher's video that fits it best. Where the
+ * publisher sends one layer only it has no effect.
+ *
+ * @param subscriber        A subscriber.
+ * @param preferred_width   In pixels; 0 with a height of 0 asks for the largest.
+ * @param preferred_height  In pixels.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL or no live subscriber, or one of the two is 0 and
+ *         the other is not.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_set_preferred_resolution(otc_subscriber *subscriber,
+                                                   uint32_t preferred_width,
+                                                   uint32_t preferred_height);
+
+/**
+ * What `otc_subscriber_set_preferred_resolution` was given last.
+ *
+ * @param subscriber        A subscriber.
+ * @param preferred_width   Gets the width, 0 when nothing was asked for. Written on success only.
+ * @param preferred_height  Gets the height, 0 when nothing was asked for. Written on success only.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when a pointer is NULL or `subscriber` is no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_get_preferred_resolution(const otc_subscriber *subscriber,
+                                                   uint32_t *preferred_width,
+                                                   uint32_t *preferred_height);
+
+/**
+ * Sets how loud the stream is in what the audio device plays. `on_audio_data` is not changed by it.
+ *
+ * @param subscriber  A subscriber.
+ * @param volume      0 (silent) to 100 (as it was sent, the default); what is beyond is brought back into that.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL or no live subscriber, or `volume` is no number.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_set_audio_volume(otc_subscriber *subscriber,
+                                           double volume);
+
+/**
+ * How loud the stream is in what the audio device plays.
+ *
+ * @param subscriber  A subscriber.
+ * @param volume      Gets the volume, 0 to 100. Written on success only.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when a pointer is NULL or `subscriber` is no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_get_audio_volume(const otc_subscriber *subscriber,
+                                           double *volume);
+
+/**
+ * Asks for about so many pictures in a second; the server leaves out some. Where the publisher's video has no layers in time
+ * it has no effect.
+ *
+ * @param subscriber           A subscriber.
+ * @param preferred_framerate  Pictures in a second; 0 asks for all.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL or no live subscriber, or the rate is negative or no
+ *         number.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_set_preferred_framerate(otc_subscriber *subscriber,
+                                                  float preferred_framerate);
+
+/**
+ * What `otc_subscriber_set_preferred_framerate` was given last.
+ *
+ * @param subscriber           A subscriber.
+ * @param preferred_framerate  Gets the rate, 0 when nothing was asked for. Written on success only.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when a pointer is NULL or `subscriber` is no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_get_preferred_framerate(const otc_subscriber *subscriber,
+                                                  float *preferred_framerate);
+
+/**
+ * A name for this subscriber, unique in the world.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return The name. Lives as long as the subscriber. NULL when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED const char *otc_subscriber_get_subscriber_id(const otc_subscriber *subscriber);
+
+/**
+ * What the program gave as `user_data`.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return The pointer, unchanged. NULL when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED void *otc_subscriber_get_user_data(const otc_subscriber *subscriber);
+
+/**
+ * Asks for a report of statistics. The function registered with `otc_subscriber_set_rtc_stats_report_cb` gets it, on the
+ * callback thread.
+ *
+ * @param subscriber  A subscriber.
+ *
+ * @return `OTC_SUCCESS`: the report will come.
+ *         `OTC_SUBSCRIBER_SESSION_DISCONNECTED`: the subscriber is in no session; no report comes.
+ *         `OTC_INVALID_PARAM`: `subscriber` is NULL or no live subscriber, or no function was registered.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_get_rtc_stats_report(const otc_subscriber *subscriber);
+
+/**
+ * Registers the function that gets reports of statistics.
+ *
+ * @param subscriber  A subscriber.
+ * @param cb          The function and its `user_data`; copied. A NULL function takes the registration back.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `subscriber` is NULL or no live subscriber.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_subscriber_set_rtc_stats_report_cb(otc_subscriber *subscriber,
+                                                  struct otc_subscriber_rtc_stats_report_cb cb);
+
+/* ==== Publishing and subscribing ====
+ *
+ * A session sends the streams of its publishers and receives those that its subscribers ask for. Success means that it
+ * has begun; what becomes of it the publisher's and the subscriber's own callbacks tell.
+ *
+ * A publisher or subscriber is in one session at a time, and in it once. It leaves it by the functions here, by its own
+ * deletion, and with the end of the session; while the session reconnects it stays.
+ */
+
+/**
+ * Sends the stream of a publisher into the session. Its capturer starts; `on_stream_created` or `on_error` of the
+ * publisher follows.
  *
  * @param session    A connected session.
  * @param publisher  A publisher that is in no session.
  *
- * @return `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+ * @return `OTC_SUCCESS`: it has begun.
+ *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+ *         `OTC_SESSION_ILLEGAL_STATE`: the publisher is in a session already, this one or another.
  *         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_publish(otc_session *session,
-                               struct otc_publisher *publisher);
+                               otc_publisher *publisher);
 
 /**
- * Ends the stream of a publisher in the session. Harmless when it is not there.
+ * Ends the stream of a publisher in the session, also before it was there. Its capturer is stopped and destroyed soon
+ * after; `on_stream_destroyed` follows where there was `on_stream_created`. The publisher may be published again at once.
  *
  * @param session    A session.
  * @param publisher  A publisher.
  *
- * @return `OTC_SESSION_PUBLISHER_NOT_FOUND`: the publisher is not in this session; nothing happens.
+ * @return `OTC_SUCCESS`: the publisher is in no session.
+ *         `OTC_SESSION_PUBLISHER_NOT_FOUND`: the publisher is not in this session; nothing happens.
  *         `OTC_INVALID_PARAM`: a pointer is NULL, or `session` is no live session.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_unpublish(otc_session *session,
-                                 struct otc_publisher *publisher);
+                                 otc_publisher *publisher);
 
 /**
- * Receives a stream.
+ * Receives a stream. `on_connected` or `on_error` of the subscriber follows.
  *
- * @param session     A connected session.
+ * @param session     A connected session, the one that the subscriber's stream is in.
  * @param subscriber  A subscriber that is in no session.
  *
- * @return `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+ * @return `OTC_SUCCESS`: it has begun.
+ *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
+ *         `OTC_SESSION_ILLEGAL_STATE`: the subscriber is in a session already, this one or another.
  *         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_subscribe(otc_session *session,
-                                 struct otc_subscriber *subscriber);
+                                 otc_subscriber *subscriber);
 
 /**
- * Stops to receive a stream. Harmless when the subscriber is not in the session.
+ * Stops to receive a stream. No callback of the subscriber starts any more; it may be subscribed again at once.
  *
  * @param session     A session.
  * @param subscriber  A subscriber.
  *
- * @return `OTC_SESSION_SUBSCRIBER_NOT_FOUND`: the subscriber is not in this session; nothing happens.
+ * @return `OTC_SUCCESS`: the subscriber is in no session.
+ *         `OTC_SESSION_SUBSCRIBER_NOT_FOUND`: the subscriber is not in this session; nothing happens.
  *         `OTC_INVALID_PARAM`: a pointer is NULL, or `session` is no live session.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_unsubscribe(otc_session *session,
-                                   struct otc_subscriber *subscriber);
+                                   otc_subscriber *subscriber);
 
 /* ==== Moderation ====
  *
  * What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`. The functions
  * ask the server and return at once. When the server then refuses or cannot be reached, the log says so and no callback
- * comes. Those that mute are refused to everybody in this version, which has no media that could be muted.
+ * comes. While the session is reconnecting everything waits for the end of that.
+ *
+ * Only sound is muted, and a publisher whose sound is muted may switch it on again at any time with
+ * `otc_publisher_set_publish_audio`.
  */
 
 /**
- * Mutes all publishers, and those that publish later, until `otc_session_disable_force_mute`. Every client is told by
- * `on_mute_forced`.
+ * Mutes every stream, this client's own too, and those that are published later, until `otc_session_disable_force_mute`.
+ * Every client is told by `on_mute_forced`, every publisher that was muted by `on_publisher_mute_forced`. Streams that are
+ * muted already, or have no sound, stay as they are.
+ *
+ * On a LiveKit server the mode is a member of the room's metadata, `otc.force_mute`; what others keep there stays. Clients
+ * that are not of this library are muted now, and know nothing of the mode.
  *
  * @param session               A connected session.
- * @param excluded_streams_ids  Ids of streams that are left alone; copied. NULL for none.
+ * @param excluded_streams_ids  Ids of streams that are left alone now; copied. Ids that nobody has are passed over. NULL for
+ *                              none.
  * @param excluded_streams_len  How many; 0 for none.
  *
- * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+ * @return `OTC_SUCCESS`: the request is on its way.
+ *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: `session` is NULL or no live session, the number is negative, an id is NULL or not UTF-8.
  */
@@ -2057,7 +3550,8 @@ otc_status otc_session_force_mute_all(otc_session *session,
  *
  * @param session  A connected session.
  *
- * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+ * @return `OTC_SUCCESS`: the request is on its way.
+ *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: `session` is NULL or no live session.
  */
@@ -2065,12 +3559,14 @@ LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_disable_force_mute(otc_session *session);
 
 /**
- * Mutes one stream. Its publisher may unmute it again.
+ * Mutes one stream, another client's or one of this client's own. Its publisher is told by `on_publisher_mute_forced`. A
+ * stream without sound stays as it is.
  *
  * @param session            A connected session.
  * @param stream_id_to_mute  The id of the stream; copied.
  *
- * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+ * @return `OTC_SUCCESS`: the request is on its way.
+ *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it, or there is no such stream in the session.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the id is not UTF-8.
  */
@@ -2094,6 +3590,346 @@ otc_status otc_session_force_mute_stream(const otc_session *session,
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_force_disconnect(otc_session *session,
                                         otc_connection *connection);
+
+/* ==== The audio device ====
+ *
+ * One for the whole process and all sessions: the program's own, set with `otc_set_audio_device`, else the system's
+ * (PulseAudio or PipeWire, else ALSA), else none: then nothing is heard and everything else works.
+ *
+ * A device has two directions. Capture begins when the first publisher with an audio track starts, render when there is
+ * something to play; a program that only publishes never sees the render functions, and the other way round. For the
+ * device: `init`, later `destroy`. Between them for each direction: `get_…_settings`, `init_…`, `start_…`, later
+ * `stop_…`, `destroy_…`. A direction that was not started is not destroyed, and none is started twice without being
+ * destroyed between. When nobody needs sound any more, all of it ends, and begins anew when somebody does.
+ *
+ * Any function may be NULL, which counts as success. One that answers `OTC_FALSE` is asked again, five times within a
+ * quarter of a second; then the direction stays silent and the log says so.
+ *
+ * Threads: the functions are called one after the other on one thread of the library, never inside a function that the
+ * program calls. `stop_…` and `destroy_…` may wait for the program's own thread: `otc_audio_device_read_render_data` and
+ * `otc_audio_device_write_capture_data`, where that thread probably is, never wait for anything.
+ *
+ * Samples are signed, 16 bits wide, and interleaved where there are two channels. Numbers of samples are numbers of
+ * samples for each channel: 480 are 10 ms at 48 kHz, with two channels in a buffer of 960.
+ */
+
+/**
+ * The audio device. Opaque, and not to be followed: it is handed to the functions of the device and to nothing else.
+ */
+typedef struct otc_audio_device otc_audio_device;
+
+/**
+ * How one direction of a device wants its samples.
+ */
+typedef struct otc_audio_device_settings {
+  /**
+   * Samples per second and channel: 8000 to 192000.
+   */
+  int sampling_rate;
+  /**
+   * 1 or 2.
+   */
+  int number_of_channels;
+} otc_audio_device_settings;
+
+/**
+ * The functions of a program's audio device. Copied by `otc_set_audio_device`, so it may lie on the stack.
+ */
+typedef struct otc_audio_device_callbacks {
+  /**
+   * The device is needed. The first function that is called.
+   */
+  otc_bool (*init)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * The device is not needed any more. The last function that is called, until `init` is called again.
+   */
+  otc_bool (*destroy)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * To prepare capture.
+   */
+  otc_bool (*init_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * The end of capture, after `stop_capturer`. The program's thread may be waited for here.
+   */
+  otc_bool (*destroy_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * From now on `otc_audio_device_write_capture_data` is heard.
+   */
+  otc_bool (*start_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * What is captured from now on is not needed.
+   */
+  otc_bool (*stop_capturer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Kept for programs that have it. Not called.
+   */
+  otc_bool (*is_capturer_initialized)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Asked when `start_capturer` has answered `OTC_FALSE`: true makes it a success.
+   */
+  otc_bool (*is_capturer_started)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Milliseconds from the microphone to `otc_audio_device_write_capture_data`. Asked now and then, for the echo.
+   */
+  int (*get_estimated_capture_delay)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * To fill in how capture has its samples. A member that stays as it is, or NULL here, means 48000 Hz and one channel.
+   */
+  otc_bool (*get_capture_settings)(const struct otc_audio_device *audio_device,
+                                   void *user_data,
+                                   struct otc_audio_device_settings *settings);
+  /**
+   * To prepare render.
+   */
+  otc_bool (*init_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * The end of render, after `stop_renderer`. The program's thread may be waited for here.
+   */
+  otc_bool (*destroy_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * From now on `otc_audio_device_read_render_data` has what is to be heard.
+   */
+  otc_bool (*start_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * From now on there is silence.
+   */
+  otc_bool (*stop_renderer)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Kept for programs that have it. Not called.
+   */
+  otc_bool (*is_renderer_initialized)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Asked when `start_renderer` has answered `OTC_FALSE`: true makes it a success.
+   */
+  otc_bool (*is_renderer_started)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * Milliseconds from `otc_audio_device_read_render_data` to the loudspeaker. Asked now and then, for the echo.
+   */
+  int (*get_estimated_render_delay)(const struct otc_audio_device *audio_device, void *user_data);
+  /**
+   * To fill in how render wants its samples; as for capture.
+   */
+  otc_bool (*get_render_settings)(const struct otc_audio_device *audio_device,
+                                  void *user_data,
+                                  struct otc_audio_device_settings *settings);
+  /**
+   * Handed back unchanged. Never read; it has to stay valid until another device is set and this one is destroyed, or
+   * nothing uses sound any more.
+   */
+  void *user_data;
+  /**
+   * NULL.
+   */
+  void *reserved;
+} otc_audio_device_callbacks;
+
+/**
+ * Sets the audio device of the process.
+ *
+ * Meant to be called once, before the first session connects, and for good: the device stays set after `otc_destroy`, for
+ * the next `otc_init`. It may be called at any time and from any thread all the same; then the device before is stopped and
+ * destroyed, and after that this one is started. None of its functions is called before this function returns, and this
+ * function waits for none.
+ *
+ * @param callbacks  The functions of the device. Copied. NULL for the system's device, as if none had been set.
+ *
+ * @return `OTC_SUCCESS`.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_set_audio_device(const struct otc_audio_device_callbacks *callbacks);
+
+/**
+ * Takes what is to be heard next: all subscribed streams, mixed.
+ *
+ * Never waits. The buffer is always filled, with silence where there is nothing to be heard, so a program has to keep its
+ * own time: 480 samples every 10 ms at 48 kHz.
+ *
+ * @param buffer             Room for `number_of_samples` for each channel of the device. It may be uninitialised.
+ * @param number_of_samples  How many samples for each channel.
+ *
+ * @return How many samples for each channel were written: `number_of_samples`, or 0 when `buffer` is NULL, and when the
+ *         library does not run.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+size_t otc_audio_device_read_render_data(int16_t *buffer,
+                                         size_t number_of_samples);
+
+/**
+ * Brings what was captured. It reaches every publisher with an audio track.
+ *
+ * Never waits. Before `start_capturer` and where nobody publishes audio it is dropped. Usual are 10 ms at a time; other
+ * portions do as well, at the speed at which they were captured.
+ *
+ * @param buffer             `number_of_samples` for each channel of the device. Copied.
+ * @param number_of_samples  How many samples for each channel.
+ *
+ * @return `OTC_SUCCESS`, `OTC_INVALID_PARAM` when `buffer` is NULL, or `OTC_FATAL` when the library does not run: nothing
+ *         happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_device_write_capture_data(const int16_t *buffer,
+                                               size_t number_of_samples);
+
+/* ==== Sound inputs of the system ====
+ *
+ * The microphones of PulseAudio or PipeWire, else of ALSA: which there are, and which is used where the program has set
+ * no audio device.
+ *
+ * An enumerator is a list as it was when it was made. It belongs to the program, and so do the texts in it, which live as
+ * long as it does. The functions may be called on any thread, also before `otc_init` and after `otc_destroy`.
+ */
+
+/**
+ * A list of the system's sound inputs. Opaque: a handle, never an address.
+ */
+typedef struct otc_audio_module_input_device_enumerator otc_audio_module_input_device_enumerator;
+
+/**
+ * Makes a list of the sound inputs that there are now. Asking the system's sound server takes some milliseconds.
+ *
+ * @return The list, empty where the system has no sound. It belongs to the program, to be ended with
+ *         `otc_audio_module_input_device_enumerator_delete`. NULL only after a panic of the library.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+struct otc_audio_module_input_device_enumerator *otc_audio_module_input_device_enumerator_new(void);
+
+/**
+ * How many inputs the list has.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return The number. 0 when `device_enumerator` is NULL or no live list.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+int otc_audio_module_input_device_enumerator_size(struct otc_audio_module_input_device_enumerator *device_enumerator);
+
+/**
+ * What `otc_audio_module_input_device_select` knows an entry by. Not for people.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The id. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_input_device_enumerator_get_device_id(struct otc_audio_module_input_device_enumerator *device_enumerator,
+                                                                   int device_index);
+
+/**
+ * What people know an entry by.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The name. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_input_device_enumerator_get_device_name(struct otc_audio_module_input_device_enumerator *device_enumerator,
+                                                                     int device_index);
+
+/**
+ * Ends a list. Its texts end with it.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_enumerator` is NULL or no live list: nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_input_device_enumerator_delete(struct otc_audio_module_input_device_enumerator *device_enumerator);
+
+/**
+ * Chooses which of the system's sound inputs is used from now on, at once where one is in use. A program that has set
+ * an audio device of its own notices nothing of it.
+ *
+ * @param device_id  The id of an entry of a list. Copied.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_id` is NULL, is not UTF-8, or names nothing that is there now:
+ *         the choice stays as it was then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_input_device_select(const char *device_id);
+
+/* ==== Sound outputs of the system ====
+ *
+ * As for inputs: the loudspeakers and headphones.
+ *
+ * An enumerator is a list as it was when it was made. It belongs to the program, and so do the texts in it, which live as
+ * long as it does. The functions may be called on any thread, also before `otc_init` and after `otc_destroy`.
+ */
+
+/**
+ * A list of the system's sound outputs. Opaque: a handle, never an address.
+ */
+typedef struct otc_audio_module_output_device_enumerator otc_audio_module_output_device_enumerator;
+
+/**
+ * Makes a list of the sound outputs that there are now. Asking the system's sound server takes some milliseconds.
+ *
+ * @return The list, empty where the system has no sound. It belongs to the program, to be ended with
+ *         `otc_audio_module_output_device_enumerator_delete`. NULL only after a panic of the library.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+struct otc_audio_module_output_device_enumerator *otc_audio_module_output_device_enumerator_new(void);
+
+/**
+ * How many outputs the list has.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return The number. 0 when `device_enumerator` is NULL or no live list.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+int otc_audio_module_output_device_enumerator_size(struct otc_audio_module_output_device_enumerator *device_enumerator);
+
+/**
+ * What `otc_audio_module_output_device_select` knows an entry by. Not for people.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The id. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_output_device_enumerator_get_device_id(struct otc_audio_module_output_device_enumerator *device_enumerator,
+                                                                    int device_index);
+
+/**
+ * What people know an entry by.
+ *
+ * @param device_enumerator  A list.
+ * @param device_index       From 0 to the size of the list less one.
+ *
+ * @return The name. Lives as long as the list. NULL when `device_enumerator` is NULL or no live list, or has no such
+ *         entry.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+const char *otc_audio_module_output_device_enumerator_get_device_name(struct otc_audio_module_output_device_enumerator *device_enumerator,
+                                                                      int device_index);
+
+/**
+ * Ends a list. Its texts end with it.
+ *
+ * @param device_enumerator  A list.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_enumerator` is NULL or no live list: nothing happens then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_output_device_enumerator_delete(struct otc_audio_module_output_device_enumerator *device_enumerator);
+
+/**
+ * Chooses which of the system's sound outputs is used from now on, at once where one is in use. A program that has set
+ * an audio device of its own notices nothing of it.
+ *
+ * @param device_id  The id of an entry of a list. Copied.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `device_id` is NULL, is not UTF-8, or names nothing that is there now:
+ *         the choice stays as it was then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_audio_module_output_device_select(const char *device_id);
 
 /* ==== Codecs of this machine ====
  *
@@ -2165,13 +4001,32 @@ otc_status otc_media_utils_codecs_delete(struct otc_media_utils_codecs *supporte
  */
 
 /**
- * How many objects are live: sessions, settings, connections, streams, frames and lists of codecs, those that the
- * library keeps for itself included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
+ * How many handles are live: sessions, publishers, subscribers, settings, connections, streams, frames, lists of devices and lists of codecs,
+ * those that the library keeps for itself
+ * included. For checks that a program deletes what it makes; 0 when nothing is left. May be called on any thread.
  *
  * @return The number.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 size_t otc_ext_live_objects(void);
+
+/**
+ * Sets the order in which a publisher prefers video codecs. The first one is used that this machine can encode and the
+ * server takes; VP8 follows whatever is not among them, since it goes everywhere. What the machine can encode is told by
+ * `otc_media_utils_get_supported_codecs`; what it cannot is passed over. A LiveKit server gives every subscriber the codec
+ * that is sent.
+ *
+ * @param settings  Settings; publishers that were made with them before keep what they have.
+ * @param codecs    The codecs, the best first; copied. NULL for none.
+ * @param count     How many; 0 for none: VP8, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings, `codecs` is NULL and `count` is
+ *         not 0, there are more than 16, or one of them is no codec. Nothing changes then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_ext_publisher_settings_set_preferred_video_codecs(otc_publisher_settings *settings,
+                                                                 const enum otc_video_codec_type *codecs,
+                                                                 size_t count);
 
 OTC_END_DECL
 
