@@ -4014,7 +4014,7 @@ size_t otc_ext_live_objects(void);
  * Sets the order in which a publisher prefers video codecs. The first one is used that this machine can encode and the
  * server takes; VP8 follows whatever is not among them, since it goes everywhere. What the machine can encode is told by
  * `otc_media_utils_get_supported_codecs`; what it cannot is passed over. A LiveKit server gives every subscriber the codec
- * that is sent.
+ * that is sent. VP9 is sent in one size, whoever wants a smaller one.
  *
  * @param settings  Settings; publishers that were made with them before keep what they have.
  * @param codecs    The codecs, the best first; copied. NULL for none.

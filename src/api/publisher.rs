@@ -514,10 +514,20 @@ impl Publisher {
         }
     }
 
+    fn codecs(&self) -> Vec<VideoCodec> {
+        codecs(&self.settings.preferred_codecs, &codec::supported().encoders)
+    }
+
+    /// VP9 in several streams is carried by this library's server; a LiveKit server gives everybody the smallest one.
+    fn wants_simulcast(&self, is_screen: bool) -> bool {
+        let is_divisible = self.codecs().first() != Some(&VideoCodec::Vp9);
+        is_divisible && (!is_screen || self.settings.is_screen_scalable)
+    }
+
     fn wish(&self, id: PublicationId, inner: &Inner, captured: Option<CaptureSettings>) -> Publication {
         let is_screen = inner.video_type == VideoType::Screen;
         let layers = |settings: CaptureSettings| -> Vec<PublishedLayer> {
-            let wants_simulcast = !is_screen || self.settings.is_screen_scalable;
+            let wants_simulcast = self.wants_simulcast(is_screen);
             let (width, height) = (settings.width.max(1), settings.height.max(1));
             let plan = plan_layers(width, height, is_screen, wants_simulcast, inner.video_limit_bps);
             plan.into_iter()
@@ -540,7 +550,7 @@ impl Publisher {
             video: captured.map(|settings| PublishedVideo {
                 is_on: inner.publishes_video,
                 video_type: inner.video_type,
-                codecs: codecs(&self.settings.preferred_codecs, &codec::supported().encoders),
+                codecs: self.codecs(),
                 layers: layers(settings),
             }),
         }
@@ -642,7 +652,7 @@ impl Publisher {
         placed.stream = Some(stream.clone());
         if let Some(codec) = video {
             let is_screen = inner.video_type == VideoType::Screen;
-            let layers_max = match !is_screen || self.settings.is_screen_scalable {
+            let layers_max = match self.wants_simulcast(is_screen) {
                 true => {
                     let (width, height) = (stream.video_width, stream.video_height);
                     plan_layers(width, height, is_screen, true, inner.video_limit_bps).len()
@@ -817,4 +827,24 @@ fn threads() -> u32 {
 fn next_id() -> PublicationId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PublicationId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use VideoCodec::{Av1, H264, Vp8, Vp9};
+
+    #[test]
+    fn what_is_preferred_comes_first_and_vp8_follows() {
+        let machine = [Vp8, Vp9, H264];
+        assert_eq!(codecs(&[], &machine), [Vp8, H264, Vp9]);
+        assert_eq!(codecs(&[Vp9], &machine), [Vp9, Vp8, H264]);
+        assert_eq!(codecs(&[H264, Vp9, H264], &machine), [H264, Vp9, Vp8]);
+    }
+
+    #[test]
+    fn what_the_machine_cannot_is_passed_over() {
+        assert_eq!(codecs(&[Av1, H264, Vp9], &[Vp8, Vp9]), [Vp9, Vp8]);
+        assert_eq!(codecs(&[Vp9], &[]), [Vp8], "a publisher offers something, and says later that it cannot");
+    }
 }

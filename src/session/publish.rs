@@ -175,7 +175,7 @@ impl Published {
                         codec: video.codecs.first().map_or("", |codec| codec_name(*codec)).into(),
                         cid: track.cid.clone(),
                         layers: layers.clone(),
-                        // Also for codecs that could carry all sizes in one stream.
+                        // Also where the codec could carry all sizes in one stream.
                         video_layer_mode: Mode::OneSpatialLayerPerStream.into(),
                     }],
                     layers,

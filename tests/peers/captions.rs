@@ -14,7 +14,7 @@ fn captions_come_in_both_forms(place: Kind) {
     hears(&alice, "published");
     let bob = film(&server, "room", "bob");
     hears(&bob, "subscribed film");
-    let mut agent = peers::client(&server, "room", "agent");
+    let mut agent = peers::agent(&server, "room", "agent");
     hears(&agent, "connected");
     agent.tell("transcribe alice good morning");
     for line in ["has_captions alice 1", "caption good 0", "caption good morning 1"] {
@@ -36,7 +36,7 @@ fn captions_of_an_own_stream_come_to_who_watches_it(place: Kind) {
     hears(&alice, "published");
     alice.tell("watch_self");
     hears(&alice, "subscribed film");
-    let mut agent = peers::client(&server, "room", "agent");
+    let mut agent = peers::agent(&server, "room", "agent");
     hears(&agent, "connected");
     agent.tell("transcribe alice good morning");
     hears(&alice, "caption good morning 1");

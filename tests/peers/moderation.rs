@@ -29,7 +29,8 @@ fn moderators_mute_and_the_muted_may_speak_again(place: Kind) {
     bob.tell("publish 320 240 audio");
     hears(&bob, "published");
     hears(&alice, "stream_received bob");
-    hears(&carol, "stream_received bob");
+    hears(&carol, "subscribed film");
+    hears(&carol, "subscribed film");
 
     bob.tell("force_mute alice");
     hears(&bob, "force_mute = 1540");
