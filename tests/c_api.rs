@@ -103,6 +103,7 @@ fn command(program: &Path, runtime: &Workshop) -> Command {
         .env("TEST_TOKEN", token("one", KEY, Role::Moderator))
         .env("TEST_OTHER_TOKEN", token("two", KEY, Role::Moderator))
         .env("TEST_SUBSCRIBER_TOKEN", token("one", KEY, Role::Subscriber))
+        .env("TEST_PLAIN_TOKEN", token("plain", KEY, Role::Publisher))
         .env("TEST_BAD_TOKEN", token("bad", "another key", Role::Moderator));
     command
 }
@@ -174,6 +175,7 @@ c_tests! {
         what_is_supported_is_listed_once
         without_libraries_vp8_can_be_received_and_nothing_sent
         wrong_pointers_are_refused
+        preferences_are_codecs
     }
     log {
         nothing_is_logged_before_it_is_enabled
@@ -207,6 +209,12 @@ c_tests! {
         a_session_id_that_is_too_long_is_told_by_on_error
         a_host_where_nothing_listens_is_told_by_on_error
         tokens_that_are_wrong_are_told_by_on_error
+    }
+    moderation {
+        one_stream_is_muted_and_its_publisher_may_speak_again
+        all_are_muted_but_some_and_who_comes_later_starts_muted
+        who_may_not_mute_is_told_so
+        a_stream_without_sound_stays_as_it_is
     }
     teardown {
         teardown_01_a_failed_attempt_says_on_error_once_and_nothing_more

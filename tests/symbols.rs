@@ -32,6 +32,7 @@ const FUNCTIONS: &[&str] = &[
     "otc_connection_get_session_id",
     "otc_destroy",
     "otc_ext_live_objects",
+    "otc_ext_publisher_settings_set_preferred_video_codecs",
     "otc_get_log_level",
     "otc_init",
     "otc_log_enable",

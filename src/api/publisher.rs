@@ -344,10 +344,20 @@ impl Publisher {
         }
     }
 
+    fn codecs(&self) -> Vec<VideoCodec> {
+        codecs(&self.settings.preferred_codecs, &codec::supported().encoders)
+    }
+
+    /// VP9 in several streams is carried by this library's server; a LiveKit server gives everybody the smallest one.
+    fn wants_simulcast(&self, is_screen: bool) -> bool {
+        let is_divisible = self.codecs().first() != Some(&VideoCodec::Vp9);
+        is_divisible && (!is_screen || self.settings.is_screen_scalable)
+    }
+
     fn wish(&self, id: PublicationId, inner: &Inner, captured: Option<CaptureSettings>) -> Publication {
         let is_screen = inner.video_type == VideoType::Screen;
         let layers = |settings: CaptureSettings| -> Vec<PublishedLayer> {
-            let wants_simulcast = !is_screen || self.settings.is_screen_scalable;
+            let wants_simulcast = self.wants_simulcast(is_screen);
             let (width, height) = (settings.width.max(1), settings.height.max(1));
             let plan = plan_layers(width, height, is_screen, wants_simulcast, inner.video_limit_bps);
             plan.into_iter()
@@ -370,7 +380,7 @@ impl Publisher {
             video: captured.map(|settings| PublishedVideo {
                 is_on: inner.publishes_video,
                 video_type: inner.video_type,
-                codecs: codecs(),
+                codecs: self.codecs(),
                 layers: layers(settings),
             }),
         }
@@ -485,7 +495,7 @@ impl Publisher {
         placed.stream = Some(stream.clone());
         if let Some(codec) = video {
             let is_screen = inner.video_type == VideoType::Screen;
-            let layers_max = match !is_screen || self.settings.is_screen_scalable {
+            let layers_max = match self.wants_simulcast(is_screen) {
                 true => {
                     let (width, height) = (stream.video_width, stream.video_height);
                     plan_layers(width, height, is_screen, true, inner.video_limit_bps).len()
@@ -557,12 +567,16 @@ impl Publisher {
     }
 }
 
-/// What a publisher offers, in this order: VP8 goes everywhere; a machine without it sends what it can.
-fn codecs() -> Vec<VideoCodec> {
-    let supported = codec::supported().encoders;
-    let wanted = [VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp9];
-    let can: Vec<VideoCodec> = wanted.into_iter().filter(|codec| supported.contains(codec)).collect();
-    if can.is_empty() { vec![VideoCodec::Vp8] } else { can }
+/// What a publisher offers, in this order: what the program prefers, then VP8, which goes everywhere. A machine without it
+/// sends what it can.
+fn codecs(preferred: &[VideoCodec], supported: &[VideoCodec]) -> Vec<VideoCodec> {
+    let mut codecs: Vec<VideoCodec> = Vec::new();
+    for codec in preferred.iter().chain(&[VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp9]) {
+        if supported.contains(codec) && !codecs.contains(codec) {
+            codecs.push(*codec);
+        }
+    }
+    if codecs.is_empty() { vec![VideoCodec::Vp8] } else { codecs }
 }
 
 /// Half of the machine is left to everything else.
@@ -574,4 +588,24 @@ fn threads() -> u32 {
 fn next_id() -> PublicationId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PublicationId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use VideoCodec::{Av1, H264, Vp8, Vp9};
+
+    #[test]
+    fn what_is_preferred_comes_first_and_vp8_follows() {
+        let machine = [Vp8, Vp9, H264];
+        assert_eq!(codecs(&[], &machine), [Vp8, H264, Vp9]);
+        assert_eq!(codecs(&[Vp9], &machine), [Vp9, Vp8, H264]);
+        assert_eq!(codecs(&[H264, Vp9, H264], &machine), [H264, Vp9, Vp8]);
+    }
+
+    #[test]
+    fn what_the_machine_cannot_is_passed_over() {
+        assert_eq!(codecs(&[Av1, H264, Vp9], &[Vp8, Vp9]), [Vp9, Vp8]);
+        assert_eq!(codecs(&[Vp9], &[]), [Vp8], "a publisher offers something, and says later that it cannot");
+    }
 }

@@ -24,8 +24,8 @@ use crate::session::media::{
     Incoming, MediaFault, MediaReason, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId,
 };
 use crate::session::{
-    Capabilities, Config, Connection, Ending, Event, Fault, Input, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
-    StreamChange,
+    Capabilities, Config, Connection, Ending, Event, Fault, Input, Moderation, QUEUE_LENGTH_MAX, Reason,
+    Signal, Stream, StreamChange,
 };
 use crate::signal::address::Address;
 use crate::signal::signals::{self, SignalError};
@@ -126,6 +126,8 @@ struct Inner {
     connection: Option<Arc<Connection>>,
     /// Ids of the other clients' connections, unless their events are suppressed.
     others: HashSet<String>,
+    /// Ids of the other clients' streams.
+    streams: HashSet<String>,
     /// Signals that wait for the end of a reconnection.
     queued: usize,
     secret: Option<String>,
@@ -415,19 +417,31 @@ impl Session {
         Ok(())
     }
 
-    pub fn force_mute_stream(&self, _stream_id: &str) -> Result<(), Error> {
-        self.check_connected()?;
-        Err(Error::UnableToForceMute)
+    pub fn force_mute_stream(&self, stream_id: &str) -> Result<(), Error> {
+        let inner = self.inner.lock();
+        inner.check_may_mute()?;
+        let is_own =
+            |publishing: &Publishing| publishing.stream.as_ref().is_some_and(|stream| stream.id == stream_id);
+        if !inner.streams.contains(stream_id) && !inner.publishers.values().any(is_own) {
+            return Err(Error::UnableToForceMute);
+        }
+        inner.wish(Input::Moderate(Moderation::Mute { stream_id: stream_id.into() }));
+        Ok(())
     }
 
-    pub fn force_mute_all(&self, _excluded_stream_ids: &[String]) -> Result<(), Error> {
-        self.check_connected()?;
-        Err(Error::UnableToForceMute)
+    /// Ids that nobody has are no mistake: the stream may just have ended.
+    pub fn force_mute_all(&self, excluded: Vec<String>) -> Result<(), Error> {
+        let inner = self.inner.lock();
+        inner.check_may_mute()?;
+        inner.wish(Input::Moderate(Moderation::MuteAll { excluded }));
+        Ok(())
     }
 
     pub fn disable_force_mute(&self) -> Result<(), Error> {
-        self.check_connected()?;
-        Err(Error::UnableToForceMute)
+        let inner = self.inner.lock();
+        inner.check_may_mute()?;
+        inner.wish(Input::Moderate(Moderation::EndMute));
+        Ok(())
     }
 
     /// Where connection events are suppressed the server alone knows whether the client is still there; then as with
@@ -441,7 +455,8 @@ impl Session {
         if !inner.capabilities.force_disconnect || connection.session_id != self.id || !is_known {
             return Err(Error::UnableToForceDisconnect);
         }
-        inner.wish(Input::ForceDisconnect(connection.id.clone()));
+        let connection_id = connection.id.clone();
+        inner.wish(Input::Moderate(Moderation::Remove { connection_id }));
         Ok(())
     }
 
@@ -527,6 +542,11 @@ impl Inner {
         }
     }
 
+    fn check_may_mute(&self) -> Result<(), Error> {
+        self.check_connected()?;
+        if self.capabilities.force_mute { Ok(()) } else { Err(Error::UnableToForceMute) }
+    }
+
     fn publisher_event(&mut self, id: PublicationId, event: PublisherEvent) {
         let Some(publishing) = self.publishers.get_mut(&id) else { return };
         let is_over = matches!(event, PublisherEvent::Ended | PublisherEvent::Failed(_));
@@ -603,8 +623,14 @@ impl Listener for Ear {
                 inner.others.remove(&connection.id);
                 Notice::ConnectionDropped(connection)
             }
-            Event::StreamReceived(stream) => Notice::StreamReceived(stream),
-            Event::StreamDropped(stream) => Notice::StreamDropped(stream),
+            Event::StreamReceived(stream) => {
+                inner.streams.insert(stream.id.clone());
+                Notice::StreamReceived(stream)
+            }
+            Event::StreamDropped(stream) => {
+                inner.streams.remove(&stream.id);
+                Notice::StreamDropped(stream)
+            }
             Event::StreamChanged { stream, change } => Notice::StreamChanged { stream, change },
             Event::SignalReceived { kind, data, from } => Notice::SignalReceived { kind, data, from },
             Event::ArchiveStarted { id, name } => Notice::ArchiveStarted { id, name },
@@ -661,6 +687,7 @@ impl Ear {
             }
         }
         inner.others = HashSet::new();
+        inner.streams = HashSet::new();
         inner.capabilities = Capabilities::default();
         inner.queued = 0;
         for notice in notices {

@@ -89,7 +89,6 @@ struct Inner {
     is_deleted: bool,
     stream: Arc<Stream>,
     wants: Wants,
-    wants_captions: bool,
     /// 0 to 100.
     volume: f64,
     reporter: Option<Reporter>,
@@ -137,7 +136,6 @@ impl Subscriber {
                 is_deleted: false,
                 stream,
                 wants: Wants::default(),
-                wants_captions: false,
                 volume: 100.0,
                 reporter: None,
                 placed: None,
@@ -212,11 +210,11 @@ impl Subscriber {
     }
 
     pub fn wants_captions(&self) -> bool {
-        self.inner.lock().wants_captions
+        self.inner.lock().wants.captions
     }
 
     pub fn set_wants_captions(&self, wants_captions: bool) {
-        self.inner.lock().wants_captions = wants_captions;
+        self.change(|wants| wants.captions = wants_captions);
     }
 
     pub fn set_reporter(&self, reporter: Option<Reporter>) {
@@ -337,6 +335,7 @@ impl Subscriber {
             SubscriberEvent::VideoEnabled(reason) => self.say(id, Notice::VideoEnabled(reason)),
             SubscriberEvent::AudioDisabled => self.say(id, Notice::AudioDisabled),
             SubscriberEvent::AudioEnabled => self.say(id, Notice::AudioEnabled),
+            SubscriberEvent::Caption { text, is_final } => self.say(id, Notice::Caption { text, is_final }),
             SubscriberEvent::Warned => self.say(id, Notice::VideoDisableWarning),
             SubscriberEvent::WarningLifted => self.say(id, Notice::VideoDisableWarningLifted),
             SubscriberEvent::Changed(changed) => *stream = changed,

@@ -100,6 +100,7 @@ pub fn attempt(
             listener,
             dialling: None,
             calls: FuturesUnordered::new(),
+            turn: Arc::default(),
             link: None,
             leaving: None,
             sockets: Sockets::default(),
@@ -136,6 +137,8 @@ struct Drive {
     listener: Arc<dyn Listener>,
     dialling: Option<Dialling>,
     calls: FuturesUnordered<Calling>,
+    /// Calls that replace each other are made one after the other. Its queue is served in order.
+    turn: Arc<tokio::sync::Mutex<()>>,
     link: Option<Link>,
     /// A link that was hung up; the server is still hearing the last words.
     leaving: Option<Link>,
@@ -200,7 +203,17 @@ impl Drive {
                         link.queue(bytes);
                     }
                 }
-                Output::Call { call, token } => self.calls.push(self.dialler.call(call, token)),
+                Output::Call { call, token } => {
+                    let (replaces, calling) = (call.replaces(), self.dialler.call(call, token));
+                    let turn = self.turn.clone();
+                    self.calls.push(match replaces {
+                        true => Box::pin(async move {
+                            let _turn = turn.lock().await;
+                            calling.await
+                        }),
+                        false => calling,
+                    });
+                }
                 Output::HangUp => {
                     self.dialling = None;
                     self.leaving = self.link.take();

@@ -7,6 +7,7 @@
 //! The functions may be called on any thread.
 
 use std::collections::BTreeMap;
+use std::ffi::c_int;
 use std::ptr::null_mut;
 
 use parking_lot::Mutex;
@@ -23,6 +24,19 @@ pub enum otc_video_codec_type {
     OTC_VIDEO_CODEC_VP8 = 1,
     OTC_VIDEO_CODEC_H264 = 2,
     OTC_VIDEO_CODEC_VP9 = 3,
+}
+
+/// A codec as it comes in: a C program may pass a number that the enum does not have.
+#[allow(non_camel_case_types)]
+pub type video_codec_number = c_int;
+
+pub(super) fn codec(number: video_codec_number) -> Option<VideoCodec> {
+    match number {
+        1 => Some(VideoCodec::Vp8),
+        2 => Some(VideoCodec::H264),
+        3 => Some(VideoCodec::Vp9),
+        _ => None,
+    }
 }
 
 /// The codecs of this machine. Made by `otc_media_utils_get_supported_codecs`, ended with

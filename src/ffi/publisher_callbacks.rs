@@ -105,7 +105,8 @@ pub struct otc_publisher_callbacks {
     /// How loud the microphone is, 0.0 to 1.0; about ten times a second. 0 while no sound is published.
     pub on_audio_level_updated:
         Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void, audio_level: f32)>,
-    /// A moderator has switched the sound off. `otc_publisher_set_publish_audio` switches it on again.
+    /// A moderator has switched the sound off, or the stream was published while everybody is muted; then this follows
+    /// `on_stream_created`. `otc_publisher_set_publish_audio` switches it on again.
     pub on_publisher_mute_forced:
         Option<unsafe extern "C" fn(publisher: *mut otc_publisher, user_data: *mut c_void)>,
     /// About once a second.

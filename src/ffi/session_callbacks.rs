@@ -82,7 +82,8 @@ pub struct otc_session_callbacks {
             has_video: otc_bool,
         ),
     >,
-    /// Captions of another client's stream were switched on or off.
+    /// The first caption of another client's stream has come, whoever subscribes to captions. `has_captions` is `OTC_TRUE`:
+    /// those who transcribe do not say when they end, so a stream has captions until it is dropped.
     pub on_stream_has_captions_changed: Option<
         unsafe extern "C" fn(
             session: *mut otc_session,
@@ -150,7 +151,8 @@ pub struct otc_session_callbacks {
             error: otc_session_error_code,
         ),
     >,
-    /// A moderator muted everybody, or ended that.
+    /// A moderator has muted everybody, and streams that are published from now on start muted; or has ended that. Told to
+    /// everybody, the moderator too, once for each change. Who connects while it is on is not told, but publishes muted.
     pub on_mute_forced: Option<
         unsafe extern "C" fn(
             session: *mut otc_session,

@@ -2,7 +2,10 @@
 //!
 //! What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`. The functions
 //! ask the server and return at once. When the server then refuses or cannot be reached, the log says so and no callback
-//! comes. Those that mute are refused to everybody in this version, which has no media that could be muted.
+//! comes. While the session is reconnecting everything waits for the end of that.
+//!
+//! Only sound is muted, and a publisher whose sound is muted may switch it on again at any time with
+//! `otc_publisher_set_publish_audio`.
 
 use std::ffi::{c_char, c_int};
 
@@ -13,14 +16,20 @@ use super::session::SESSIONS;
 use super::session_callbacks::otc_session;
 use super::{guard, text};
 
-/// Mutes all publishers, and those that publish later, until `otc_session_disable_force_mute`. Every client is told by
-/// `on_mute_forced`.
+/// Mutes every stream, this client's own too, and those that are published later, until `otc_session_disable_force_mute`.
+/// Every client is told by `on_mute_forced`, every publisher that was muted by `on_publisher_mute_forced`. Streams that are
+/// muted already, or have no sound, stay as they are.
+///
+/// On a LiveKit server the mode is a member of the room's metadata, `otc.force_mute`; what others keep there stays. Clients
+/// that are not of this library are muted now, and know nothing of the mode.
 ///
 /// @param session               A connected session.
-/// @param excluded_streams_ids  Ids of streams that are left alone; copied. NULL for none.
+/// @param excluded_streams_ids  Ids of streams that are left alone now; copied. Ids that nobody has are passed over. NULL for
+///                              none.
 /// @param excluded_streams_len  How many; 0 for none.
 ///
-/// @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+/// @return `OTC_SUCCESS`: the request is on its way.
+///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
 ///         `OTC_INVALID_PARAM`: `session` is NULL or no live session, the number is negative, an id is NULL or not UTF-8.
 #[unsafe(no_mangle)]
@@ -33,7 +42,7 @@ pub unsafe extern "C" fn otc_session_force_mute_all(
         let object = SESSIONS.get(session, "session")?;
         // SAFETY: the caller's promise is ours.
         let excluded = unsafe { stream_ids(excluded_streams_ids, excluded_streams_len) }?;
-        Ok(object.session.force_mute_all(&excluded)?)
+        Ok(object.session.force_mute_all(excluded)?)
     })
 }
 
@@ -42,7 +51,8 @@ pub unsafe extern "C" fn otc_session_force_mute_all(
 ///
 /// @param session  A connected session.
 ///
-/// @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+/// @return `OTC_SUCCESS`: the request is on its way.
+///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
 ///         `OTC_INVALID_PARAM`: `session` is NULL or no live session.
 #[unsafe(no_mangle)]
@@ -52,12 +62,14 @@ pub extern "C" fn otc_session_disable_force_mute(session: *mut otc_session) -> o
     })
 }
 
-/// Mutes one stream. Its publisher may unmute it again.
+/// Mutes one stream, another client's or one of this client's own. Its publisher is told by `on_publisher_mute_forced`. A
+/// stream without sound stays as it is.
 ///
 /// @param session            A connected session.
 /// @param stream_id_to_mute  The id of the stream; copied.
 ///
-/// @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+/// @return `OTC_SUCCESS`: the request is on its way.
+///         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it, or there is no such stream in the session.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
 ///         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the id is not UTF-8.
 #[unsafe(no_mangle)]

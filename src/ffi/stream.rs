@@ -151,7 +151,7 @@ pub extern "C" fn otc_stream_has_audio(stream: *const otc_stream) -> otc_bool {
     fact("otc_stream_has_audio", stream, |stream| stream.has_audio)
 }
 
-/// Whether captions of the stream are being made.
+/// Whether a caption of the stream has come by now.
 ///
 /// @param stream  A stream.
 ///

@@ -181,7 +181,8 @@ pub extern "C" fn otc_subscriber_set_subscribe_to_audio(
     })
 }
 
-/// Says whether captions are wanted: `on_caption_text` brings them.
+/// Says whether captions are wanted: `on_caption_text` brings them. They are LiveKit's transcriptions, in packets or in text
+/// streams, of the stream's tracks or, where no track is named, of its publisher.
 ///
 /// @param subscriber             A subscriber.
 /// @param subscribe_to_captions  `OTC_TRUE` or `OTC_FALSE`, the default.

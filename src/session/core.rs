@@ -13,12 +13,14 @@ use super::event::Ending;
 use super::leave::Farewell;
 use super::live::Live;
 use super::media::{Incoming, Outgoing, Publication, PublicationId, SubscriptionId, Wants};
+use super::moderation::Moderation;
 use super::publish::Publications;
 use super::reconnect::Reconnecting;
 use super::subscribe::Subscriptions;
 use super::{Connection, Event, Fault, Reason};
 use crate::media::Kind;
 use crate::rtc::Datagram;
+use crate::signal::captions::Captions;
 use crate::signal::frame::FromServer;
 use crate::signal::join::JoinQuery;
 use crate::signal::service::Call;
@@ -70,8 +72,8 @@ pub enum Input {
     /// The program leaves.
     Leave,
     Signal(Signal),
-    /// The program, a moderator, removes the client of this connection id.
-    ForceDisconnect(String),
+    /// The program is a moderator.
+    Moderate(Moderation),
     Publish(Box<Publication>),
     Unpublish(PublicationId),
     /// The program switches a track on or off.
@@ -177,6 +179,7 @@ pub struct Core {
     pub(super) random: Random,
     pub(super) publications: Publications,
     pub(super) subscriptions: Subscriptions,
+    pub(super) captions: Captions,
 }
 
 impl Core {
@@ -189,6 +192,7 @@ impl Core {
             random,
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
+            captions: Captions::default(),
         }
     }
 
@@ -197,7 +201,7 @@ impl Core {
             Input::Connect => self.join(now),
             Input::Leave => self.end(now, Ending::Left),
             Input::Signal(signal) => self.send_signal(now, signal),
-            Input::ForceDisconnect(connection_id) => self.force_disconnect(connection_id),
+            Input::Moderate(wish) => self.moderate(wish),
             Input::Publish(wish) => self.publish(now, *wish),
             Input::Unpublish(id) => self.unpublish(now, id),
             Input::SetPublishing { id, kind, is_on } => self.set_publishing(id, kind, is_on),

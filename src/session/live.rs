@@ -9,6 +9,7 @@ use super::signals::Early;
 use super::wires::Wires;
 use super::{Capabilities, Connection, Event};
 use crate::signal::frame::FromClient;
+use crate::signal::mute_mode;
 use crate::signal::proto::{
     JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, signal_request,
 };
@@ -33,6 +34,8 @@ pub(super) struct Live {
     room_sid: String,
     is_recording: bool,
     may_moderate: bool,
+    /// The room's, in which the mute mode is kept.
+    pub metadata: String,
     ping_interval: Duration,
     ping_timeout: Duration,
     pings: i64,
@@ -77,6 +80,7 @@ impl Live {
             room_sid: room.sid,
             is_recording: room.active_recording,
             may_moderate,
+            metadata: room.metadata,
             ping_interval,
             ping_timeout,
             pings: 0,
@@ -92,6 +96,9 @@ impl Live {
     pub fn succeed(&mut self, now: Instant, old: Live) -> Vec<Event> {
         let mut events = self.roster.succeed(now, old.roster, self.wires.is_inline());
         self.wires.succeed(old.wires);
+        if mute_mode::is_on(&old.metadata) != self.is_mute_forced() {
+            events.push(Event::MuteForced { active: self.is_mute_forced() });
+        }
         if old.is_recording != self.is_recording {
             events.push(self.recording_event(&old.room_sid));
         }
@@ -150,12 +157,23 @@ impl Live {
         self.early.take(now, &self.roster)
     }
 
-    pub fn room_update(&mut self, room: &Room) -> Option<Event> {
-        if room.active_recording == self.is_recording {
-            return None;
+    pub fn room_update(&mut self, room: &Room) -> Vec<Event> {
+        let mut events = Vec::new();
+        let was_forced = self.is_mute_forced();
+        self.metadata.clone_from(&room.metadata);
+        if self.is_mute_forced() != was_forced {
+            events.push(Event::MuteForced { active: !was_forced });
         }
-        self.is_recording = room.active_recording;
-        Some(self.recording_event(&self.room_sid))
+        if room.active_recording != self.is_recording {
+            self.is_recording = room.active_recording;
+            events.push(self.recording_event(&self.room_sid));
+        }
+        events
+    }
+
+    /// Whether streams that are published start muted. Who comes while it is so is not told.
+    pub fn is_mute_forced(&self) -> bool {
+        mute_mode::is_on(&self.metadata)
     }
 
     /// The recording that runs already when the session begins.

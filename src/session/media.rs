@@ -58,11 +58,13 @@ pub struct Wants {
     /// Width and height; `None` is the best there is.
     pub resolution: Option<(u32, u32)>,
     pub frames_per_second: Option<f32>,
+    /// What is said, as text.
+    pub captions: bool,
 }
 
 impl Default for Wants {
     fn default() -> Self {
-        Self { audio: true, video: true, resolution: None, frames_per_second: None }
+        Self { audio: true, video: true, resolution: None, frames_per_second: None, captions: false }
     }
 }
 
@@ -153,6 +155,11 @@ pub enum SubscriberEvent {
     VideoEnabled(VideoReason),
     AudioDisabled,
     AudioEnabled,
+    /// What is said in the stream. The next one takes its place, unless it is final.
+    Caption {
+        text: String,
+        is_final: bool,
+    },
     /// The quality may soon be too low for video.
     Warned,
     WarningLifted,

@@ -29,8 +29,8 @@ impl Core {
                 self.streams_changed();
             }
             FromServer::Message(Message::RoomUpdate(update)) => {
-                let event = update.room.and_then(|room| self.live_mut()?.room_update(&room));
-                self.say_or_hold(event.into_iter().collect());
+                let events = update.room.and_then(|room| Some(self.live_mut()?.room_update(&room)));
+                self.say_or_hold(events.unwrap_or_default());
             }
             FromServer::Message(Message::Offer(offer)) => self.with_wires(|wires| wires.offered(now, offer)),
             FromServer::Message(Message::Answer(answer)) => {

@@ -4,8 +4,9 @@
 //! number without a seed. One core object is one attempt to be in a session; connecting again makes a new one.
 //! OpenTok's words are used here (session, connection, stream); `roster.rs` translates LiveKit's.
 //! Read `event.rs` and `media.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
-//! `publish.rs`, `subscribe.rs`, `moderation.rs`, `reconnect.rs`, `leave.rs`.
+//! `publish.rs`, `subscribe.rs`, `captions.rs`, `moderation.rs`, `reconnect.rs`, `leave.rs`.
 
+mod captions;
 pub mod core;
 pub mod event;
 pub mod fault;
@@ -33,5 +34,6 @@ pub use event::{Capabilities, Connection, Ending, Event, Stream, StreamChange, V
 pub use fault::{Fault, Reason};
 pub use join::{JOIN_TIMEOUT, SESSION_ID_LENGTH_MAX};
 pub use leave::FAREWELL_TIMEOUT;
+pub use moderation::Moderation;
 pub use reconnect::{RECONNECT_PERIOD, RESUME_PERIOD};
 pub use signals::QUEUE_LENGTH_MAX;

@@ -2,30 +2,117 @@
 //!
 //! The server has an interface of its own for that, beside the signalling connection; what to ask it is decided here,
 //! asking is the driver's part. The program has its answer by then: a call that fails is a line in the log.
+//!
+//! To mute all is two things: every stream that is there is muted now, and a mode in the room's metadata makes those
+//! who publish later start muted. Publishers of LiveKit's own clients know nothing of the mode.
 
 use super::core::{Core, Output, State};
 use super::live::Live;
+use crate::signal::mute_mode;
 use crate::signal::service::Call;
 
+/// What a moderator wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moderation {
+    /// The client of this connection, or this one, is removed.
+    Remove { connection_id: String },
+    /// The microphone of this stream is switched off.
+    Mute { stream_id: String },
+    /// Every microphone is switched off but those of these streams, and the mode goes on.
+    MuteAll { excluded: Vec<String> },
+    /// The mode goes off.
+    EndMute,
+}
+
+/// What waits for the end of a reconnection: each wish once, so there are no more than connections and streams.
+#[derive(Default)]
+pub(super) struct Held(Vec<Moderation>);
+
+impl Held {
+    fn keep(&mut self, wish: Moderation) {
+        let is_mode = |wish: &Moderation| matches!(wish, Moderation::MuteAll { .. } | Moderation::EndMute);
+        // Of the wishes for the mode the last one counts.
+        self.0.retain(|known| *known != wish && !(is_mode(known) && is_mode(&wish)));
+        self.0.push(wish);
+    }
+}
+
 impl Core {
-    /// Removes another client, or this one. While reconnecting it waits: the server that would have to do it may be
-    /// gone, and the one that takes its place knows nobody yet.
-    pub(super) fn force_disconnect(&mut self, connection_id: String) {
+    /// While reconnecting it waits: the server that would have to do it may be gone, and the one that takes its place
+    /// knows nobody yet.
+    pub(super) fn moderate(&mut self, wish: Moderation) {
         match &mut self.state {
-            State::Connected(_) => self.call_to_remove(&connection_id),
-            State::Reconnecting(reconnecting) => reconnecting.hold_removal(connection_id),
+            State::Connected(_) => self.call_for(wish),
+            State::Reconnecting(reconnecting) => reconnecting.moderations.keep(wish),
             State::New | State::Joining(_) | State::Farewell(_) | State::Over => {}
         }
     }
 
-    pub(super) fn call_to_remove(&mut self, connection_id: &str) {
+    pub(super) fn moderate_held(&mut self, held: Held) {
+        held.0.into_iter().for_each(|wish| self.call_for(wish));
+    }
+
+    fn call_for(&mut self, wish: Moderation) {
+        match wish {
+            Moderation::Remove { connection_id } => self.call_to_remove(&connection_id),
+            Moderation::Mute { stream_id } => self.call_to_mute(&stream_id),
+            Moderation::MuteAll { excluded } => {
+                self.call_for_mode(true);
+                self.call_to_mute_all(&excluded);
+            }
+            Moderation::EndMute => self.call_for_mode(false),
+        }
+    }
+
+    fn call_to_remove(&mut self, connection_id: &str) {
         let State::Connected(live) = &self.state else { return };
         let Some(identity) = identity(live, connection_id) else {
             log::info!("a client was not removed: it has left the session already");
             return;
         };
-        let room = self.config.room.as_ref().unwrap_or(&self.config.session_id).clone();
-        let call = Call::RemoveParticipant { room, identity };
+        self.call(Call::RemoveParticipant { room: self.room(), identity });
+    }
+
+    /// A stream without sound has nothing that could be muted.
+    fn call_to_mute(&mut self, stream_id: &str) {
+        if self.mute_own(|id| id == stream_id) {
+            return;
+        }
+        let State::Connected(live) = &self.state else { return };
+        let Some(stream) = live.roster.find_stream(stream_id) else {
+            log::info!("a stream was not muted: it has left the session already");
+            return;
+        };
+        let identity = identity(live, &stream.connection.id);
+        if let (Some(track_sid), Some(identity)) = (stream.audio_track.clone(), identity) {
+            self.call(Call::MutePublishedTrack { room: self.room(), identity, track_sid });
+        }
+    }
+
+    fn call_to_mute_all(&mut self, excluded: &[String]) {
+        let is_meant = |id: &str| !excluded.iter().any(|one| one == id);
+        self.mute_own(is_meant);
+        let State::Connected(live) = &self.state else { return };
+        let audible = live.roster.microphones().filter(|(_, stream)| is_meant(&stream.id));
+        let audible: Vec<(String, String)> = audible
+            .filter_map(|(identity, stream)| Some((identity.to_owned(), stream.audio_track.clone()?)))
+            .collect();
+        for (identity, track_sid) in audible {
+            self.call(Call::MutePublishedTrack { room: self.room(), identity, track_sid });
+        }
+    }
+
+    fn call_for_mode(&mut self, is_on: bool) {
+        let State::Connected(live) = &self.state else { return };
+        let metadata = mute_mode::switched(&live.metadata, is_on);
+        self.call(Call::UpdateRoomMetadata { room: self.room(), metadata });
+    }
+
+    fn room(&self) -> String {
+        self.config.room.as_ref().unwrap_or(&self.config.session_id).clone()
+    }
+
+    fn call(&mut self, call: Call) {
         let token = self.config.token.clone();
         self.push(Output::Call { call, token });
     }

@@ -18,10 +18,11 @@ use super::wires::Wires;
 use super::{Event, Stream, VideoType};
 use crate::media::{Kind, VideoCodec};
 use crate::rtc::{AudioLevel, Codec, Layer, MediaKind, PacketOut, Section, Sending};
+use crate::signal::captions::Caption;
 use crate::signal::proto::{
     AddTrackRequest, AudioTrackFeature, MuteTrackRequest, RequestResponse, SimulcastCodec,
     SubscribedQualityUpdate, TrackInfo, TrackPublishedResponse, TrackSource, TrackType, VideoLayer,
-    VideoQuality, request_response, signal_request::Message,
+    VideoQuality, request_response, signal_request::Message, video_layer::Mode,
 };
 
 /// How long the server may take for its part of a publishing. The platform that is mirrored waits about as long.
@@ -150,12 +151,13 @@ impl Published {
     /// The request for a track. `is_ours`: the server is this library too, and lets a track keep its sid; to others that
     /// would mean something else.
     #[allow(deprecated)] // servers that go by the older fields
-    fn request(&self, track: &Track, is_ours: bool) -> AddTrackRequest {
+    fn request(&self, track: &Track, is_ours: bool, is_mute_forced: bool) -> AddTrackRequest {
+        let starts_muted = is_mute_forced && !self.was_up && track.kind == Kind::Audio;
         let (has_audio, has_video) = (self.wish.audio.is_some(), self.wish.video.is_some());
         let request = AddTrackRequest {
             cid: track.cid.clone(),
             name: self.wish.name.clone(),
-            muted: !self.is_on(track.kind),
+            muted: !self.is_on(track.kind) || starts_muted,
             sid: track.kept_sid.clone().filter(|_| is_ours).unwrap_or_default(),
             stream: stream_name(&format!("otc-{}", self.wish.id.0), has_audio, has_video),
             ..AddTrackRequest::default()
@@ -173,7 +175,8 @@ impl Published {
                         codec: video.codecs.first().map_or("", |codec| codec_name(*codec)).into(),
                         cid: track.cid.clone(),
                         layers: layers.clone(),
-                        ..SimulcastCodec::default()
+                        // Also where the codec could carry all sizes in one stream.
+                        video_layer_mode: Mode::OneSpatialLayerPerStream.into(),
                     }],
                     layers,
                     ..request
@@ -294,6 +297,25 @@ impl Publications {
         up.map(|published| published.stream(live)).find(|stream| stream.id == id)
     }
 
+    /// Whether an own stream is about to be published again under its id.
+    pub fn is_missing(&self, stream_id: &str) -> bool {
+        let waiting = self.all.iter().filter(|published| published.was_up && published.state != Stage::Up);
+        let mut tracks = waiting.flat_map(|published| &published.tracks);
+        tracks.any(|track| {
+            let info = track.info.as_ref().map(|info| info.sid.as_str());
+            info.or(track.kept_sid.as_deref()) == Some(stream_id)
+        })
+    }
+
+    /// The ids of the own streams that a caption belongs to.
+    pub fn captioned(&self, caption: &Caption, live: Option<&Live>) -> Vec<String> {
+        let Some(live) = live else { return Vec::new() };
+        let is_speaker = live.own.identity == caption.identity;
+        let up = self.all.iter().filter(|published| published.state == Stage::Up);
+        let streams = up.map(|published| published.stream(live));
+        streams.filter(|stream| caption.is_of(stream, is_speaker)).map(|stream| stream.id.clone()).collect()
+    }
+
     /// The session ends, and its own streams before it.
     pub fn end(&mut self) -> Vec<Event> {
         let all = std::mem::take(&mut self.all).into_iter();
@@ -362,8 +384,9 @@ impl Core {
                 let kind = if track.kind == Kind::Audio { 'a' } else { 'v' };
                 track.cid = format!("otc-{}-{tries}-{kind}", published.wish.id.0);
             }
-            let is_ours = live.wires.is_inline();
-            requests.extend(published.tracks.iter().map(|track| published.request(track, is_ours)));
+            let (is_ours, is_mute_forced) = (live.wires.is_inline(), live.is_mute_forced());
+            let tracks = published.tracks.iter();
+            requests.extend(tracks.map(|track| published.request(track, is_ours, is_mute_forced)));
         }
         let mut has_added = false;
         for published in all.iter_mut() {
@@ -431,12 +454,15 @@ impl Core {
                 continue;
             }
             published.state = Stage::Up;
+            // Whatever the program has switched until now: it may switch it on again from here on.
+            let is_muted = live.is_mute_forced() && !published.was_up && published.set_on(Kind::Audio, false);
             let (stream, video) = (published.stream(live), published.video_codec(&live.wires));
             let was_up = std::mem::replace(&mut published.was_up, true);
             events.push(published.event(match was_up {
                 false => PublisherEvent::Published { stream, video },
                 true => PublisherEvent::Renewed { stream, video },
             }));
+            events.extend(is_muted.then(|| published.event(PublisherEvent::MuteForced)));
             // What was switched since the server was asked.
             for track in &published.tracks {
                 let Some(info) = &track.info else { continue };
@@ -448,6 +474,8 @@ impl Core {
         }
         self.say(events);
         mutes.into_iter().for_each(|mute| self.request(Message::Mute(mute)));
+        // Those who watch their own stream may have asked too early.
+        self.ask_for_subscriptions();
     }
 
     /// The server does not do what it was asked for.
@@ -495,7 +523,30 @@ impl Core {
         if let Some(published) = published.filter(|published| published.state == Stage::Up) {
             let event = published.event(PublisherEvent::Changed(published.stream(live)));
             self.say_media(vec![event]);
+            self.streams_changed();
         }
+    }
+
+    /// A moderator, this client itself, mutes its own streams. False when none of them is meant.
+    pub(super) fn mute_own(&mut self, is_meant: impl Fn(&str) -> bool) -> bool {
+        let Some(live) = self.live() else { return false };
+        let up = self.publications.all.iter().filter(|published| published.state == Stage::Up);
+        let meant = up.filter(|published| is_meant(&published.stream(live).id));
+        let meant: Vec<PublicationId> = meant.map(|published| published.wish.id).collect();
+        for id in &meant {
+            let Some(published) = self.publications.find(*id) else { continue };
+            if !published.set_on(Kind::Audio, false) {
+                continue;
+            }
+            let event = published.event(PublisherEvent::MuteForced);
+            let sid = published.track(Kind::Audio).and_then(|track| Some(track.info.as_ref()?.sid.clone()));
+            self.say_media(vec![event]);
+            if let Some(sid) = sid {
+                self.request(Message::Mute(MuteTrackRequest { sid, muted: true }));
+            }
+            self.publication_changed(*id);
+        }
+        !meant.is_empty()
     }
 
     /// A moderator, or the server for one, switches a track of ours.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, Output, State};
 use super::event::Ending;
 use super::live::Live;
+use super::moderation::Held;
 use super::signals::Queue;
 use super::{Event, Fault, Reason};
 use crate::signal::frame::FromClient;
@@ -39,8 +40,8 @@ pub(super) struct Reconnecting {
     held: Vec<Event>,
     /// Signals that wait for the end of it.
     pub queue: Queue,
-    /// Ids of connections that are to be removed when it is over. Each once, so there are no more than connections.
-    removals: Vec<String>,
+    /// What is to be done to others when it is over.
+    pub moderations: Held,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -83,12 +84,6 @@ impl Reconnecting {
     pub fn hold(&mut self, events: Vec<Event>) {
         self.held.extend(events);
     }
-
-    pub fn hold_removal(&mut self, connection_id: String) {
-        if !self.removals.contains(&connection_id) {
-            self.removals.push(connection_id);
-        }
-    }
 }
 
 impl Core {
@@ -107,7 +102,7 @@ impl Core {
             last: None,
             held: Vec::new(),
             queue: Queue::default(),
-            removals: Vec::new(),
+            moderations: Held::default(),
         });
         self.try_now(now);
     }
@@ -251,9 +246,7 @@ impl Core {
         for signal in reconnecting.queue.drain() {
             self.transmit_signal(now, signal);
         }
-        for connection_id in reconnecting.removals {
-            self.call_to_remove(&connection_id);
-        }
+        self.moderate_held(reconnecting.moderations);
         self.publish_waiting(now);
         self.resubscribe();
     }

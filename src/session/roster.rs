@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::members::{Member, Members};
 use super::streams::Streams;
 use super::{Connection, Event, Stream};
+use crate::signal::captions::Caption;
 use crate::signal::proto::{ParticipantInfo, participant_info};
 use crate::signal::signals::Incoming;
 
@@ -127,6 +128,24 @@ impl Roster {
 
     pub fn find_stream(&self, id: &str) -> Option<&Arc<Stream>> {
         self.members.iter().find_map(|member| member.streams.find(id))
+    }
+
+    /// The streams that can be heard now, with the identities of their publishers. Those that are not announced yet too.
+    pub fn microphones(&self) -> impl Iterator<Item = (&str, &Arc<Stream>)> {
+        self.members.iter().flat_map(|member| {
+            let audible = member.streams.all().filter(|stream| stream.has_audio);
+            audible.map(|stream| (member.connection.identity.as_str(), stream))
+        })
+    }
+
+    /// The streams that a caption belongs to: their ids, and what is new with them.
+    pub fn captioned(&mut self, caption: &Caption, ids: &mut HashSet<String>) -> Vec<Event> {
+        let mut events = Vec::new();
+        for member in self.members.iter_mut() {
+            let is_speaker = member.connection.identity == caption.identity;
+            events.extend(member.streams.captioned(|stream| caption.is_of(stream, is_speaker), ids));
+        }
+        events
     }
 
     /// The connection whose track this is.

@@ -75,6 +75,10 @@ impl Core {
 
     /// A data packet came, by whichever way.
     pub(super) fn packet(&mut self, now: Instant, packet: &DataPacket) {
+        let captions = self.captions.read(packet);
+        if !captions.is_empty() {
+            return self.captions_came(captions);
+        }
         let Some(signal) = signals::read(packet) else { return };
         let is_joining = matches!(self.state, State::Joining(_));
         let Some(live) = self.live_mut() else { return };

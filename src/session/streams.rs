@@ -5,6 +5,7 @@
 //! come for a while. So no program is told of a voice first and of its face as a change. This library's publishers say
 //! in the name of the stream what it is made of; others are given a moment.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -128,6 +129,7 @@ impl Streams {
                     group.missing_until = None;
                     let known = group.held_until.is_none().then(|| group.stream.id.clone());
                     let stream = stream(known, group.stream.created_ms, &self.connection, &tracks);
+                    let stream = Stream { has_captions: group.stream.has_captions, ..stream };
                     events.extend(group.become_stream(stream));
                 }
                 None => {
@@ -146,6 +148,24 @@ impl Streams {
 
     pub fn find(&self, id: &str) -> Option<&Arc<Stream>> {
         self.groups.iter().map(|group| &group.stream).find(|stream| stream.id == id)
+    }
+
+    /// Those that are not announced yet too.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.groups.iter().map(|group| &group.stream)
+    }
+
+    /// A caption of these streams has come: adds their ids, and tells which of them had none before.
+    pub fn captioned(&mut self, is_it: impl Fn(&Stream) -> bool, ids: &mut HashSet<String>) -> Vec<Event> {
+        let mut events = Vec::new();
+        for group in self.groups.iter_mut().filter(|group| is_it(&group.stream)) {
+            ids.insert(group.stream.id.clone());
+            if !group.stream.has_captions {
+                let stream = Stream { has_captions: true, ..(*group.stream).clone() };
+                events.extend(group.become_stream(stream));
+            }
+        }
+        events
     }
 
     pub fn has_track(&self, sid: &str) -> bool {
@@ -172,7 +192,11 @@ impl Streams {
             let known = old.iter().find(|known| known.key == group.key && known.stream.id == group.stream.id);
             match known {
                 Some(known) => {
-                    let stream = Stream { connection: self.connection.clone(), ..(*group.stream).clone() };
+                    let stream = Stream {
+                        connection: self.connection.clone(),
+                        has_captions: known.stream.has_captions,
+                        ..(*group.stream).clone()
+                    };
                     group.stream = known.stream.clone();
                     group.held_until = known.held_until;
                     events.extend(group.become_stream(stream));

@@ -3,7 +3,7 @@
 //! Several subscribers may want the same stream; the server is asked once. Subscriptions outlive the server: after a
 //! new join they are asked for again, and the program hears that its media was interrupted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ pub(super) struct Subscriptions {
     sections: HashMap<Section, String>,
 }
 
-struct Subscription {
+pub(super) struct Subscription {
     id: SubscriptionId,
     stream: Arc<Stream>,
     wants: Wants,
@@ -62,7 +62,7 @@ struct Track {
 }
 
 impl Subscription {
-    fn event(&self, event: SubscriberEvent) -> Event {
+    pub fn event(&self, event: SubscriberEvent) -> Event {
         Event::Subscriber { id: self.id, event }
     }
 
@@ -79,6 +79,13 @@ impl Subscription {
 impl Subscriptions {
     fn find(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
         self.all.iter_mut().find(|subscription| subscription.id == id)
+    }
+
+    /// Those who want captions of one of these streams, and have heard that it is there.
+    pub fn wanting_captions(&self, stream_ids: &HashSet<String>) -> impl Iterator<Item = &Subscription> {
+        let is_there = |one: &&Subscription| !matches!(one.stage, Stage::Asked { .. });
+        let wanting = self.all.iter().filter(|one| one.wants.captions).filter(is_there);
+        wanting.filter(|one| stream_ids.contains(&one.stream.id))
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -413,7 +420,7 @@ impl Core {
 
     /// The roster has changed: streams have other tracks, or are switched on and off.
     pub(super) fn streams_changed(&mut self) {
-        let Self { state, subscriptions, .. } = self;
+        let Self { state, subscriptions, publications, .. } = self;
         let live: &Live = match state {
             State::Connected(live) => live,
             State::Reconnecting(reconnecting) => &reconnecting.live,
@@ -425,8 +432,10 @@ impl Core {
         let mut events = Vec::new();
         for subscription in &mut subscriptions.all {
             // A stream that has left is the session's to tell; its subscribers just hear no more.
-            let Some(stream) = live.roster.find_stream(&subscription.stream.id) else { continue };
-            if Arc::ptr_eq(stream, &subscription.stream) {
+            let id = &subscription.stream.id;
+            let own = || publications.find_stream(live, id);
+            let Some(stream) = live.roster.find_stream(id).cloned().or_else(own) else { continue };
+            if stream == subscription.stream {
                 continue;
             }
             let old = std::mem::replace(&mut subscription.stream, stream.clone());
@@ -476,7 +485,8 @@ impl Core {
         // One that its publisher is about to publish again is asked for again then.
         let Some(live) = self.live() else { return };
         let waiting = self.subscriptions.all.iter().find(|one| one.has(sid));
-        if waiting.is_some_and(|one| live.roster.is_missing(&one.stream.id)) {
+        let returns = |id: &str| live.roster.is_missing(id) || self.publications.is_missing(id);
+        if waiting.is_some_and(|one| returns(&one.stream.id)) {
             self.subscriptions.tracks.remove(sid);
             return;
         }

@@ -13,6 +13,8 @@ use crate::signal::proto::{
 use crate::signal::service::Call;
 use crate::signal::signals;
 
+mod captions;
+mod moderation;
 mod peers;
 mod strange;
 mod streaming;
@@ -156,6 +158,10 @@ fn welcome(others: &[&str]) -> JoinResponse {
         ping_timeout: 15,
         ..Default::default()
     }
+}
+
+fn removal(connection_id: String) -> Input {
+    Input::Moderate(Moderation::Remove { connection_id })
 }
 
 fn signal(kind: &str, target: Target) -> Input {
@@ -452,12 +458,12 @@ fn a_removal_is_a_call_about_a_client_that_is_there() {
     client.input(Input::LinkOpened);
     client.server(FromServer::Welcome(welcome(&["ann"])));
     let ann = "PA_ann".to_owned();
-    client.input(Input::ForceDisconnect(ann.clone()));
+    client.input(removal(ann.clone()));
     let (room, identity) = (config().session_id, "ann".to_owned());
     assert_eq!(client.calls, [Call::RemoveParticipant { room, identity }]);
     client.update(vec![gone("ann")]);
-    client.input(Input::ForceDisconnect(ann));
-    client.input(Input::ForceDisconnect("nobody".into()));
+    client.input(removal(ann));
+    client.input(removal("nobody".into()));
     assert_eq!(client.calls.len(), 1);
 }
 
@@ -467,8 +473,8 @@ fn a_removal_waits_for_the_end_of_a_reconnection() {
     client.input(Input::LinkOpened);
     client.server(FromServer::Welcome(welcome(&["ann"])));
     client.input(Input::LinkClosed(None));
-    client.input(Input::ForceDisconnect("PA_ann".into()));
-    client.input(Input::ForceDisconnect("PA_ann".into()));
+    client.input(removal("PA_ann".into()));
+    client.input(removal("PA_ann".into()));
     assert_eq!(client.calls, []);
     client.input(Input::LinkOpened);
     client.message(Message::Reconnect(ReconnectResponse::default()));

@@ -5,8 +5,10 @@
 //! Read `frame.rs` first: one WebSocket message is one [`frame`].
 
 pub mod address;
+pub mod captions;
 pub mod frame;
 pub mod join;
+pub mod mute_mode;
 pub mod service;
 pub mod signals;
 pub mod token;

@@ -3,7 +3,7 @@
 
 use prost::Message as _;
 
-use super::proto::RoomParticipantIdentity;
+use super::proto::{MuteRoomTrackRequest, RoomParticipantIdentity, UpdateRoomMetadataRequest};
 
 /// The kind of the body, in both directions.
 pub const CONTENT_TYPE: &str = "application/protobuf";
@@ -13,13 +13,24 @@ pub const CONTENT_TYPE: &str = "application/protobuf";
 pub enum Call {
     /// Ends a participant's presence in its room. The participant hears that it was removed.
     RemoveParticipant { room: String, identity: String },
+    /// Mutes a track. Its publisher is told, and may unmute it.
+    MutePublishedTrack { room: String, identity: String, track_sid: String },
+    /// Replaces the room's metadata. Every participant is told.
+    UpdateRoomMetadata { room: String, metadata: String },
 }
 
 impl Call {
+    /// Whether a later call of its kind takes its effect away: then they have to arrive in their order.
+    pub fn replaces(&self) -> bool {
+        matches!(self, Self::UpdateRoomMetadata { .. })
+    }
+
     /// Where it is posted to, below the server's prefix.
     pub fn path(&self) -> &'static str {
         match self {
             Self::RemoveParticipant { .. } => "/twirp/livekit.RoomService/RemoveParticipant",
+            Self::MutePublishedTrack { .. } => "/twirp/livekit.RoomService/MutePublishedTrack",
+            Self::UpdateRoomMetadata { .. } => "/twirp/livekit.RoomService/UpdateRoomMetadata",
         }
     }
 
@@ -31,6 +42,16 @@ impl Call {
                 ..Default::default()
             }
             .encode_to_vec(),
+            Self::MutePublishedTrack { room, identity, track_sid } => MuteRoomTrackRequest {
+                room: room.clone(),
+                identity: identity.clone(),
+                track_sid: track_sid.clone(),
+                muted: true,
+            }
+            .encode_to_vec(),
+            Self::UpdateRoomMetadata { room, metadata } => {
+                UpdateRoomMetadataRequest { room: room.clone(), metadata: metadata.clone() }.encode_to_vec()
+            }
         }
     }
 }

@@ -44,11 +44,27 @@ static void wrong_pointers_are_refused(void) {
   CHECK_EQUAL(otc_media_utils_codecs_delete(codecs), OTC_INVALID_PARAM);
 }
 
+static void preferences_are_codecs(void) {
+  otc_publisher_settings *settings = otc_publisher_settings_new();
+  enum otc_video_codec_type good[] = {OTC_VIDEO_CODEC_VP9, OTC_VIDEO_CODEC_H264}, bad[] = {OTC_VIDEO_CODEC_VP9, 7},
+                            many[17];
+  for (int i = 0; i < 17; i++) many[i] = OTC_VIDEO_CODEC_VP8;
+  CHECK_EQUAL(otc_ext_publisher_settings_set_preferred_video_codecs(settings, good, 2), OTC_SUCCESS);
+  CHECK_EQUAL(otc_ext_publisher_settings_set_preferred_video_codecs(settings, NULL, 0), OTC_SUCCESS);
+  CHECK_EQUAL(otc_ext_publisher_settings_set_preferred_video_codecs(settings, many, 16), OTC_SUCCESS);
+  CHECK_EQUAL(otc_ext_publisher_settings_set_preferred_video_codecs(settings, many, 17), OTC_INVALID_PARAM);
+  CHECK_EQUAL(otc_ext_publisher_settings_set_preferred_video_codecs(settings, bad, 2), OTC_INVALID_PARAM);
+  CHECK_EQUAL(otc_ext_publisher_settings_set_preferred_video_codecs(settings, NULL, 1), OTC_INVALID_PARAM);
+  CHECK_EQUAL(otc_ext_publisher_settings_set_preferred_video_codecs(NULL, good, 2), OTC_INVALID_PARAM);
+  CHECK_EQUAL(otc_publisher_settings_delete(settings), OTC_SUCCESS);
+}
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(what_is_supported_is_listed_once),
       TEST(without_libraries_vp8_can_be_received_and_nothing_sent),
       TEST(wrong_pointers_are_refused),
+      TEST(preferences_are_codecs),
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);

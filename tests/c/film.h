@@ -36,6 +36,7 @@ typedef struct film_camera {
   int width, height, fps, rotation;
   int is_clock; /* the marks are times in tenths of milliseconds, else they count */
   int is_blind; /* has no get_capture_settings: its size is that of its pictures */
+  enum otc_video_codec_type codec; /* that its publisher prefers; 0: none */
   const otc_video_capturer *capturer;
   pthread_t thread;
   atomic_int is_on;
@@ -160,6 +161,7 @@ static inline otc_publisher *film_publisher(const char *name, film_camera *camer
   otc_publisher_settings_set_video_capturer(settings, &capturer);
   otc_publisher_settings_set_audio_track(settings, has_audio);
   otc_publisher_settings_set_disable_audio_processing(settings, OTC_TRUE);
+  if (camera->codec) otc_ext_publisher_settings_set_preferred_video_codecs(settings, &camera->codec, 1);
   otc_publisher *publisher = otc_publisher_new_with_settings(callbacks, settings);
   otc_publisher_settings_delete(settings);
   return publisher;

@@ -6,6 +6,7 @@
 //! The tests that need an installed peer (livekit-server, LiveKit's Python clients) are ignored by `cargo test`;
 //! `make test` installs the peers and runs everything. Read `connect.rs` first; `server.rs` and `child.rs` are the tools.
 
+mod captions;
 mod child;
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,6 +16,7 @@ mod harness;
 mod loss;
 mod media;
 mod media_ours;
+mod moderation;
 mod peers;
 mod program_c;
 mod relay;

@@ -4,6 +4,8 @@
  *
  *   connect TOKEN            publish WIDTH HEIGHT [audio]      unpublish       publish_blind, by a camera that tells no size
  *   mute video|audio         unmute video|audio                prefer WIDTH HEIGHT      disconnect
+ *   prefer_codec vp8|vp9|h264, before it publishes             watch_self
+ *   force_mute NAME          force_mute_all [NAME], all but that one                    end_force_mute
  *
  * Events are lines, and once per second there is a line of JSON for each stream that is watched (tests/c/film.h), in the form of
  * media/subscribe.py. Others are named by their connection data. End of input: destroy and exit.
@@ -46,9 +48,17 @@ static void on_audio_disabled(otc_subscriber *subscriber, void *user_data) {
 static void on_audio_enabled(otc_subscriber *subscriber, void *user_data) {
   (void)subscriber, (void)user_data, puts("audio_enabled");
 }
+static void on_caption(otc_subscriber *subscriber, void *user_data, const char *text, otc_bool is_final) {
+  (void)subscriber, (void)user_data, say("caption %s %d", text, (int)is_final);
+}
 static void on_subscriber_error(otc_subscriber *subscriber, void *user_data, const char *text,
                                 enum otc_subscriber_error_code error) {
   (void)subscriber, (void)user_data, say("subscriber_error %s %d", text, (int)error);
+}
+
+static void on_has_captions(otc_session *session, void *user_data, const otc_stream *stream, otc_bool has_captions) {
+  (void)session, (void)user_data;
+  say("has_captions %s %d", otc_connection_get_data(otc_stream_get_connection(stream)), (int)has_captions);
 }
 
 static void on_stream_received(otc_session *session, void *user_data, const otc_stream *stream) {
@@ -64,7 +74,9 @@ static void on_stream_received(otc_session *session, void *user_data, const otc_
   callbacks.on_audio_disabled = on_audio_disabled;
   callbacks.on_audio_enabled = on_audio_enabled;
   callbacks.on_error = on_subscriber_error;
+  callbacks.on_caption_text = on_caption;
   one->subscriber = otc_subscriber_new(stream, &callbacks);
+  otc_subscriber_set_subscribe_to_captions(one->subscriber, OTC_TRUE);
   say("stream_received %s", one->from, 0);
   pthread_mutex_lock(&lock);
   if (prefer_width) otc_subscriber_set_preferred_resolution(one->subscriber, prefer_width, prefer_height);
@@ -98,6 +110,12 @@ static void on_stream_created(otc_publisher *publisher, void *user_data, const o
 static void on_stream_destroyed(otc_publisher *publisher, void *user_data, const otc_stream *stream) {
   (void)publisher, (void)user_data, (void)stream, puts("stream_destroyed");
 }
+static void on_publisher_mute_forced(otc_publisher *publisher, void *user_data) {
+  (void)publisher, (void)user_data, puts("publisher_mute_forced");
+}
+static void on_mute_forced(otc_session *session, void *user_data, struct otc_on_mute_forced_info *info) {
+  (void)session, (void)user_data, say("%s %d", "mute_forced", (int)info->active);
+}
 static void on_publisher_error(otc_publisher *publisher, void *user_data, const char *text,
                                enum otc_publisher_error_code error) {
   (void)publisher, (void)user_data, say("publisher_error %s %d", text, (int)error);
@@ -108,6 +126,20 @@ static void on_disconnected(otc_session *session, void *user_data) {
 }
 static void on_error(otc_session *session, void *user_data, const char *text, enum otc_session_error_code error) {
   (void)session, (void)user_data, say("error %s %d", text, (int)error);
+}
+
+/* The id of the stream of whom this connection data belongs to; of this program's own for its own. */
+static const char *stream_of(const char *name, otc_publisher *publisher, otc_session *session) {
+  static char id[NAME_MAX_BYTES];
+  const otc_stream *own = publisher ? otc_publisher_get_stream(publisher) : NULL;
+  id[0] = 0;
+  if (own && !strcmp(otc_connection_get_data(otc_session_get_connection(session)), name))
+    snprintf(id, sizeof id, "%s", otc_stream_get_id(own));
+  pthread_mutex_lock(&lock);
+  for (int i = 0; i < STREAMS_MAX; i++)
+    if (all[i] && !strcmp(all[i]->from, name)) snprintf(id, sizeof id, "%s", all[i]->stream);
+  pthread_mutex_unlock(&lock);
+  return id;
 }
 
 static void *tell(void *unused) {
@@ -137,10 +169,13 @@ int main(int argc, char **argv) {
   callbacks.on_stream_received = on_stream_received;
   callbacks.on_stream_dropped = on_stream_dropped;
   callbacks.on_error = on_error;
+  callbacks.on_mute_forced = on_mute_forced;
+  callbacks.on_stream_has_captions_changed = on_has_captions;
   struct otc_publisher_callbacks publishing = {0};
   publishing.on_stream_created = on_stream_created;
   publishing.on_stream_destroyed = on_stream_destroyed;
   publishing.on_error = on_publisher_error;
+  publishing.on_publisher_mute_forced = on_publisher_mute_forced;
   otc_session *session = otc_session_new(argv[1], argv[2], &callbacks);
   otc_publisher *publisher = NULL;
   if (!session || pthread_create(&teller, NULL, tell, NULL) != 0) return 2;
@@ -166,6 +201,18 @@ int main(int argc, char **argv) {
       status = !strcmp(first, "video") ? otc_publisher_set_publish_video(publisher, is_on)
                                        : otc_publisher_set_publish_audio(publisher, is_on);
     }
+    if (!strcmp(verb, "force_mute"))
+      status = otc_session_force_mute_stream(session, stream_of(first, publisher, session));
+    if (!strcmp(verb, "force_mute_all")) {
+      const char *excluded = first ? stream_of(first, publisher, session) : NULL;
+      status = otc_session_force_mute_all(session, &excluded, first != NULL);
+    }
+    if (!strcmp(verb, "end_force_mute")) status = otc_session_disable_force_mute(session);
+    if (!strcmp(verb, "watch_self")) on_stream_received(session, NULL, otc_publisher_get_stream(publisher));
+    if (!strcmp(verb, "prefer_codec"))
+      camera.codec = !strcmp(first, "vp9")    ? OTC_VIDEO_CODEC_VP9
+                     : !strcmp(first, "h264") ? OTC_VIDEO_CODEC_H264
+                                              : OTC_VIDEO_CODEC_VP8;
     if (!strcmp(verb, "prefer")) {
       pthread_mutex_lock(&lock);
       prefer_width = (unsigned)atoi(first), prefer_height = (unsigned)atoi(second);

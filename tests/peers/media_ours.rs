@@ -9,7 +9,7 @@ use crate::server::{Kind, Server};
 use crate::token::Claims;
 
 /// `media.c` in a room, connected.
-fn film(server: &Server, room: &str, name: &str) -> Program {
+pub fn film(server: &Server, room: &str, name: &str) -> Program {
     let mut program = program_c::film(server, room, name);
     program.tell(&format!("connect {}", Claims::new(room, name).livekit()));
     hears(&program, "connected");
@@ -29,6 +29,8 @@ macro_rules! everywhere {
         })*
     };
 }
+
+pub(crate) use everywhere;
 
 everywhere![
     two_programs_see_each_other,
@@ -168,11 +170,15 @@ macro_rules! on_both_servers {
     };
 }
 
+pub(crate) use on_both_servers;
+
 on_both_servers![
     a_foreign_client_sees_the_library,
     a_foreign_client_chooses_a_layer_of_the_librarys,
     a_camera_that_tells_no_size_has_the_layers_of_its_pictures,
     the_library_chooses_a_layer_of_a_foreign_clients,
+    a_preferred_codec_is_sent,
+    a_program_sees_itself,
 ];
 
 fn a_foreign_client_sees_the_library(place: Kind) {
@@ -232,5 +238,39 @@ fn the_library_chooses_a_layer_of_a_foreign_clients(place: Kind) {
     alice.tell("prefer 1280 720");
     sees(&alice, "publisher", "the largest layer", |sight| sight.is_film() && sight.size == (1280, 720));
     publisher.leave();
+    alice.leave();
+}
+
+fn a_preferred_codec_is_sent(place: Kind) {
+    let server = Server::start(place);
+    for codec in ["vp9", "h264", "vp8"] {
+        let mut alice = film(&server, codec, "alice");
+        alice.tell(&format!("prefer_codec {codec}"));
+        alice.tell("publish 1280 720 audio");
+        hears(&alice, "published");
+        let small = peers::subscribe(&server, codec, "small", &["--quality", "low"]);
+        let smallest = if codec == "vp9" { (1280, 720) } else { (320, 180) };
+        let is_small = |sight: &Sight| sight.is_film() && sight.size == smallest;
+        let sight = sees(&small, "alice", "the smallest layer", is_small);
+        assert!(sight.codec.eq_ignore_ascii_case(&mime(codec)), "{} is not {codec}", sight.codec);
+        small.leave();
+        let bob = film(&server, codec, "bob");
+        sees(&bob, "alice", "the largest layer", |sight| sight.is_film() && sight.size == (1280, 720));
+        bob.leave();
+        alice.leave();
+    }
+}
+
+fn a_program_sees_itself(place: Kind) {
+    let server = Server::start(place);
+    let mut alice = film(&server, "room", "alice");
+    alice.tell("publish 640 360 audio");
+    hears(&alice, "published");
+    alice.tell("watch_self");
+    sees_all(&alice, "alice", SIZE);
+    alice.tell("mute audio");
+    hears(&alice, "audio_disabled");
+    alice.tell("unmute audio");
+    hears(&alice, "audio_enabled");
     alice.leave();
 }

@@ -66,6 +66,12 @@ pub fn client(server: &Server, room: &str, name: &str) -> Program {
     Program::start(name, python("client.py").args([server.url(), token]))
 }
 
+/// The same as an agent.
+pub fn agent(server: &Server, room: &str, name: &str) -> Program {
+    let claims = token::Claims { is_agent: true, ..token::Claims::new(room, name) };
+    Program::start(name, python("client.py").args([server.url(), claims.livekit()]))
+}
+
 /// One call of LiveKit's server API client.
 pub fn admin(server: &Server, words: &[&str]) {
     let output = python("admin.py")

@@ -23,6 +23,8 @@ pub struct Claims {
     /// LiveKit tokens only, as the next one.
     pub may_signal: bool,
     pub is_moderator: bool,
+    /// livekit-server takes transcriptions as packets from agents only.
+    pub is_agent: bool,
 }
 
 impl Claims {
@@ -35,6 +37,7 @@ impl Claims {
             expires_in_seconds: HOUR_SECONDS,
             may_signal: true,
             is_moderator: false,
+            is_agent: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Claims {
             "nbf": now - HOUR_SECONDS,
             "exp": now + self.expires_in_seconds,
             "metadata": self.name,
+            "kind": if self.is_agent { "agent" } else { "standard" },
             "video": {
                 "roomJoin": true,
                 "room": self.session,

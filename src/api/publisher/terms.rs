@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::capture::Capturer;
 use crate::driver::sound::CaptureSettings as Processing;
-use crate::media::Picture;
+use crate::media::{Picture, VideoCodec};
 use crate::session::Stream;
 use crate::session::media::{MediaFault, VideoReason};
 
@@ -24,6 +24,8 @@ pub struct Settings {
     /// The publisher's own; the receivers' is set on the publisher.
     pub audio_fallback: bool,
     pub sends_statistics: bool,
+    /// What video is sent in, if this machine can and the other side takes it; the best first.
+    pub preferred_codecs: Vec<VideoCodec>,
 }
 
 impl Default for Settings {
@@ -40,6 +42,7 @@ impl Default for Settings {
             is_screen_scalable: false,
             audio_fallback: false,
             sends_statistics: false,
+            preferred_codecs: Vec::new(),
         }
     }
 }

@@ -201,3 +201,25 @@ fn ten_thousand_subscriptions_do_little() {
     call.pass(Duration::from_millis(50));
     assert_eq!(call.clients[1].offers.len(), offers + 1, "it may ask again later");
 }
+
+#[test]
+fn who_asks_for_its_own_track_gets_it_and_nobody_gets_it_unasked() {
+    let mut call = Call::new();
+    let alice = call.enter(JoinQuery { auto_subscribe: true, ..ours() }, &classic(Role::Publisher, "alice"));
+    let (info, section) = call.publish(alice, audio("mic"), &[]);
+    call.until("the publisher is connected", |call| is_connected(call, alice));
+    assert!(call.clients[alice].subscriber.is_none(), "it has not asked");
+    call.subscribe(alice, &info.sid, true);
+    call.until("it is offered", |call| call.clients[alice].section(&info.sid).is_some());
+    let mut source = Source::audio(alice, section);
+    call.until("it comes", |call| {
+        source.sound(call);
+        !call.clients[alice].got(&info.sid).is_empty()
+    });
+    call.subscribe(alice, &info.sid, false);
+    call.pass(Duration::from_millis(100));
+    let before = call.clients[alice].got(&info.sid).len();
+    source.sound(&mut call);
+    call.pass(Duration::from_millis(100));
+    assert_eq!(call.clients[alice].got(&info.sid).len(), before);
+}

@@ -13,9 +13,9 @@ fn address(port: u16) -> SocketAddr {
 }
 
 /// A client and the server's ends of its two peer connections.
-struct Wired {
-    client: Client,
-    subscriber: Peer,
+pub(super) struct Wired {
+    pub client: Client,
+    pub subscriber: Peer,
     publisher: Option<Peer>,
     /// What the server's ends said, the subscriber's before the publisher's.
     said: Vec<RtcOutput>,
@@ -44,7 +44,7 @@ impl Wired {
         Self { client, subscriber, publisher: None, said: Vec::new() }
     }
 
-    fn connected() -> Self {
+    pub fn connected() -> Self {
         let mut wired = Self::joining(Client::connecting());
         wired.run_until(|wired| !wired.client.events.is_empty());
         assert_eq!(words(&wired.client.heard()), ["connected", "created ann"]);
@@ -74,7 +74,7 @@ impl Wired {
     }
 
     /// Datagrams arrive and time passes, until it is so.
-    fn run_until(&mut self, is_so: impl Fn(&Self) -> bool) {
+    pub fn run_until(&mut self, is_so: impl Fn(&Self) -> bool) {
         for _ in 0..1000 {
             self.exchange();
             if is_so(self) {

@@ -1,0 +1,128 @@
+//! Muting others, and being muted.
+
+use super::media::{Publication, PublicationId, PublishedAudio};
+use super::*;
+use crate::signal::mute_mode;
+
+fn room_with(metadata: &str) -> Message {
+    let room = Room { metadata: metadata.into(), ..Default::default() };
+    Message::RoomUpdate(RoomUpdate { room: Some(room) })
+}
+
+/// In a session with ann, who speaks, bob, who is muted, and carol, who has no microphone.
+fn moderator() -> Client {
+    let mut client = Client::new(config());
+    client.input(Input::LinkOpened);
+    let mut join = welcome(&["ann", "bob", "carol"]);
+    join.room = Some(Room { metadata: r#"{"topic":"x"}"#.into(), ..Default::default() });
+    join.other_participants[0].tracks =
+        vec![track("TR_a", TrackSource::Microphone), track("TR_av", TrackSource::Camera)];
+    let silent = TrackInfo { muted: true, ..track("TR_b", TrackSource::Microphone) };
+    join.other_participants[1].tracks = vec![silent];
+    join.other_participants[2].tracks = vec![track("TR_c", TrackSource::Camera)];
+    client.server(FromServer::Welcome(join));
+    client.heard();
+    client
+}
+
+fn mute(identity: &str, track_sid: &str) -> Call {
+    let (identity, track_sid) = (identity.into(), track_sid.into());
+    Call::MutePublishedTrack { room: config().session_id, identity, track_sid }
+}
+
+fn stream(stream_id: &str) -> Input {
+    Input::Moderate(Moderation::Mute { stream_id: stream_id.into() })
+}
+
+fn all(excluded: &[&str]) -> Input {
+    let excluded = excluded.iter().map(|id| (*id).into()).collect();
+    Input::Moderate(Moderation::MuteAll { excluded })
+}
+
+#[test]
+fn one_stream_is_muted_by_a_call_and_one_without_sound_by_none() {
+    let mut client = moderator();
+    client.input(stream("TR_a"));
+    client.input(stream("TR_c"));
+    client.input(stream("TR_nobody"));
+    assert_eq!(client.calls, [mute("ann", "TR_a")]);
+}
+
+#[test]
+fn to_mute_all_is_a_mode_in_the_metadata_and_a_call_for_each_who_can_be_heard() {
+    let mut client = moderator();
+    client.input(all(&[]));
+    let metadata = mute_mode::switched(r#"{"topic":"x"}"#, true);
+    let mode = Call::UpdateRoomMetadata { room: config().session_id, metadata: metadata.clone() };
+    assert_eq!(client.calls, [mode, mute("ann", "TR_a")]);
+    client.calls.clear();
+    client.input(all(&["TR_a", "TR_unknown"]));
+    assert_eq!(client.calls.len(), 1, "the mode alone");
+    client.message(room_with(&metadata));
+    client.calls.clear();
+    client.input(Input::Moderate(Moderation::EndMute));
+    let [Call::UpdateRoomMetadata { metadata, .. }] = client.calls.as_slice() else { panic!("one call") };
+    assert!(!mute_mode::is_on(metadata) && metadata.contains("topic"));
+}
+
+#[test]
+fn the_mode_is_told_once_for_each_change_and_not_to_who_comes_later() {
+    let on = mute_mode::switched("", true);
+    let mut client = moderator();
+    for (metadata, told) in
+        [(on.as_str(), Some(true)), (&on, None), (&mute_mode::switched(&on, false), Some(false)), ("", None)]
+    {
+        client.message(room_with(metadata));
+        let told: Vec<Event> = told.map(|active| Event::MuteForced { active }).into_iter().collect();
+        assert_eq!(client.heard(), told, "{metadata}");
+    }
+    let mut late = Client::connecting();
+    late.input(Input::LinkOpened);
+    let room = Some(Room { metadata: on, ..Default::default() });
+    late.server(FromServer::Welcome(JoinResponse { room, ..welcome(&[]) }));
+    assert_eq!(words(&late.heard()), ["connected"]);
+}
+
+#[test]
+fn what_changes_while_reconnecting_is_told_afterwards_and_what_is_wanted_is_done_then() {
+    let mut client = moderator();
+    client.input(Input::LinkClosed(None));
+    client.input(stream("TR_a"));
+    client.input(stream("TR_a"));
+    client.input(all(&[]));
+    client.input(Input::Moderate(Moderation::EndMute));
+    assert_eq!(client.calls, []);
+    client.input(Input::LinkOpened);
+    client.heard();
+    client.message(room_with(&mute_mode::switched("", true)));
+    assert_eq!(client.heard(), []);
+    client.message(Message::Reconnect(ReconnectResponse::default()));
+    let heard = client.heard();
+    assert!(heard.contains(&Event::MuteForced { active: true }), "{heard:?}");
+    let [muted, Call::UpdateRoomMetadata { metadata, .. }] = client.calls.as_slice() else {
+        panic!("two calls: {:?}", client.calls)
+    };
+    assert_eq!(*muted, mute("ann", "TR_a"));
+    assert!(!mute_mode::is_on(metadata), "of the wishes for the mode the last one counts");
+}
+
+fn publishing(client: &mut Client) -> (String, bool) {
+    let audio = Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false });
+    let wish = Publication { id: PublicationId(1), name: "voice".into(), audio, video: None };
+    client.input(Input::Publish(Box::new(wish)));
+    let asked = client.sent.iter().rev().find_map(|message| match message {
+        FromClient::Message(signal_request::Message::AddTrack(request)) => Some(request.clone()),
+        _ => None,
+    });
+    let asked = asked.expect("a request");
+    (asked.cid, asked.muted)
+}
+
+#[test]
+fn a_stream_that_is_published_while_the_mode_is_on_is_announced_muted() {
+    let mut client = moderator();
+    assert!(!publishing(&mut client).1);
+    let mut client = moderator();
+    client.message(room_with(&mute_mode::switched("", true)));
+    assert!(publishing(&mut client).1);
+}
