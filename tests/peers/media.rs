@@ -98,7 +98,6 @@ const SMALL: &[&str] = &["--size", "640x360"];
 macro_rules! in_every_codec {
     ($($scenario:ident),* $(,)?) => {
         $(mod $scenario {
-            use super::*;
             #[test] #[ignore = "needs the real peers: make test"] fn vp8() { super::$scenario("vp8"); }
             #[test] #[ignore = "needs the real peers: make test"] fn vp9() { super::$scenario("vp9"); }
             #[test] #[ignore = "needs the real peers: make test"] fn h264() { super::$scenario("h264"); }
