@@ -47,6 +47,7 @@ pub use media::{
     SectionStatistics, SenderReport, Sending,
 };
 pub use peer::Peer;
+pub use section_text::preferring;
 
 /// One UDP datagram, in or out. Either way `local` is the address of our own socket, and one of those that the peer was
 /// made with: on a socket bound to all addresses it is the one that was meant, never `0.0.0.0`.

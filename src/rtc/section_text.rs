@@ -130,6 +130,24 @@ pub(super) fn with_stereo(sdp: &str, is_stereo: impl Fn(&str) -> bool) -> String
     })
 }
 
+/// An answer that names first, for each section of `offer`, the codec that `codec_of` finds for the name of its track: browsers
+/// send what an answer names first, whatever they have announced. A codec that was not agreed on changes nothing.
+pub fn preferring(answer: &str, offer: &str, codec_of: impl Fn(&str) -> Option<Codec>) -> String {
+    let offered = read(offer);
+    rewrite(answer, |text, out| {
+        let track = offered.iter().find(|section| section.mid == mid(text)).map(|section| section.track_id);
+        let preferred = track.and_then(&codec_of).map(|codec| formats(text, &[codec])).unwrap_or_default();
+        let Some((first, rest)) = text.split_once('\n').filter(|_| !preferred.is_empty()) else {
+            return out.push_str(text);
+        };
+        let words: Vec<_> = first.split_ascii_whitespace().collect();
+        let (fixed, all) = words.split_at(words.len().min(3));
+        let others = all.iter().copied().filter(|format| !preferred.contains(format));
+        let formats: Vec<_> = preferred.iter().copied().chain(others).collect();
+        _ = write!(out, "{} {}\r\n{rest}", fixed.join(" "), formats.join(" "));
+    })
+}
+
 /// No other codec has this parameter.
 fn is_opus_format(line: &str) -> bool {
     line.starts_with("a=fmtp:") && line.contains("useinbandfec")
@@ -384,6 +402,18 @@ a=ssrc:8 cname:c\r
     }
 
     #[test]
+    fn an_answer_names_the_announced_codec_first() {
+        let offer = OFFER.replace("a=ssrc:7 msid:stream cam", "a=msid:stream cam");
+        let announced = |track: &str| (track == "cam").then_some(Codec::H264);
+        let answer = preferring(OFFER, &offer, announced);
+        let video = section_of(&answer, "v");
+        assert!(video.starts_with("m=video 0 UDP/TLS/RTP/SAVPF 125 107 96 97 108\r\na=mid:v\r\n"), "{video}");
+        assert_eq!(section_of(&answer, "a"), section_of(OFFER, "a"));
+        assert_eq!(preferring(OFFER, &offer, |_| Some(Codec::Av1)), OFFER, "nothing was agreed on");
+        assert_eq!(preferring(OFFER, &offer, |_| None), OFFER);
+    }
+
+    #[test]
     fn sound_is_offered_plain_and_with_as_many_channels_as_it_has() {
         let stereo = Sending { is_stereo: true, ..sending(&[]) };
         let offer = with_sendings(OFFER, |_| Some(&stereo));
@@ -430,6 +460,7 @@ a=ssrc:8 cname:c\r
                 read(&text);
                 one_way(&text, |_| true);
                 with_sendings(&text, |_| Some(&wanted));
+                preferring(&text, &text, |_| Some(Codec::H264));
             }
         }
     }

@@ -20,7 +20,7 @@ use super::participant::{Key, Participant, Standing};
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use super::timers::Timer;
-use crate::rtc::{self, Channel, Datagram, PacketIn, Peer, Section, SectionInfo, SendError};
+use crate::rtc::{self, Channel, Codec, Datagram, PacketIn, Peer, Section, SectionInfo, SendError};
 use crate::signal::proto::signal_request::Message as Asked;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{DataPacket, SessionDescription, SignalTarget, TrickleRequest, data_packet::Kind};
@@ -185,12 +185,14 @@ impl Peers {
         std::mem::take(&mut self.early)
     }
 
-    /// True where the offer is for a connection that replaces the one before.
+    /// True where the offer is for a connection that replaces the one before. `codec_of` knows what was announced for a
+    /// track by its client's own name.
     pub fn handle_offer(
         &mut self,
         now: Instant,
         offer: &SessionDescription,
         local: &[SocketAddr],
+        codec_of: impl Fn(&str) -> Option<Codec>,
     ) -> (Option<Message>, bool) {
         let origin = origin(&offer.sdp).map(str::to_owned);
         let is_other = self.origin.is_some() && origin.is_some() && self.origin != origin;
@@ -204,6 +206,7 @@ impl Peers {
         match peer.accept_offer(now, &offer.sdp) {
             Ok(sdp) => {
                 self.origin = origin;
+                let sdp = rtc::preferring(&sdp, &offer.sdp, codec_of);
                 (Some(Message::Answer(description("answer", sdp, offer.id))), is_other)
             }
             Err(error) => {

@@ -7,7 +7,8 @@ use super::super::allowance::{Allowance, MEDIA_REQUESTS};
 use super::TrackKey;
 use super::allocate::Budget;
 use super::down::Down;
-use crate::rtc::{MediaKind, Section, SectionInfo};
+use super::track::codec_of;
+use crate::rtc::{Codec, MediaKind, Section, SectionInfo};
 use crate::signal::proto::{ConnectionQuality, TrackInfo, TrackType, UpdateTrackSettings};
 
 /// How many tracks a participant may publish. A program with a dozen cameras and microphones has two dozen.
@@ -106,6 +107,19 @@ impl Share {
 
     pub fn by_sid(&mut self, sid: &str) -> Option<&mut Publication> {
         self.publications.iter_mut().find(|publication| publication.info.sid == sid)
+    }
+
+    /// The codec that was announced for a picture, by its client's own name for it.
+    pub fn announced_codec(&self, name: &str) -> Option<Codec> {
+        let pictures = self.publications.iter().filter(|publication| publication.kind() == MediaKind::Video);
+        let named = |publication: &Publication| {
+            let codecs = &publication.info.codecs;
+            let own = codecs.iter().find(|codec| !codec.cid.is_empty() && codec.cid == name);
+            let mime_type = own.map(|codec| &codec.mime_type);
+            let mime_type = mime_type.or((publication.cid == name).then_some(&publication.info.mime_type))?;
+            codec_of(mime_type)
+        };
+        pictures.into_iter().find_map(named)
     }
 
     /// The connection over which it gets everything is gone: all its sections are to be made anew.
