@@ -95,8 +95,9 @@
  *
  * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making video frames, What a
  * session tells, Settings of a session, Sessions, Signals, Video capturers, What a publisher tells, Settings of a
- * publisher, Publishers, Sound of one subscriber, What a subscriber tells, Subscribers, Publishing and subscribing,
- * Moderation, The audio device, Sound inputs of the system, Sound outputs of the system, Additions of this library.
+ * publisher, Publishers, Reports of statistics of a publisher, Sound of one subscriber, What a subscriber tells, Subscribers, Publishing and subscribing,
+ * Moderation, The audio device, Sound inputs of the system, Sound outputs of the system, Codecs of
+ * this machine, Transformers, Additions of this library.
  */
 
 #ifndef OPENTOK_H
@@ -749,7 +750,7 @@ LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_stream_has_audio_track(const struct otc
 LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_stream_has_audio(const struct otc_stream *stream);
 
 /**
- * Whether captions of the stream are being made.
+ * Whether a caption of the stream has come by now.
  *
  * @param stream  A stream.
  *
@@ -1539,7 +1540,8 @@ typedef struct otc_session_callbacks {
                                       const otc_stream *stream,
                                       otc_bool has_video);
   /**
-   * Captions of another client's stream were switched on or off.
+   * The first caption of another client's stream has come, whoever subscribes to captions. `has_captions` is `OTC_TRUE`:
+   * those who transcribe do not say when they end, so a stream has captions until it is dropped.
    */
   void (*on_stream_has_captions_changed)(struct otc_session *session,
                                          void *user_data,
@@ -1598,7 +1600,8 @@ typedef struct otc_session_callbacks {
                    const char *error_string,
                    otc_session_error_code error);
   /**
-   * A moderator muted everybody, or ended that.
+   * A moderator has muted everybody, and streams that are published from now on start muted; or has ended that. Told to
+   * everybody, the moderator too, once for each change. Who connects while it is on is not told, but publishes muted.
    */
   void (*on_mute_forced)(struct otc_session *session, void *user_data, otc_on_mute_forced_info *mute_info);
   /**
@@ -2307,7 +2310,8 @@ typedef struct otc_publisher_callbacks {
    */
   void (*on_audio_level_updated)(struct otc_publisher *publisher, void *user_data, float audio_level);
   /**
-   * A moderator has switched the sound off. `otc_publisher_set_publish_audio` switches it on again.
+   * A moderator has switched the sound off, or the stream was published while everybody is muted; then this follows
+   * `on_stream_created`. `otc_publisher_set_publish_audio` switches it on again.
    */
   void (*on_publisher_mute_forced)(struct otc_publisher *publisher, void *user_data);
   /**
@@ -2651,41 +2655,6 @@ typedef enum otc_media_type {
 } otc_media_type;
 
 /**
- * A report of statistics for one receiver, or for the server.
- */
-typedef struct otc_publisher_rtc_stats {
-  /**
-   * The empty string: media goes to the server once, whoever receives it.
-   */
-  const char *connection_id;
-  /**
-   * A JSON array of objects with the names of the W3C's `RTCStatsReport`.
-   */
-  const char *json_array_of_reports;
-} otc_publisher_rtc_stats;
-
-/**
- * How a report of statistics is asked for. Passed by value.
- */
-typedef struct otc_publisher_rtc_stats_report_cb {
-  /**
-   * Handed back to the function, never read.
-   */
-  void *user_data;
-  /**
-   * Gets the reports: `entries` of them, one with a server. Lent until it returns.
-   */
-  void (*on_rtc_stats_report)(otc_publisher *publisher,
-                              void *user_data,
-                              const struct otc_publisher_rtc_stats *stats,
-                              size_t entries);
-  /**
-   * NULL. Not read.
-   */
-  void *reserved;
-} otc_publisher_rtc_stats_report_cb;
-
-/**
  * Makes a publisher and does nothing else: the capturer is not called before the publishing.
  *
  * @param name       The name that others see of the stream; copied. NULL is the empty string.
@@ -2936,6 +2905,47 @@ LIBOPENTOK_LIBRARY_EXPORTED void *otc_publisher_get_user_data(const otc_publishe
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 const char *otc_publisher_get_name(const otc_publisher *publisher);
+
+/* ==== Reports of statistics of a publisher ====
+ *
+ * Beside `on_audio_stats` and `on_video_stats` a program may ask for a report as JSON, in the shape and with the names of
+ * the W3C's `RTCStatsReport`. The functions may be called on any thread and in every callback.
+ */
+
+/**
+ * A report of statistics for one receiver, or for the server.
+ */
+typedef struct otc_publisher_rtc_stats {
+  /**
+   * The empty string: media goes to the server once, whoever receives it.
+   */
+  const char *connection_id;
+  /**
+   * A JSON array of objects with the names of the W3C's `RTCStatsReport`.
+   */
+  const char *json_array_of_reports;
+} otc_publisher_rtc_stats;
+
+/**
+ * How a report of statistics is asked for. Passed by value.
+ */
+typedef struct otc_publisher_rtc_stats_report_cb {
+  /**
+   * Handed back to the function, never read.
+   */
+  void *user_data;
+  /**
+   * Gets the reports: `entries` of them, one with a server. Lent until it returns.
+   */
+  void (*on_rtc_stats_report)(otc_publisher *publisher,
+                              void *user_data,
+                              const struct otc_publisher_rtc_stats *stats,
+                              size_t entries);
+  /**
+   * NULL. Not read.
+   */
+  void *reserved;
+} otc_publisher_rtc_stats_report_cb;
 
 /**
  * Asks for a report of statistics. The function registered with `otc_publisher_set_rtc_stats_report_cb` gets it, on the
@@ -3265,7 +3275,8 @@ otc_status otc_subscriber_set_subscribe_to_audio(otc_subscriber *subscriber,
                                                  otc_bool subscribe_to_audio);
 
 /**
- * Says whether captions are wanted: `on_caption_text` brings them.
+ * Says whether captions are wanted: `on_caption_text` brings them. They are LiveKit's transcriptions, in packets or in text
+ * streams, of the stream's tracks or, where no track is named, of its publisher.
  *
  * @param subscriber             A subscriber.
  * @param subscribe_to_captions  `OTC_TRUE` or `OTC_FALSE`, the default.
@@ -3511,18 +3522,27 @@ otc_status otc_session_unsubscribe(otc_session *session,
  *
  * What a client may do to others, when the role of its token allows it: see `otc_session_get_capabilities`. The functions
  * ask the server and return at once. When the server then refuses or cannot be reached, the log says so and no callback
- * comes. Those that mute are refused to everybody in this version, which has no media that could be muted.
+ * comes. While the session is reconnecting everything waits for the end of that.
+ *
+ * Only sound is muted, and a publisher whose sound is muted may switch it on again at any time with
+ * `otc_publisher_set_publish_audio`.
  */
 
 /**
- * Mutes all publishers, and those that publish later, until `otc_session_disable_force_mute`. Every client is told by
- * `on_mute_forced`.
+ * Mutes every stream, this client's own too, and those that are published later, until `otc_session_disable_force_mute`.
+ * Every client is told by `on_mute_forced`, every publisher that was muted by `on_publisher_mute_forced`. Streams that are
+ * muted already, or have no sound, stay as they are.
+ *
+ * On a LiveKit server the mode is a member of the room's metadata, `otc.force_mute`; what others keep there stays. Clients
+ * that are not of this library are muted now, and know nothing of the mode.
  *
  * @param session               A connected session.
- * @param excluded_streams_ids  Ids of streams that are left alone; copied. NULL for none.
+ * @param excluded_streams_ids  Ids of streams that are left alone now; copied. Ids that nobody has are passed over. NULL for
+ *                              none.
  * @param excluded_streams_len  How many; 0 for none.
  *
- * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+ * @return `OTC_SUCCESS`: the request is on its way.
+ *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: `session` is NULL or no live session, the number is negative, an id is NULL or not UTF-8.
  */
@@ -3537,7 +3557,8 @@ otc_status otc_session_force_mute_all(otc_session *session,
  *
  * @param session  A connected session.
  *
- * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+ * @return `OTC_SUCCESS`: the request is on its way.
+ *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: `session` is NULL or no live session.
  */
@@ -3545,12 +3566,14 @@ LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_disable_force_mute(otc_session *session);
 
 /**
- * Mutes one stream. Its publisher may unmute it again.
+ * Mutes one stream, another client's or one of this client's own. Its publisher is told by `on_publisher_mute_forced`. A
+ * stream without sound stays as it is.
  *
  * @param session            A connected session.
  * @param stream_id_to_mute  The id of the stream; copied.
  *
- * @return `OTC_UNABLE_TO_FORCE_MUTE`: always, in this version; nobody is muted.
+ * @return `OTC_SUCCESS`: the request is on its way.
+ *         `OTC_UNABLE_TO_FORCE_MUTE`: the token does not allow it, or there is no such stream in the session.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is not connected.
  *         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the id is not UTF-8.
  */
@@ -4169,6 +4192,24 @@ otc_status otc_publisher_set_audio_transformers(otc_publisher *publisher,
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 size_t otc_ext_live_objects(void);
+
+/**
+ * Sets the order in which a publisher prefers video codecs. The first one is used that this machine can encode and the
+ * server takes; VP8 follows whatever is not among them, since it goes everywhere. What the machine can encode is told by
+ * `otc_media_utils_get_supported_codecs`; what it cannot is passed over. A LiveKit server gives every subscriber the codec
+ * that is sent. VP9 is sent in one size, whoever wants a smaller one.
+ *
+ * @param settings  Settings; publishers that were made with them before keep what they have.
+ * @param codecs    The codecs, the best first; copied. NULL for none.
+ * @param count     How many; 0 for none: VP8, the default.
+ *
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings, `codecs` is NULL and `count` is
+ *         not 0, there are more than 16, or one of them is no codec. Nothing changes then.
+ */
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_status otc_ext_publisher_settings_set_preferred_video_codecs(otc_publisher_settings *settings,
+                                                                 const enum otc_video_codec_type *codecs,
+                                                                 size_t count);
 
 OTC_END_DECL
 
