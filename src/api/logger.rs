@@ -3,7 +3,7 @@
 //! Works before `init` and after `destroy`. The sink is called on whichever thread has something to say, with no lock
 //! held; what it causes to be logged itself is dropped, so it cannot drive itself in circles.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::Once;
@@ -33,6 +33,9 @@ static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Disabled as u8);
 
 thread_local! {
+    /// Lines that wait until nothing is locked.
+    static HELD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+
     static IS_LOGGING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -110,25 +113,83 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record) {
-        if !self.enabled(record.metadata()) || IS_LOGGING.replace(true) {
+        if !self.enabled(record.metadata()) || IS_LOGGING.get() {
             return;
         }
-        let sink = SINK.read().clone();
         // A line has no line ends in it, whatever a server wrote.
         let line = format!("[{}] {}", record.level().as_str().to_ascii_lowercase(), record.args());
         let line = line.replace(['\n', '\r', '\0'], " ");
-        match sink {
-            Some(sink) => callbacks::enter(|| sink(&line)),
-            // Nobody to tell when the console is gone.
-            None => drop(writeln!(std::io::stderr().lock(), "opentok {line}")),
+        let is_held = HELD.try_with(|held| match &mut *held.borrow_mut() {
+            Some(lines) => {
+                lines.push(line.clone());
+                true
+            }
+            None => false,
+        });
+        // A thread that ends, or a process that exits, holds nothing.
+        if !is_held.unwrap_or(false) {
+            tell(&line);
         }
-        IS_LOGGING.set(false);
     }
 
     fn flush(&self) {}
 }
 
+fn tell(line: &str) {
+    IS_LOGGING.set(true);
+    let sink = SINK.read().clone();
+    match sink {
+        Some(sink) => callbacks::enter(|| sink(line)),
+        // Nobody to tell when the console is gone.
+        None => drop(writeln!(std::io::stderr().lock(), "opentok {line}")),
+    }
+    IS_LOGGING.set(false);
+}
+
+/// What this thread logs is told when the returned value is dropped: whoever is about to lock something and calls what may
+/// log takes this first.
+pub(super) fn hold() -> Held {
+    let is_first = HELD.try_with(|held| {
+        let mut held = held.borrow_mut();
+        let is_first = held.is_none();
+        held.get_or_insert_default();
+        is_first
+    });
+    Held { is_first: is_first.unwrap_or(false) }
+}
+
+/// See [`hold`].
+pub(super) struct Held {
+    /// Another one of this thread tells all of it.
+    is_first: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.is_first {
+            let lines = HELD.try_with(|held| held.borrow_mut().take()).ok().flatten().unwrap_or_default();
+            lines.iter().for_each(|line| tell(line));
+        }
+    }
+}
+
 /// Libraries below speak of tokens, keys and bytes; their lines stay out.
 fn is_ours(metadata: &Metadata) -> bool {
     metadata.target().split("::").next() == Some("opentok")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_told_once_the_outermost_holder_lets_go() {
+        let outer = hold();
+        let inner = hold();
+        HELD.with_borrow_mut(|held| held.as_mut().expect("held").push("a line".into()));
+        drop(inner);
+        HELD.with_borrow(|held| assert_eq!(held.as_deref(), Some(&["a line".to_owned()][..])));
+        drop(outer);
+        HELD.with_borrow(|held| assert!(held.is_none()));
+    }
 }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::camera;
 use super::capture::{Capture, CaptureSettings};
+use super::logger;
 use super::session::Session;
 use super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::{Error, hexadecimal, random, statistics};
@@ -276,6 +277,7 @@ impl Publisher {
     }
 
     fn begin(self: &Arc<Self>, id: PublicationId) {
+        let _held = logger::hold();
         let captured = self.capture.as_ref().and_then(|capture| {
             let inner = self.inner.lock();
             let placed = inner.placed.as_ref().filter(|placed| placed.id == id)?;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::library::{self, Means};
+use super::logger;
 use super::publisher::{self, Publisher};
 use super::subscriber::{self, Subscriber};
 use super::way::Way;
@@ -266,6 +267,7 @@ impl Session {
 
     /// The outcome is the publisher's to hear.
     pub fn publish(self: &Arc<Self>, publisher: &Arc<Publisher>) -> Result<(), Error> {
+        let _held = logger::hold();
         let mut inner = self.inner.lock();
         inner.check_connected()?;
         let (Some(attempt), Some(equipment)) = (&inner.attempt, inner.equipment.clone()) else {
@@ -282,6 +284,11 @@ impl Session {
             runtime: runtime.clone(),
         };
         let id = publisher.place(place)?;
+        if inner.secret.is_some() {
+            log::warn!(
+                "the encryption secret is not honoured yet: media is encrypted as far as the server only"
+            );
+        }
         inner.publishers.insert(id, Publishing { publisher: publisher.clone(), stream: None });
         self.count(&mut inner, &runtime);
         Ok(())
@@ -299,6 +306,7 @@ impl Session {
 
     /// The outcome is the subscriber's to hear.
     pub fn subscribe(self: &Arc<Self>, subscriber: &Arc<Subscriber>) -> Result<(), Error> {
+        let _held = logger::hold();
         let mut inner = self.inner.lock();
         inner.check_connected()?;
         let (Some(attempt), Some(equipment)) = (&inner.attempt, inner.equipment.clone()) else {

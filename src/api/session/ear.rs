@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::super::logger;
 use super::{Inner, Notice, Phase, Publishing, Session};
 use crate::driver::callbacks::Poster;
 use crate::driver::session::Listener;
@@ -26,6 +27,7 @@ impl Drop for Ear {
 
 impl Listener for Ear {
     fn event(&self, event: Event) {
+        let _held = logger::hold();
         // The lock is held until the notice is queued: what a call answers and what is queued agree.
         let mut inner = self.session.inner.lock();
         let notice = match event {
@@ -79,6 +81,7 @@ impl Listener for Ear {
     }
 
     fn media(&self, id: SubscriptionId, packet: Incoming) {
+        let _held = logger::hold();
         let subscriber = self.session.inner.lock().subscribers.get(&id).cloned();
         if let Some(subscriber) = subscriber {
             subscriber.packet(id, packet);
