@@ -12,7 +12,7 @@ use opentok::ffi::audio_data::otc_audio_data;
 use opentok::ffi::audio_device::{otc_audio_device_callbacks, otc_audio_device_settings};
 use opentok::ffi::base::otc_on_mute_forced_info;
 use opentok::ffi::media_utils::otc_media_utils_codecs;
-use opentok::ffi::publisher::{otc_publisher_rtc_stats, otc_publisher_rtc_stats_report_cb};
+use opentok::ffi::publisher_stats::{otc_publisher_rtc_stats, otc_publisher_rtc_stats_report_cb};
 use opentok::ffi::publisher_callbacks::{
     otc_publisher_audio_stats, otc_publisher_callbacks, otc_publisher_video_stats,
 };
