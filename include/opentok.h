@@ -2161,12 +2161,13 @@ typedef struct otc_video_capturer_callbacks {
  * change from frame to frame. To be called on a thread of the program.
  *
  * @param capturer  The capturer, as `init` brought it.
- * @param rotation  By how many degrees the picture has to be turned clockwise to be upright: 0, 90, 180 or 270.
+ * @param rotation  By how many degrees the picture has to be turned clockwise to be upright: 0, 90, 180 or 270. Whole turns
+ *                  more or less do not count.
  * @param frame     The picture.
  *
  * @return `OTC_SUCCESS`, also when nothing is captured at present: the frame is dropped then.
  *         `OTC_INVALID_VIDEO_FORMAT`: the frame's format cannot be converted, or its contents are broken.
- *         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle, or `rotation` is none of the four.
+ *         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle, or `rotation` is no multiple of 90.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_video_capturer_provide_frame(const struct otc_video_capturer *capturer,

@@ -243,6 +243,7 @@ c_tests! {
         after_the_deletion_of_a_publisher_its_stream_ends_for_others_only
         after_a_disconnect_subscribers_hear_nothing
         what_was_unpublished_is_published_again_at_once_as_another_stream
+        a_stream_may_be_published_again_inside_on_stream_destroyed
         what_is_unpublished_at_once_leaves_nothing
         a_publisher_goes_from_session_to_session
         two_subscribers_of_one_stream_both_get_it
@@ -252,6 +253,7 @@ c_tests! {
         what_the_publisher_switches_off_and_on_is_told
         what_the_subscriber_does_not_want_does_not_come
         what_is_set_before_takes_effect_with_the_publishing_and_subscribing
+        statistics_come_every_second_and_reports_when_asked_for
         without_a_picture_there_is_sound
         without_sound_there_is_a_picture
         with_neither_there_is_an_error
@@ -296,6 +298,9 @@ c_tests! {
         subscriber_deleted_in_on_audio_disabled
         subscriber_deleted_in_on_error
         subscriber_deleted_in_on_stream_dropped
+        publisher_deleted_in_on_disconnected
+        exit_inside_a_callback_of_a_publisher_terminates
+        exit_inside_a_callback_of_a_subscriber_terminates
         deletions_in_mid_flow_wait_for_nothing_long
         a_capturer_thread_inside_provide_frame_is_joined_in_destroy
         deletions_of_all_at_once_on_threads_of_their_own

@@ -3,6 +3,8 @@
 //! The core decides what happens; this decides what the program still hears of it. The program's own word comes first:
 //! once it has disconnected it hears the end and nothing else, once it has deleted it hears nothing.
 
+mod ear;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -17,18 +19,17 @@ use super::subscriber::{self, Subscriber};
 use super::way::Way;
 use super::{Error, hexadecimal, random};
 use crate::driver::callbacks::{self, Gate, Poster};
-use crate::driver::session::{Attempt, Listener, attempt};
+use crate::driver::session::{Attempt, attempt};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
-use crate::session::media::{
-    Incoming, MediaFault, MediaReason, PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId,
-};
+use crate::session::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
 use crate::session::{
-    Capabilities, Config, Connection, Ending, Event, Fault, Input, Moderation, QUEUE_LENGTH_MAX, Reason,
-    Signal, Stream, StreamChange,
+    Capabilities, Config, Connection, Input, Moderation, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
+    StreamChange,
 };
 use crate::signal::address::Address;
 use crate::signal::signals::{self, SignalError};
+use ear::Ear;
 
 pub use crate::session::Target;
 
@@ -571,150 +572,6 @@ impl Inner {
         subscriber.hear(id, event);
         if is_over {
             self.subscribers.remove(&id);
-        }
-    }
-}
-
-/// Hears one attempt's events and passes on what the program should hear.
-struct Ear {
-    session: Arc<Session>,
-    poster: Poster,
-    has_asked: Arc<AtomicBool>,
-}
-
-impl Drop for Ear {
-    fn drop(&mut self) {
-        *self.session.talking.lock() -= 1;
-        self.session.fell_silent.notify_all();
-    }
-}
-
-impl Listener for Ear {
-    fn event(&self, event: Event) {
-        // The lock is held until the notice is queued: what a call answers and what is queued agree.
-        let mut inner = self.session.inner.lock();
-        let notice = match event {
-            Event::Ended(ending) => return self.ended(&mut inner, ending),
-            Event::Publisher { id, event } => return inner.publisher_event(id, event),
-            Event::Subscriber { id, event } => return inner.subscriber_event(id, event),
-            Event::CapabilitiesChanged(capabilities) => {
-                inner.capabilities = capabilities;
-                return;
-            }
-            Event::Connected { connection, capabilities } => {
-                inner.become_up(Phase::Connecting, connection, capabilities);
-                Notice::Connected
-            }
-            Event::Reconnected { connection, capabilities } => {
-                inner.become_up(Phase::Reconnecting, connection, capabilities);
-                Notice::Reconnected
-            }
-            Event::ReconnectionStarted => {
-                if inner.phase == Phase::Connected {
-                    inner.phase = Phase::Reconnecting;
-                }
-                Notice::ReconnectionStarted
-            }
-            Event::ConnectionCreated(connection) => {
-                inner.others.insert(connection.id.clone());
-                Notice::ConnectionCreated(connection)
-            }
-            Event::ConnectionDropped(connection) => {
-                inner.others.remove(&connection.id);
-                Notice::ConnectionDropped(connection)
-            }
-            Event::StreamReceived(stream) => {
-                inner.streams.insert(stream.id.clone());
-                Notice::StreamReceived(stream)
-            }
-            Event::StreamDropped(stream) => {
-                inner.streams.remove(&stream.id);
-                Notice::StreamDropped(stream)
-            }
-            Event::StreamChanged { stream, change } => Notice::StreamChanged { stream, change },
-            Event::SignalReceived { kind, data, from } => Notice::SignalReceived { kind, data, from },
-            Event::ArchiveStarted { id, name } => Notice::ArchiveStarted { id, name },
-            Event::ArchiveStopped { id } => Notice::ArchiveStopped { id },
-            Event::MuteForced { active } => Notice::MuteForced { active },
-            Event::Warned(Fault { reason, text }) => Notice::Error { reason, text },
-        };
-        let has_asked = self.has_asked.clone();
-        // Asked again when its turn has come: the program may have left meanwhile.
-        self.post(notice, move || !has_asked.load(Ordering::SeqCst));
-    }
-
-    fn media(&self, id: SubscriptionId, packet: Incoming) {
-        let subscriber = self.session.inner.lock().subscribers.get(&id).cloned();
-        if let Some(subscriber) = subscriber {
-            subscriber.packet(id, packet);
-        }
-    }
-}
-
-impl Ear {
-    fn new(session: &Arc<Session>, poster: Poster, has_asked: Arc<AtomicBool>) -> Self {
-        *session.talking.lock() += 1;
-        Self { session: session.clone(), poster, has_asked }
-    }
-
-    fn ended(&self, inner: &mut Inner, ending: Ending) {
-        let error = |fault: Fault| Notice::Error { reason: fault.reason, text: fault.text };
-        let notices = match (inner.phase, ending) {
-            (Phase::Idle | Phase::Deleted, _) => vec![],
-            // The program's own word comes first: whatever else went wrong at the same time is not told.
-            (Phase::Disconnecting, _) => vec![Notice::Disconnected],
-            (_, Ending::Left | Ending::Removed) => vec![Notice::Disconnected],
-            (Phase::Connecting, Ending::Failed(fault) | Ending::Lost(fault)) => vec![error(fault)],
-            (Phase::Connected | Phase::Reconnecting, Ending::Failed(fault) | Ending::Lost(fault)) => {
-                vec![error(fault), Notice::Disconnected]
-            }
-        };
-        if inner.phase != Phase::Deleted {
-            inner.phase = Phase::Idle;
-        }
-        inner.attempt = None;
-        inner.connection = None;
-        for (id, subscriber) in inner.subscribers.drain() {
-            subscriber.leave(id);
-        }
-        // Those that had not come as far as the core, which has told all others.
-        for (id, Publishing { publisher, .. }) in inner.publishers.drain() {
-            if publisher.publication() == Some(id) {
-                let text = "the session ended before the stream was published";
-                let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
-                publisher.hear(id, PublisherEvent::Failed(fault));
-                publisher.leave(id);
-            }
-        }
-        inner.others = HashSet::new();
-        inner.streams = HashSet::new();
-        inner.capabilities = Capabilities::default();
-        inner.queued = 0;
-        for notice in notices {
-            self.post(notice, || true);
-        }
-    }
-
-    fn post(&self, notice: Notice, is_wanted: impl FnOnce() -> bool + Send + 'static) {
-        let session = self.session.clone();
-        self.poster.post(move || {
-            session.gate.pass(|| {
-                if is_wanted() {
-                    session.observer.notify(notice);
-                }
-            });
-        });
-    }
-}
-
-impl Inner {
-    /// Connected, for the first time or again; unless the program has left meanwhile.
-    fn become_up(&mut self, from: Phase, connection: Arc<Connection>, capabilities: Capabilities) {
-        if self.phase == from {
-            self.phase = Phase::Connected;
-            self.connection = Some(connection);
-            self.capabilities = capabilities;
-            self.queued = 0;
         }
     }
 }

@@ -176,12 +176,13 @@ impl Capturer for ProgramCapturer {
 /// change from frame to frame. To be called on a thread of the program.
 ///
 /// @param capturer  The capturer, as `init` brought it.
-/// @param rotation  By how many degrees the picture has to be turned clockwise to be upright: 0, 90, 180 or 270.
+/// @param rotation  By how many degrees the picture has to be turned clockwise to be upright: 0, 90, 180 or 270. Whole turns
+///                  more or less do not count.
 /// @param frame     The picture.
 ///
 /// @return `OTC_SUCCESS`, also when nothing is captured at present: the frame is dropped then.
 ///         `OTC_INVALID_VIDEO_FORMAT`: the frame's format cannot be converted, or its contents are broken.
-///         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle, or `rotation` is none of the four.
+///         `OTC_INVALID_PARAM`: a pointer is NULL or no live handle, or `rotation` is no multiple of 90.
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_video_capturer_provide_frame(
     capturer: *const otc_video_capturer,
@@ -192,7 +193,7 @@ pub extern "C" fn otc_video_capturer_provide_frame(
         let object = CAPTURERS.get(capturer, "capturer")?;
         let frame = FRAMES.get(frame, "frame")?;
         let rotation = Rotation::from_degrees(rotation)
-            .ok_or_else(|| Refusal::parameter("rotation", "is none of 0, 90, 180 and 270"))?;
+            .ok_or_else(|| Refusal::parameter("rotation", "is no multiple of 90"))?;
         let Some(publisher) = object.0.upgrade() else { return Ok(()) };
         publisher.provide(|| {
             let picture = frame.frame().to_picture()?;

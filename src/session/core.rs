@@ -14,7 +14,7 @@ use super::leave::Farewell;
 use super::live::Live;
 use super::media::{Incoming, Outgoing, Publication, PublicationId, SubscriptionId, Wants};
 use super::moderation::Moderation;
-use super::publish::Publications;
+use super::publications::Publications;
 use super::reconnect::Reconnecting;
 use super::subscribe::Subscriptions;
 use super::{Connection, Event, Fault, Reason};

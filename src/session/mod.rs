@@ -18,6 +18,7 @@ pub mod media;
 mod members;
 mod messages;
 mod moderation;
+mod publications;
 mod publish;
 mod reconnect;
 mod roster;

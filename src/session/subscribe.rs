@@ -12,7 +12,7 @@ use super::live::Live;
 use super::media::{
     Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, VideoReason, Wants,
 };
-use super::publish::codec_above;
+use super::publications::codec_above;
 use super::wires::Way;
 use super::{Event, Stream};
 use crate::media::Rotation;

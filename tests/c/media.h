@@ -22,10 +22,12 @@ typedef struct diary {
   char entries[EVENTS_MAX][EVENT_SIZE];
 } diary;
 
+static diary *newest_diary; /* for what a test says when it fails */
+
 static inline diary *diary_new(void) {
   diary *self = (diary *)calloc(1, sizeof *self);
   flag_init(&self->changed);
-  return self;
+  return newest_diary = self;
 }
 
 static inline void note(diary *self, const char *format, ...) {
@@ -105,7 +107,8 @@ static inline void wait_for_count(int *counter, int count, const char *what) {
   pthread_mutex_lock(&counting);
   while (*counter < count) {
     if (pthread_cond_timedwait(&counted_one, &counting, &deadline) != 0) {
-      fprintf(stderr, "waited in vain for %d of %s, had %d\n", count, what, *counter);
+      fprintf(stderr, "waited in vain for %d of %s, had %d; came:\n", count, what, *counter);
+      for (int i = 0; i < newest_diary->count; i++) fprintf(stderr, "  %s\n", newest_diary->entries[i]);
       _exit(1);
     }
   }
