@@ -124,7 +124,7 @@ impl Client {
             | Event::ArchiveStarted { .. }
             | Event::ArchiveStopped { .. }
             | Event::MuteForced { .. } => self.model.heard(Heard::Something),
-            Event::CapabilitiesChanged(_) | Event::Publisher { .. } | Event::Subscriber { .. } => {}
+            Event::CapabilitiesChanged(_) => {}
             Event::Warned(fault) => {
                 assert_eq!(fault.reason, Reason::UnableToSendSignal);
                 self.model.heard(Heard::Error { fatal: false });

@@ -71,8 +71,8 @@ fn the_link_and_the_calls_go_through_the_proxy_of_the_settings() {
     assert_eq!(opened.load(Ordering::SeqCst), 1);
     let told = way("moderate", &server, &url).arg(good("one")).arg(good("two")).arg(elsewhere()).run();
     assert_eq!(told.lines, ["force disconnect 0", "removed"]);
-    // Four connects and three calls; the client of the other session has no proxy.
-    assert_eq!(opened.load(Ordering::SeqCst), 1 + 4 + 3);
+    // Four connects and five calls, two of them for the mute mode; the client of the other session has no proxy.
+    assert_eq!(opened.load(Ordering::SeqCst), 1 + 4 + 5);
 }
 
 #[test]
