@@ -173,6 +173,6 @@ install_python_peers
 install_livekit_server
 # A browser is large; OTC_PEERS_BROWSER=no leaves it out, and its tests with it.
 if [ "${OTC_PEERS_BROWSER:-yes}" != no ]; then
-    need chromium chromium
+    need chromium chromium || { say 'no browser; OTC_PEERS_BROWSER=no goes without, and without its tests'; exit 1; }
     install_livekit_client
 fi

@@ -2,7 +2,7 @@
 # The whole check; `make test` calls it. Installs the real peers, then runs our own tests, then what an installed library and
 # the demo do, and in the end the tests that need the peers.
 #
-# The two runs of cargo are one test suite: the first leaves out what is marked with #[ignore], the last is that rest.
+# The runs of cargo are one test suite: the first leaves out what is marked with #[ignore], the last two are that rest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -11,6 +11,10 @@ step() { printf '\n== %s (%d s after the start)\n' "$*" "$((SECONDS - started))"
 
 command -v cargo >/dev/null || { echo 'cargo is missing: install Rust first' >&2; exit 1; }
 command -v cc >/dev/null || { echo 'a C compiler is missing, on Debian: apt-get install gcc libc6-dev' >&2; exit 1; }
+
+# A browser is large: OTC_PEERS_BROWSER=no leaves it out, and its tests with it.
+leave_out=()
+if [ "${OTC_PEERS_BROWSER:-yes}" = no ]; then leave_out=(--skip a_browser); fi
 
 step '1 of 6: the real peers and the tools (nothing to do when they are there)'
 tests/peers/install.sh
@@ -28,7 +32,9 @@ step '5 of 6: the demo'
 make demo
 
 step '6 of 6: the library against livekit-server and LiveKit clients'
-# Most of these wait for time-outs of a server that is frozen or gone, so many at once cost little and save minutes.
-cargo test --locked --test peers -- --ignored --test-threads=8
+# Most of these wait for time-outs of a server that is frozen or gone, so many at once cost little and save minutes. Those with
+# films keep the processors busy, and what they see has to come in time.
+cargo test --locked --test peers -- --ignored --test-threads=8 --skip media
+cargo test --locked --test peers -- --ignored --test-threads=2 "${leave_out[@]}" media
 
 step 'done'
