@@ -1,7 +1,8 @@
 //! Pictures of other sizes.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::halve::{halve, quarter};
 use crate::media::Picture;
@@ -44,11 +45,12 @@ fn size(width: u32, height: u32) -> (usize, usize) {
 /// Any ratio. Smaller sizes take all pixels into account, so nothing flickers in motion.
 fn resize(resizer: &mut Resizer, plane: &[u8], from: (usize, usize), out: &mut [u8], to: (usize, usize)) {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    let source = ImageRef::new(from.0 as u32, from.1 as u32, plane, PixelType::U8);
-    let target = Image::from_slice_u8(to.0 as u32, to.1 as u32, out, PixelType::U8);
+    // Of one kind of pixels: the library would bring what it has for all others as well, megabytes of it.
+    let source = TypedImageRef::<U8>::from_buffer(from.0 as u32, from.1 as u32, plane);
+    let target = TypedImage::<U8>::from_buffer(to.0 as u32, to.1 as u32, out);
     if let (Ok(source), Ok(mut target)) = (source, target) {
-        // Fails for other kinds of pixels and for crop boxes only.
-        let _ = resizer.resize(&source, &mut target, &options);
+        // Fails for crop boxes only.
+        let _ = resizer.resize_typed(&source, &mut target, &options);
     }
 }
 
