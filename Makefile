@@ -13,7 +13,7 @@ DEMO := $(TARGET)/debug
 EXAMPLES := session signals reconnect publish subscribe custom_audio camera
 EXAMPLE_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Werror -Iinclude
 
-.PHONY: all demo check test sanitize install uninstall clean
+.PHONY: all demo check test films sanitize install uninstall clean
 
 all:
 	$(CARGO) build --locked --release --lib --bins
@@ -36,6 +36,10 @@ check:
 # Those, a part of them under valgrind, then the installed library, the demo, and the real peers.
 test:
 	tests/peers/run.sh
+
+# The same with every film between real clients, those in a browser too: some ten minutes more.
+films:
+	OTC_PEERS_FILMS=all tests/peers/run.sh
 
 # All C tests under AddressSanitizer, LeakSanitizer, valgrind and ThreadSanitizer, and the fuzz targets: an hour.
 sanitize:
