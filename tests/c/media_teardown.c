@@ -10,6 +10,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <sched.h>
+
 #include "media.h"
 
 static const char *TOKEN, *OTHER_TOKEN;
@@ -290,6 +292,9 @@ static void a_capturer_thread_inside_provide_frame_is_joined_in_destroy(void) {
     CHECK_EQUAL(source_publish(source, here), OTC_SUCCESS);
     AWAIT_COUNT(source->camera.pictures, 1 + round);
     if (round % 2) AWAIT_COUNT(source->frames, 1);
+    /* The deletion begins while the thread is inside, as far as a test can see to that. */
+    long long until = now_ms() + PATIENCE_MS;
+    while (!atomic_load(&source->camera.is_inside_provide) && now_ms() < until) sched_yield();
     inside += atomic_load(&source->camera.is_inside_provide);
     if (round % 3 == 0) CHECK_EQUAL(source_unpublish(source, here), OTC_SUCCESS);
     long long begin = now_ms();
