@@ -105,7 +105,6 @@ struct Placed {
     audio: Arc<AudioIn>,
     /// While it is there the sound is played.
     playout: Option<PlayoutGuard>,
-    has_heard_connected: bool,
 }
 
 impl Placed {
@@ -300,9 +299,7 @@ impl Subscriber {
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
-        let has_heard_connected = false;
-        inner.placed =
-            Some(Placed { session, id, port, workers, video: None, audio, playout, has_heard_connected });
+        inner.placed = Some(Placed { session, id, port, workers, video: None, audio, playout });
         Ok(id)
     }
 
@@ -321,7 +318,6 @@ impl Subscriber {
         let Some(current) = placed.as_mut().filter(|placed| placed.id == id) else { return };
         match event {
             SubscriberEvent::Connected => {
-                current.has_heard_connected = true;
                 self.say(id, Notice::Connected(stream.clone()));
             }
             SubscriberEvent::Disconnected => self.say(id, Notice::Disconnected),

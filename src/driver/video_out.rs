@@ -4,7 +4,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,8 +29,6 @@ pub trait Source: Send + Sync + 'static {
     fn preview(&self, picture: &mut Picture);
     /// Nothing more will be encoded for this publication.
     fn encoder_failed(&self, id: PublicationId, error: CodecError);
-    /// What is sent now.
-    fn rates_changed(&self, rates: Rates);
 }
 
 /// What the worker is told, in order.
@@ -61,7 +58,6 @@ pub struct VideoOut(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    replaced: AtomicU64,
 }
 
 #[derive(Default)]
@@ -87,21 +83,14 @@ impl VideoOut {
 
     /// Never waits.
     pub fn put(&self, picture: Picture, at: Instant) {
-        let before = self.0.state.lock().work.picture.replace((picture, at));
+        // The one that it takes the place of, if any, is freed with nothing locked.
+        let _before = self.0.state.lock().work.picture.replace((picture, at));
         self.0.changed.notify_one();
-        if before.is_some() {
-            self.0.replaced.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     pub fn order(&self, order: Order) {
         self.0.state.lock().work.orders.push(order);
         self.0.changed.notify_one();
-    }
-
-    /// Pictures that gave way to newer ones.
-    pub fn replaced(&self) -> u64 {
-        self.0.replaced.load(Ordering::Relaxed)
     }
 }
 
@@ -217,8 +206,7 @@ impl Worker {
         if rates != encoding.rates {
             let (current_bps, desired_bps) = (rates.current_bps, rates.desired_bps);
             encoding.port.wish(Input::Bitrates { id: encoding.id, current_bps, desired_bps });
-            encoding.rates = rates.clone();
-            self.source.rates_changed(rates);
+            encoding.rates = rates;
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::driver::sound::Capture as SoundCapture;
 use crate::driver::video_out::Source;
 use crate::media::audio::{AudioSender, Level};
 use crate::media::codec::CodecError;
-use crate::media::video::Rates;
 use crate::media::{Kind, Picture, pixels};
 use crate::session::Input;
 use crate::session::media::{MediaFault, MediaReason, Outgoing, PublicationId};
@@ -59,8 +58,6 @@ impl Source for Preview {
             publisher.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
         }
     }
-
-    fn rates_changed(&self, _rates: Rates) {}
 }
 
 /// The sound of a publication. Does not keep the publisher.

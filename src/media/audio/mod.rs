@@ -3,13 +3,13 @@
 //! Everything here works at 48 kHz in steps of 10 ms, interleaved, and is a value: samples, packets and a moment come in,
 //! packets and samples go out. The engine in `driver` owns the threads and the devices, `rtc` carries the packets.
 //!
-//! The way out: device → [`DriftBuffer`] → [`Resampler`] → [`Processing`] → [`AudioSender`]. The way in:
-//! [`AudioReceiver`], one per stream, → [`Volume`] → [`Mixer`] → [`Resampler`] → [`DriftBuffer`] → device.
+//! The way out: device → [`Resampler`] → [`Processing`] → [`AudioSender`]. The way in:
+//! [`AudioReceiver`], one per stream, → [`Volume`] → [`Mixer`] → [`Resampler`] → device. The two clocks of engine and
+//! device are the driver's to bring together.
 //!
 //! Read `receiver.rs` first; `arrivals.rs` says how long sound waits, `stretch.rs` how it is made to wait without a click.
 
 mod arrivals;
-mod drift_buffer;
 mod fade;
 mod level;
 mod mixer;
@@ -30,7 +30,6 @@ mod receiver_tests;
 #[cfg(test)]
 mod simulation;
 
-pub use drift_buffer::DriftBuffer;
 pub use level::Level;
 pub use mixer::{Mixer, Volume, level_dbov};
 pub use processing::{Processing, Switches};
