@@ -1,12 +1,18 @@
 //! How much of the server's time somebody may take with what is costly to read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// So much at once, and so much more with each second.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
     burst: usize,
     per_second: usize,
+}
+
+impl Rate {
+    pub const fn burst(self) -> usize {
+        self.burst
+    }
 }
 
 /// Bytes of the descriptions and candidates of one client: one of the largest, and what comes with it. A browser with a
@@ -36,13 +42,7 @@ impl Allowance {
 
     /// Takes this much. False when that is more than is left.
     pub fn take(&mut self, now: Instant, amount: usize) -> bool {
-        let millis = now.saturating_duration_since(self.counted).as_millis();
-        let earned =
-            usize::try_from(millis).unwrap_or(usize::MAX).saturating_mul(self.rate.per_second) / 1000;
-        if earned > 0 {
-            self.left = self.left.saturating_add(earned).min(self.rate.burst);
-            self.counted = now;
-        }
+        self.earn(now);
         match self.left.checked_sub(amount) {
             Some(left) => {
                 self.left = left;
@@ -51,12 +51,27 @@ impl Allowance {
             None => false,
         }
     }
+
+    /// When there will be this much, if nothing is taken before. What is more than can ever be there is never.
+    pub fn when(&self, amount: usize) -> Option<Instant> {
+        let missing = amount.saturating_sub(self.left) as u64;
+        let wait = Duration::from_millis((missing * 1000).div_ceil(self.rate.per_second as u64));
+        (amount <= self.rate.burst).then(|| self.counted + wait)
+    }
+
+    fn earn(&mut self, now: Instant) {
+        let millis = now.saturating_duration_since(self.counted).as_millis();
+        let earned =
+            usize::try_from(millis).unwrap_or(usize::MAX).saturating_mul(self.rate.per_second) / 1000;
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(self.rate.burst);
+            self.counted = now;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::rtc::DESCRIPTION_SIZE_MAX;
 

@@ -248,11 +248,12 @@ fn a_flood_of_offers_is_not_read_to_its_end() {
     let mut world = world();
     let robot = Foreign::join(&mut world, "robot", 5000);
     let sdp = "a=x\r\n".repeat(10_000);
-    for _ in 0..30 {
+    for _ in 0..60 {
         world.say(robot.link, FromClient::Message(Ask::Offer(description("offer", sdp.clone()))));
     }
+    // Some were read and some wait.
     let refused = world.server.counters().negotiations_refused;
-    assert!((10..30).contains(&refused), "{refused}");
+    assert!((20..40).contains(&refused), "{refused}");
     world.pass(Duration::from_secs(5), &[robot.link]);
     let small = FromClient::Message(Ask::Offer(description("offer", "nonsense".into())));
     world.say(robot.link, small);

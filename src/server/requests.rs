@@ -100,13 +100,11 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
         Asked::Trickle(trickle) => trickle.candidate_init.len(),
         _ => 0,
     };
-    if !peers.negotiations.take(now, size + NEGOTIATION_BASE) {
-        // An honest client makes a new connection when nothing comes of its offer.
-        shared.counters.negotiations_refused += 1;
+    let cost = size + NEGOTIATION_BASE;
+    if !shared.has_sockets(&seat) || !peers.affords(now, cost) {
+        shared.counters.negotiations_refused += u64::from(!peers.keep(message, cost));
+        shared.restless.push_back(seat);
         return;
-    }
-    if !shared.has_sockets(&seat) {
-        return peers.keep(message);
     }
     match message {
         Asked::Offer(offer) => {
@@ -129,15 +127,15 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
     shared.restless.push_back(seat);
 }
 
-/// The sockets are open: what waited for them is looked at.
+/// What waited for the sockets, or for its turn, is looked at as far as it may be now.
 pub fn resume(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
-    let early = participant.peers.as_mut().map(|peers| peers.take_early()).unwrap_or_default();
+    let kept = participant.peers.as_mut().map(|peers| peers.take_kept()).unwrap_or_default();
     let link = participant.link();
     if shared.config.udp_addresses.is_empty() {
         return;
     }
-    for message in early {
+    for message in kept {
         if let Some(link) = link {
             negotiate(room, shared, now, link, key, &message);
         }

@@ -201,3 +201,18 @@ fn offers_and_media_requests_without_end_stop_nobody_else() {
     assert!(call.world.server.counters().media_requests_refused >= 1900);
     is_seen(&mut call, &mut source, &info.sid);
 }
+
+#[test]
+fn who_subscribes_faster_than_answers_are_read_waits_and_is_served() {
+    let (mut call, info, mut source) = watching();
+    for _ in 0..400 {
+        call.subscribe(1, &info.sid, false);
+        call.subscribe(1, &info.sid, true);
+    }
+    let offers = call.clients[1].offers.len();
+    call.until("the last answer is read", |call| {
+        call.clients[1].offers.len() > offers && call.clients[1].section(&info.sid).is_some()
+    });
+    is_seen(&mut call, &mut source, &info.sid);
+    assert_eq!(call.world.server.counters().negotiations_refused, 0);
+}
