@@ -63,6 +63,12 @@ fn cycles_of_one_object_leave_nothing() {
     measure("cycles", &["again", "2000", CYCLE_LIMIT]);
 }
 
+/// Bytes per cycle: less than a subscriber, which is the smallest of what a cycle makes.
+#[test]
+fn streams_that_come_and_go_leave_nothing() {
+    measure("streams", &["150", "1000"]);
+}
+
 /// Bytes per round: less than anything that a thread leaves, and more than what grows once.
 #[test]
 fn rounds_of_dlopen_use_destroy_and_dlclose_leave_nothing() {

@@ -331,6 +331,12 @@ impl Session {
         Ok(())
     }
 
+    /// A subscriber has left for good; it has told the connection itself.
+    pub(super) fn forget(&self, id: SubscriptionId) {
+        let gone = self.inner.lock().subscribers.remove(&id);
+        drop(gone); // without the lock
+    }
+
     /// After it has returned no notice starts. On the program's own thread it waits for one that runs, at most
     /// [`callbacks::DELETE_TIMEOUT`]; inside a callback it does not wait.
     pub fn delete(&self) {

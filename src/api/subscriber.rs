@@ -277,6 +277,7 @@ impl Subscriber {
         };
         if let Some(placed) = placed {
             placed.port.wish(Input::Unsubscribe(placed.id));
+            placed.session.forget(placed.id);
             placed.let_go();
         }
     }
