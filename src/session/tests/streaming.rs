@@ -1,6 +1,7 @@
 //! Publishing and subscribing, against a server that says what the test wants.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::*;
 use crate::media::{Kind, VideoCodec};
@@ -64,6 +65,11 @@ impl Client {
 
     /// The server takes everything that was asked for.
     fn take(&mut self) -> Vec<AddTrackRequest> {
+        self.agree().0
+    }
+
+    /// The same, with the server's end of the publisher's connection.
+    fn agree(&mut self) -> (Vec<AddTrackRequest>, Peer) {
         let (mut requests, mut offer) = (Vec::new(), None);
         for message in self.asked() {
             match message {
@@ -81,7 +87,7 @@ impl Client {
         let sdp = server.accept_offer(self.now, &offer.expect("an offer")).expect("it fits");
         let answer = SessionDescription { r#type: "answer".into(), sdp, ..Default::default() };
         self.message(Message::Answer(answer));
-        requests
+        (requests, server)
     }
 
     fn published() -> Self {
@@ -210,6 +216,30 @@ fn a_stream_is_published_when_the_server_has_taken_every_track_of_it() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn media_leaves_at_once() {
+    let mut client = Client::opened();
+    client.publish(film(1));
+    let (_, mut server) = client.agree();
+    let mut patience = 0..1000;
+    while !server.is_connected() {
+        patience.next().expect("the publisher's connection comes up");
+        client.exchange(&mut server);
+    }
+    client.exchange(&mut server);
+    client.transmitted.clear();
+    let outgoing = Outgoing {
+        kind: Kind::Video,
+        layer: 0,
+        timestamp: 90_000,
+        payloads: vec![(Arc::from([0x10, 0, 0, 0].as_slice()), true)],
+        captured: client.now,
+        level: None,
+    };
+    client.input(Input::Media { id: FILM, outgoing });
+    assert_eq!(client.transmitted.len(), 1, "a datagram, and no time has passed");
 }
 
 #[test]
