@@ -266,6 +266,7 @@ c_tests! {
         a_subscriber_says_what_it_was_told
         a_stream_and_its_connection_say_what_they_are
         a_capturer_has_a_content_hint
+        a_capturer_takes_no_coded_pictures
         stereo_keeps_the_sides_and_mono_mixes_them
         silence_costs_next_to_nothing_with_dtx
     }

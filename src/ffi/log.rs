@@ -144,6 +144,9 @@ mod tests {
             assert_eq!(level(number, Layout::V2_24), Level::Debug, "{number}");
         }
         assert_eq!(level(c_int::MIN, Layout::V2_24), Level::Disabled);
-        assert_eq!([Level::Disabled, Level::Error, Level::Debug].map(|one| number(one, Layout::V2_24)), [0, 3, 6]);
+        assert_eq!(
+            [Level::Disabled, Level::Error, Level::Debug].map(|one| number(one, Layout::V2_24)),
+            [0, 3, 6]
+        );
     }
 }

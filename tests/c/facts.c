@@ -116,6 +116,18 @@ static void a_capturer_has_a_content_hint(void) {
   call_end(call);
 }
 
+static void a_capturer_takes_no_coded_pictures(void) {
+  static const uint8_t nonsense[64] = {0};
+  call call = call_begun();
+  otc_video_frame *coded = otc_video_frame_new_compressed(PICTURE_WIDTH, PICTURE_HEIGHT, nonsense, sizeof nonsense);
+  otc_video_frame *broken = otc_video_frame_new_MJPEG(PICTURE_WIDTH, PICTURE_HEIGHT, nonsense, sizeof nonsense);
+  CHECK_EQUAL(otc_video_capturer_provide_frame(call.source->camera.capturer, 0, coded), OTC_INVALID_VIDEO_FORMAT);
+  CHECK_EQUAL(otc_video_capturer_provide_frame(call.source->camera.capturer, 0, broken), OTC_INVALID_VIDEO_FORMAT);
+  otc_video_frame_delete(coded), otc_video_frame_delete(broken);
+  AWAIT_MORE(call.sink->frames);
+  call_end(call);
+}
+
 /* ---- A microphone with two sides: a tone on the left, and nothing on the right ---- */
 
 static struct { pthread_t thread; atomic_int is_on, is_silent; } microphone;
@@ -253,6 +265,7 @@ int main(int argc, char **argv) {
       TEST(a_subscriber_says_what_it_was_told),
       TEST(a_stream_and_its_connection_say_what_they_are),
       TEST(a_capturer_has_a_content_hint),
+      TEST(a_capturer_takes_no_coded_pictures),
       TEST(stereo_keeps_the_sides_and_mono_mixes_them),
       TEST(silence_costs_next_to_nothing_with_dtx),
       {0},

@@ -145,6 +145,8 @@ static otc_publisher *publisher_new(const struct otc_publisher_callbacks *callba
   struct otc_publisher_callbacks now = *callbacks;
   otc_publisher *publisher = NULL;
   now.on_video_stats = on_sent_video, now.on_publisher_mute_forced = on_publisher_mute_forced;
+  TO(now.on_video_disabled) = never, TO(now.on_video_enabled) = never;
+  TO(now.on_video_disable_warning) = never, TO(now.on_video_disable_warning_lifted) = never;
   if (release_of_the_program == V2_19) {
     AS(publisher_2_19);
     PUBLISHER_BEGIN(FILL) PUBLISHER_END(FILL)
