@@ -127,7 +127,7 @@ command -v pkg-config >/dev/null || say_left_out "pkg-config: not installed"
 
 # ---- Rust, through bindings ----
 
-if [ -n "$clang" ] && { /sbin/ldconfig -p | grep libclang >/dev/null || [ -n "${LIBCLANG_PATH:-}" ]; }; then
+if [ -n "$clang" ] && { /sbin/ldconfig -p | grep -E 'libclang(-[0-9.]+)?\.so' >/dev/null || [ -n "${LIBCLANG_PATH:-}" ]; }; then
     token=$("$prefix/bin/otc" token --key demo --secret demo-secret --session lobby --data Ada)
     mkdir -m 700 "$work/run"
     # A folder of its own: what is built there has nothing in common with the library's own.

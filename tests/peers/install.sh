@@ -39,7 +39,7 @@ need_for() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 has_libcxx() { printf '#include <string>\n' | clang++ -x c++ -stdlib=libc++ -fsyntax-only - 2>/dev/null; }
-has_libclang() { /sbin/ldconfig -p | grep libclang >/dev/null; }
+has_libclang() { /sbin/ldconfig -p | grep -E 'libclang(-[0-9.]+)?\.so' >/dev/null; }
 
 # The newest package of a codec library that this distribution has: the number in its name is the library's.
 need_library() {
