@@ -38,6 +38,8 @@ const NEVER_SAID: &str = "limits: never said: ";
 /// A line of the ledger.
 struct Row {
     name: String,
+    /// Those of a group.
+    enumerators: Vec<String>,
     /// `works`, or `limits: …`, or `not supported: …`.
     state: String,
     /// `path::test`.
@@ -47,9 +49,15 @@ struct Row {
 fn rows() -> Vec<Row> {
     let row = |line: &str| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [name, state, test] = cells.as_slice() else { panic!("three cells: {line}") };
-        let plain = |cell: &str| cell.trim_matches('`').trim_start_matches("enum ").to_owned();
-        Row { name: plain(name), state: (*state).to_owned(), test: plain(test) }
+        let [names, state, test] = cells.as_slice() else { panic!("three cells: {line}") };
+        let mut names =
+            names.split('`').skip(1).step_by(2).map(|name| name.trim_start_matches("enum ").to_owned());
+        Row {
+            name: names.next().expect("a name"),
+            enumerators: names.collect(),
+            state: (*state).to_owned(),
+            test: test.trim_matches('`').to_owned(),
+        }
     };
     read(LEDGER).lines().filter(|line| line.starts_with("| `")).map(row).collect()
 }
@@ -57,14 +65,15 @@ fn rows() -> Vec<Row> {
 /// The header without comments, and what it declares.
 struct Header {
     names: BTreeMap<String, Kind>,
-    enumerators: Vec<String>,
+    /// Of each enum.
+    enumerators: BTreeMap<String, Vec<String>>,
 }
 
 fn header() -> Header {
     let text = without_comments(&read("include/opentok.h"));
     let mut names: BTreeMap<String, Kind> =
         declared_functions().into_iter().map(|name| (name, Kind::Function)).collect();
-    let mut enumerators = Vec::new();
+    let mut enumerators = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -75,7 +84,8 @@ fn header() -> Header {
             ["typedef", "enum", name, "{"] | ["enum", name, "{"] => {
                 names.insert((*name).to_owned(), Kind::Enum);
                 let members = lines.by_ref().take_while(|line| !line.starts_with('}'));
-                enumerators.extend(members.map(word).filter(|name| !name.is_empty()));
+                let members = members.map(word).filter(|name| !name.is_empty());
+                enumerators.insert((*name).to_owned(), members.collect());
             }
             ["typedef", "struct", name, "{"] => {
                 names.insert((*name).to_owned(), Kind::Type);
@@ -116,6 +126,14 @@ fn nothing_is_missing_and_nothing_invented() {
     assert!(missing.is_empty(), "not in {LEDGER}: {missing:?}");
     let invented: Vec<&&str> = listed.difference(&declared).collect();
     assert!(invented.is_empty(), "not in the header, but in {LEDGER}: {invented:?}");
+    for row in &rows {
+        let declared = header.enumerators.get(&row.name).cloned().unwrap_or_default();
+        assert_eq!(
+            row.enumerators, declared,
+            "the enumerators of {} in {LEDGER}, and those of the header",
+            row.name
+        );
+    }
 }
 
 #[test]
@@ -137,7 +155,7 @@ fn the_library_exports_the_functions_of_the_ledger() {
 #[test]
 fn every_line_has_a_state_and_a_test_that_exists() {
     let mut complaints = String::new();
-    for Row { name, state, test } in rows() {
+    for Row { name, state, test, .. } in rows() {
         let has_state = match state.split_once(": ") {
             None => state == STATES[0],
             Some((state, what)) => STATES[1..].contains(&state) && !what.is_empty(),
@@ -200,6 +218,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 /// Codes that the sources of the interface have once, where they are defined, and which codes the ledger says so of.
 #[test]
 fn codes_that_are_never_said_are_told_as_such() {
+    let header = header();
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for entry in std::fs::read_dir(project().join("src/ffi")).expect("the sources") {
         let path = entry.expect("an entry").path();
@@ -220,29 +239,24 @@ fn codes_that_are_never_said_are_told_as_such() {
             }
             None => BTreeSet::new(),
         };
-        let codes = enumerators_of(name);
-        let silent: BTreeSet<&str> =
-            codes.iter().map(String::as_str).filter(|code| uses.get(*code) == Some(&1)).collect();
+        let silent: BTreeSet<&str> = header.enumerators[name]
+            .iter()
+            .map(String::as_str)
+            .filter(|code| uses.get(*code) == Some(&1))
+            .collect();
         assert_eq!(told, silent, "{name}: what {LEDGER} says is never said, and what is never said");
     }
-}
-
-fn enumerators_of(name: &str) -> Vec<String> {
-    let text = without_comments(&read("include/opentok.h"));
-    let mut lines = text.lines().skip_while(|line| !line.ends_with(&format!("enum {name} {{"))).skip(1);
-    lines
-        .by_ref()
-        .take_while(|line| !line.starts_with('}'))
-        .map(word)
-        .filter(|name| !name.is_empty())
-        .collect()
 }
 
 #[test]
 fn every_enumerator_has_its_number_checked() {
     let layout = read("tests/layout.rs");
-    let unchecked: Vec<String> =
-        header().enumerators.into_iter().filter(|name| !layout.contains(&format!("(\"{name}\""))).collect();
+    let unchecked: Vec<String> = header()
+        .enumerators
+        .into_values()
+        .flatten()
+        .filter(|name| !layout.contains(&format!("(\"{name}\"")))
+        .collect();
     assert!(unchecked.is_empty(), "not in tests/layout.rs: {unchecked:?}");
 }
 
@@ -252,8 +266,9 @@ fn names_in_the_text_are_names_of_the_header() {
     let text = read(LEDGER);
     let is_name =
         |word: &&str| word.starts_with("OTC_") || word.starts_with("OT_") || word.starts_with("otc_");
-    let is_known =
-        |word: &str| header.names.contains_key(word) || header.enumerators.iter().any(|one| one == word);
+    let is_known = |word: &str| {
+        header.names.contains_key(word) || header.enumerators.values().flatten().any(|one| one == word)
+    };
     let unknown: BTreeSet<&str> = words(&text).filter(is_name).filter(|word| !is_known(word)).collect();
     assert!(unknown.is_empty(), "no such names: {unknown:?}");
 }
