@@ -269,6 +269,7 @@ c_tests! {
         a_capturer_takes_no_coded_pictures
         stereo_keeps_the_sides_and_mono_mixes_them
         silence_costs_next_to_nothing_with_dtx
+        a_limit_on_sound_holds
     }
     transformers {
         what_is_painted_is_what_others_see

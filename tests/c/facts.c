@@ -176,7 +176,7 @@ typedef struct voice {
   int64_t first, last;        /* bytes, when the first and the newest report of statistics came */
 } voice;
 
-static voice mono, stereo, steady, sparing;
+static voice mono, stereo, steady, sparing, limited;
 static int one_sided, two_sided; /* counters of steps with a loud left side */
 
 static void on_sent(otc_publisher *publisher, void *user_data, struct otc_publisher_audio_stats *stats, size_t count) {
@@ -244,6 +244,13 @@ static void stereo_keeps_the_sides_and_mono_mixes_them(void) {
   CHECK_EQUAL(otc_set_audio_device(NULL), OTC_SUCCESS);
 }
 
+/* Each reports every second; half of what the other one sends is far from both. */
+static void costs_at_most_half(const voice *self, const voice *other) {
+  int64_t usual = other->last - other->first, own = self->last - self->first;
+  if (usual <= 0 || own > usual / 2) fprintf(stderr, "%lld bytes, and usually %lld\n", (long long)own, (long long)usual);
+  CHECK(usual > 0 && own <= usual / 2);
+}
+
 static void silence_costs_next_to_nothing_with_dtx(void) {
   use_microphone(1);
   call call = call_new();
@@ -252,9 +259,21 @@ static void silence_costs_next_to_nothing_with_dtx(void) {
   AWAIT_COUNT(steady.reports, 4);
   AWAIT_COUNT(sparing.reports, 4);
   otc_publisher_delete(steady.publisher), otc_publisher_delete(sparing.publisher);
-  int64_t usual = steady.last - steady.first, spared = sparing.last - sparing.first;
-  if (usual <= 0 || spared > usual / 2) fprintf(stderr, "%lld bytes, and %lld with DTX\n", (long long)usual, (long long)spared);
-  CHECK(usual > 0 && spared <= usual / 2);
+  costs_at_most_half(&sparing, &steady);
+  call_end(call);
+  CHECK_EQUAL(otc_set_audio_device(NULL), OTC_SUCCESS);
+}
+
+static void a_limit_on_sound_holds(void) {
+  use_microphone(0);
+  call call = call_new();
+  publish(&steady, call.here, "steady", OTC_FALSE, OTC_FALSE);
+  publish(&limited, call.here, "limited", OTC_FALSE, OTC_FALSE);
+  CHECK_EQUAL(otc_publisher_set_max_audio_bitrate(limited.publisher, 6000), OTC_SUCCESS);
+  AWAIT_COUNT(steady.reports, 4);
+  AWAIT_COUNT(limited.reports, 4);
+  otc_publisher_delete(steady.publisher), otc_publisher_delete(limited.publisher);
+  costs_at_most_half(&limited, &steady);
   call_end(call);
   CHECK_EQUAL(otc_set_audio_device(NULL), OTC_SUCCESS);
 }
@@ -268,6 +287,7 @@ int main(int argc, char **argv) {
       TEST(a_capturer_takes_no_coded_pictures),
       TEST(stereo_keeps_the_sides_and_mono_mixes_them),
       TEST(silence_costs_next_to_nothing_with_dtx),
+      TEST(a_limit_on_sound_holds),
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
