@@ -5,6 +5,9 @@ DESTDIR ?=
 CARGO ?= cargo
 CC ?= cc
 
+# The vendor ships the same library under a second name too. Its SONAME is libopentok.so there as well.
+OTHER_NAME := vonage-client-sdk-video
+
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
@@ -62,10 +65,15 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/cmake/libopentok/libopentok-config.cmake
 	sed -e 's|@VERSION@|$(VERSION)|' packaging/libopentok-config-version.cmake.in \
 		> $(DESTDIR)$(PREFIX)/lib/cmake/libopentok/libopentok-config-version.cmake
+	ln -sf libopentok.so $(DESTDIR)$(PREFIX)/lib/lib$(OTHER_NAME).so
+	ln -sf libopentok.a $(DESTDIR)$(PREFIX)/lib/lib$(OTHER_NAME).a
+	ln -sf libopentok.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/lib$(OTHER_NAME).pc
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/lib/libopentok.so $(DESTDIR)$(PREFIX)/lib/libopentok.a
-	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/libopentok.pc $(DESTDIR)$(PREFIX)/bin/otc
+	rm -f $(DESTDIR)$(PREFIX)/lib/lib$(OTHER_NAME).so $(DESTDIR)$(PREFIX)/lib/lib$(OTHER_NAME).a
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/libopentok.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/lib$(OTHER_NAME).pc
+	rm -f $(DESTDIR)$(PREFIX)/bin/otc
 	rm -rf $(DESTDIR)$(PREFIX)/lib/cmake/libopentok $(DESTDIR)$(PREFIX)/include/opentok
 	rm -f $(DESTDIR)$(PREFIX)/include/opentok.h
 

@@ -165,6 +165,9 @@
 #define ENCRYPTION_SECRET_MINIMUM_LENGTH 8
 #define ENCRYPTION_SECRET_MAXIMUM_LENGTH 256
 
+/* Where the codes of transformers begin. */
+#define OTC_MEDIA_TRANSFORMER_ERROR_SPACE 0x0A000000
+
 OTC_BEGIN_DECL
 
 /** Truth on its way in and out: OTC_FALSE or OTC_TRUE. Coming in, any number but 0 is true. */
@@ -566,7 +569,8 @@ void otc_log_set_logger_callback(otc_logger_callback callback);
  * Says how much is logged.
  *
  * @param log_level  `OTC_LOG_LEVEL_DISABLED` for nothing, else this level and the more serious ones. Any number above
- *                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100.
+ *                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100. Their other
+ *                   levels have other numbers too (an error is 3, not 1), which count when `OTC_ABI` names their release.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 void otc_log_enable(enum otc_log_level log_level);
@@ -576,7 +580,7 @@ void otc_log_enable(enum otc_log_level log_level);
  *
  * @return The level set last; `OTC_LOG_LEVEL_DISABLED` before the first `otc_log_enable`.
  */
-LIBOPENTOK_LIBRARY_EXPORTED otc_log_level otc_get_log_level(void);
+LIBOPENTOK_LIBRARY_EXPORTED enum otc_log_level otc_get_log_level(void);
 
 /* ==== Connections ====
  *
@@ -1704,7 +1708,7 @@ otc_status otc_session_settings_set_custom_ice_config(struct otc_session_setting
                                                       const struct otc_custom_ice_config *custom_ice_config);
 
 /**
- * Sends all traffic through a proxy.
+ * Reaches the server through a proxy: the session's link and the calls of moderators. Media goes its own way, by UDP.
  *
  * @param settings   Settings.
  * @param proxy_url  Its address, `http://host:port`; copied. The empty string takes the proxy away.
@@ -1728,8 +1732,8 @@ otc_status otc_session_settings_set_ip_whitelist(struct otc_session_settings *se
                                                  otc_bool ip_whitelist);
 
 /**
- * Says whether the session moves to another server by itself when its own is taken out of service. Otherwise that
- * ends the session.
+ * Says whether the session moves to another server when its own is taken out of service. The wish is kept: a LiveKit server
+ * that wants its clients elsewhere is followed in any case, with `on_reconnection_started` and `on_reconnected`.
  *
  * @param settings           Settings.
  * @param session_migration  `OTC_TRUE` to move.

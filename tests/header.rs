@@ -234,10 +234,10 @@ fn every_compiler_takes_the_header() {
     let workshop = Workshop::new("header");
     let alone = workshop.write("alone.c", "#include <opentok.h>\nint main(void) { return 0; }\n");
     for (compiler, language, standards) in [
-        ("gcc", "c", ["c99", "c11"]),
-        ("g++", "c++", ["c++14", "c++20"]),
-        ("clang", "c", ["c99", "c11"]),
-        ("clang++", "c++", ["c++14", "c++20"]),
+        ("gcc", "c", ["c99", "c11", "c17", "c2x"]),
+        ("g++", "c++", ["c++11", "c++14", "c++17", "c++20"]),
+        ("clang", "c", ["c99", "c11", "c17", "c2x"]),
+        ("clang++", "c++", ["c++11", "c++14", "c++17", "c++20"]),
     ] {
         if Command::new(compiler).arg("--version").output().is_err() {
             assert_ne!(compiler, "gcc", "a C compiler is needed");
@@ -245,7 +245,8 @@ fn every_compiler_takes_the_header() {
             continue;
         }
         for standard in standards {
-            let designated = if standard == "c++14" { "" } else { DESIGNATED };
+            let has_designated = language == "c" || standard == "c++20";
+            let designated = if has_designated { DESIGNATED } else { "" };
             let uses = workshop.write("uses.c", &format!("{USES}{designated}"));
             for source in [&alone, &uses] {
                 takes(compiler, language, standard, source);

@@ -404,6 +404,20 @@ mod tests {
         -40
     }
 
+    unsafe extern "C" fn has_started(_: *const otc_audio_device, _: *mut c_void) -> otc_bool {
+        1
+    }
+
+    #[test]
+    fn a_device_says_whether_it_has_started() {
+        let device = ProgramDevice(otc_audio_device_callbacks {
+            is_capturer_started: Some(has_started),
+            is_renderer_started: Some(has_started),
+            ..EMPTY
+        });
+        assert_eq!(BOTH.map(|direction| device.is_started(direction)), [Some(true); 2]);
+    }
+
     #[test]
     fn a_member_that_is_not_filled_in_stays_usual_and_a_delay_is_never_negative() {
         let device = ProgramDevice(otc_audio_device_callbacks {

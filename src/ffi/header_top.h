@@ -165,6 +165,9 @@
 #define ENCRYPTION_SECRET_MINIMUM_LENGTH 8
 #define ENCRYPTION_SECRET_MAXIMUM_LENGTH 256
 
+/* Where the codes of transformers begin. */
+#define OTC_MEDIA_TRANSFORMER_ERROR_SPACE 0x0A000000
+
 OTC_BEGIN_DECL
 
 /** Truth on its way in and out: OTC_FALSE or OTC_TRUE. Coming in, any number but 0 is true. */

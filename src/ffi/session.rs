@@ -53,6 +53,15 @@ impl From<Capabilities> for otc_session_capabilities {
     }
 }
 
+/// The struct comes by value, in registers, so a program with older headers reads its first members: in 2.24 the second one
+/// was `force_mute`, in 2.19 there was one only.
+fn laid_out(capabilities: otc_session_capabilities, layout: Layout) -> otc_session_capabilities {
+    match layout {
+        Layout::V2_32 | Layout::V2_19 => capabilities,
+        Layout::V2_24 => otc_session_capabilities { subscribe: capabilities.force_mute, ..capabilities },
+    }
+}
+
 pub(super) static SESSIONS: Table<otc_session, SessionObject> = Table::new(Kind::Session);
 
 /// A session and what its getters have handed out.
@@ -375,7 +384,8 @@ pub extern "C" fn otc_session_get_connection(session: *const otc_session) -> *mu
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_session_get_capabilities(session: *const otc_session) -> otc_session_capabilities {
     guard::value("otc_session_get_capabilities", otc_session_capabilities::default(), || {
-        Ok(SESSIONS.get(session, "session")?.session.capabilities().into())
+        let capabilities = SESSIONS.get(session, "session")?.session.capabilities().into();
+        Ok(laid_out(capabilities, Layout::of_the_program()))
     })
 }
 

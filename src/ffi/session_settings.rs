@@ -111,7 +111,7 @@ pub unsafe extern "C" fn otc_session_settings_set_custom_ice_config(
     })
 }
 
-/// Sends all traffic through a proxy.
+/// Reaches the server through a proxy: the session's link and the calls of moderators. Media goes its own way, by UDP.
 ///
 /// @param settings   Settings.
 /// @param proxy_url  Its address, `http://host:port`; copied. The empty string takes the proxy away.
@@ -147,8 +147,8 @@ pub extern "C" fn otc_session_settings_set_ip_whitelist(
     })
 }
 
-/// Says whether the session moves to another server by itself when its own is taken out of service. Otherwise that
-/// ends the session.
+/// Says whether the session moves to another server when its own is taken out of service. The wish is kept: a LiveKit server
+/// that wants its clients elsewhere is followed in any case, with `on_reconnection_started` and `on_reconnected`.
 ///
 /// @param settings           Settings.
 /// @param session_migration  `OTC_TRUE` to move.

@@ -371,8 +371,9 @@ static void on_subscriber_report(otc_subscriber *subscriber, void *user_data, co
 static void statistics_come_every_second_and_reports_when_asked_for(void) {
   call call = call_new();
   call.source = source_new(call.diary, "film");
-  struct otc_publisher_rtc_stats_report_cb of_publisher = {&reports, on_publisher_report, NULL};
-  struct otc_subscriber_rtc_stats_report_cb of_subscriber = {&reports, on_subscriber_report, NULL};
+  struct otc_publisher_rtc_stats_report_cb of_publisher = {.user_data = &reports};
+  struct otc_subscriber_rtc_stats_report_cb of_subscriber = {.user_data = &reports};
+  of_publisher.on_rtc_stats_report = on_publisher_report, of_subscriber.on_rtc_stats_report = on_subscriber_report;
   CHECK_EQUAL(otc_publisher_set_rtc_stats_report_cb(call.source->publisher, of_publisher), OTC_SUCCESS);
   CHECK_EQUAL(otc_publisher_get_rtc_stats_report(call.source->publisher), OTC_PUBLISHER_SESSION_DISCONNECTED);
   CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);

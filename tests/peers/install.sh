@@ -25,6 +25,22 @@ need() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
 }
 
+# What a command needs besides itself, when a trial says that it is not there.
+need_for() {
+    local trial="$1"
+    shift
+    "$trial" && return
+    if [ "$(id -u)" != 0 ]; then
+        say "please run: apt-get install $*"
+        exit 1
+    fi
+    say "installing the Debian packages $*"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+has_libcxx() { printf '#include <string>\n' | clang++ -x c++ -stdlib=libc++ -fsyntax-only - 2>/dev/null; }
+has_libclang() { /sbin/ldconfig -p | grep -E 'libclang(-[0-9.]+)?\.so' >/dev/null; }
+
 # The newest package of a codec library that this distribution has: the number in its name is the library's.
 need_library() {
     local library="$1" pattern="$2" package
@@ -157,9 +173,12 @@ mkdir -p "$peers_cache"
 need flock util-linux
 exec 9>"$peers_cache/lock"
 flock 9
-# What tests leave out where it is missing: the header in C++, the ways to link, the C tests under valgrind, the
-# system's audio device.
+# What tests leave out where it is missing: the header in C++, the ways to compile and link, bindings for Rust, the C tests
+# under valgrind, the system's audio device.
 need g++ g++
+need clang clang
+need_for has_libcxx libc++-dev libc++abi-dev
+need_for has_libclang libclang1
 need cmake cmake
 need pkg-config pkg-config
 need valgrind valgrind

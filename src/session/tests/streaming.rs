@@ -404,6 +404,24 @@ fn a_subscriber_hears_why_its_video_comes_and_goes() {
 }
 
 #[test]
+fn a_subscriber_is_warned_while_its_own_network_is_poor() {
+    let (mut client, _server) = Client::watching();
+    let quality = |quality: ConnectionQuality| {
+        let info = ConnectionQualityInfo {
+            participant_sid: participant("me").sid,
+            quality: quality.into(),
+            ..Default::default()
+        };
+        Message::ConnectionQuality(ConnectionQualityUpdate { updates: vec![info] })
+    };
+    client.message(quality(ConnectionQuality::Poor));
+    client.message(quality(ConnectionQuality::Lost));
+    assert_eq!(client.subscriber_heard(), [SubscriberEvent::Warned]);
+    client.message(quality(ConnectionQuality::Good));
+    assert_eq!(client.subscriber_heard(), [SubscriberEvent::WarningLifted]);
+}
+
+#[test]
 fn a_publisher_that_loses_its_link_interrupts_those_who_watch_it() {
     let (mut client, _server) = Client::watching();
     let quality = |quality: ConnectionQuality| {

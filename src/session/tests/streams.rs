@@ -70,3 +70,28 @@ fn a_stream_that_has_left_is_not_asked_for_again() {
     let failed = |event: &Event| matches!(event, Event::Subscriber { event: SubscriberEvent::Failed(_), .. });
     assert!(!client.heard().iter().any(failed));
 }
+
+#[test]
+fn another_size_and_another_source_are_told_as_changes_of_the_stream() {
+    let mut client = Client::connected();
+    let with = |track: TrackInfo| ParticipantInfo { tracks: vec![track], ..participant("ann") };
+    let camera = TrackInfo { stream: "film".into(), ..track("TR_cam", TrackSource::Camera) };
+    client.update(vec![with(camera.clone())]);
+    client.pass(Duration::from_secs(1)); // nothing is to be heard of a sound
+    client.heard();
+    let large = TrackInfo { width: 1280, height: 720, ..camera };
+    let screen = TrackInfo { source: TrackSource::ScreenShare.into(), ..large.clone() };
+    for (track, expected) in [
+        (large, StreamChange::Dimensions { width: 1280, height: 720 }),
+        (screen, StreamChange::VideoType(VideoType::Screen)),
+    ] {
+        client.update(vec![with(track)]);
+        match &client.heard()[..] {
+            [Event::StreamChanged { stream, change }] => {
+                assert_eq!(*change, expected);
+                assert_eq!((stream.video_width, stream.video_height), (1280, 720));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
