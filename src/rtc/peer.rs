@@ -29,6 +29,11 @@ const QUIET_INTERVAL: Duration = Duration::from_secs(1);
 /// each further one would only be another address that a stranger makes us send to.
 const CANDIDATES_MAX: usize = 64;
 
+/// How long the side that answers leaves the first check of a path to the other side, which decides on the path. ICE in
+/// pion, and so in LiveKit, decides when it hears of a path that it has checked itself already; when it has heard before, it
+/// only looks again 200 ms later. A check that comes in is answered, and returned, all the same.
+const HEAD_START: Duration = Duration::from_millis(20);
+
 /// One peer connection.
 ///
 /// Call [`Peer::poll`] until `None` after each call that takes `&mut self`, and [`Peer::handle_timeout`] at
@@ -38,8 +43,10 @@ pub struct Peer {
     pub(super) state: State,
     /// Our last offer, until its answer comes.
     pending: Option<Pending>,
-    /// Candidates that came before the description they belong to.
+    /// Candidates that came before the description they belong to, or in the other side's head start.
     early: Vec<Candidate>,
+    /// The end of the head start.
+    yields_until: Option<Instant>,
     candidates: usize,
     described: bool,
     local: Vec<String>,
@@ -64,6 +71,7 @@ impl Peer {
             state: State::new(now),
             pending: None,
             early: Vec::new(),
+            yields_until: None,
             candidates: 0,
             described: false,
             local: Vec::new(),
@@ -166,7 +174,7 @@ impl Peer {
         });
         let answer = answer.ok_or(RtcError::Over)??;
         self.agree_on_media(&sdp);
-        self.agreed(now, credentials, candidates);
+        self.agreed(now, credentials, candidates, true);
         Ok(self.with_wishes(&answer, &sdp))
     }
 
@@ -192,23 +200,41 @@ impl Peer {
         accepted.ok_or(RtcError::Over)??;
         self.state.sections.answered(&offered);
         self.agree_on_media(&sdp);
-        self.agreed(now, credentials, candidates);
+        self.agreed(now, credentials, candidates, false);
         Ok(())
     }
 
     /// Both descriptions are known, for the first time or again; `before` are our ICE credentials until now.
-    fn agreed(&mut self, now: Instant, before: Option<IceCreds>, candidates: Vec<Candidate>) {
+    fn agreed(
+        &mut self,
+        now: Instant,
+        before: Option<IceCreds>,
+        candidates: Vec<Candidate>,
+        has_answered: bool,
+    ) {
         let restarted = before != self.credentials();
+        let is_first = !self.described;
         self.described = true;
         self.state.link.negotiated(now, restarted);
         if restarted {
             self.candidates = 0;
         }
-        let early = std::mem::take(&mut self.early);
-        for candidate in candidates.into_iter().chain(early) {
-            self.add_remote(candidate);
+        self.early.extend(candidates);
+        self.early.truncate(CANDIDATES_MAX);
+        if is_first || restarted {
+            self.yields_until = has_answered.then(|| now + HEAD_START);
+        }
+        if self.yields_until.is_none() {
+            self.take_early();
         }
         self.advance(now);
+    }
+
+    fn take_early(&mut self) {
+        self.yields_until = None;
+        for candidate in std::mem::take(&mut self.early) {
+            self.add_remote(candidate);
+        }
     }
 
     fn credentials(&mut self) -> Option<IceCreds> {
@@ -227,7 +253,7 @@ impl Peer {
             return Ok(());
         };
         let restarting = self.pending.as_ref().is_some_and(|pending| pending.restarts_ice);
-        if self.described && !restarting {
+        if self.described && !restarting && self.yields_until.is_none() {
             self.add_remote(candidate);
             self.advance(now);
         } else if self.early.len() < CANDIDATES_MAX {
@@ -261,6 +287,9 @@ impl Peer {
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.yields_until.is_some_and(|until| now >= until) {
+            self.take_early();
+        }
         self.advance(now);
         match self.state.link.expired(now) {
             Some(Expiry::Silent) => {
@@ -287,7 +316,7 @@ impl Peer {
 
     /// When [`Peer::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.engine_deadline(), self.state.link.deadline()].into_iter().flatten().min()
+        [self.engine_deadline(), self.state.link.deadline(), self.yields_until].into_iter().flatten().min()
     }
 
     /// When str0m wants to know the time. Its pacer and estimator want to every 25 to 40 ms, even where there is no
@@ -385,6 +414,7 @@ impl Peer {
         self.state.sections = Sections::default();
         self.pending = None;
         self.early = Vec::new();
+        self.yields_until = None;
     }
 }
 
