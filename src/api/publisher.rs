@@ -472,6 +472,9 @@ impl Publisher {
             at_ms,
             since_ms,
         };
+        if let (Some(out), Some(loss)) = (&inner.audio, audio.as_ref().and_then(|sent| sent.loss)) {
+            out.sender.lock().heed_loss(loss);
+        }
         let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().0.value());
         if let Some(reporter) = inner.reporter.clone().filter(|_| std::mem::take(&mut inner.owes_report)) {
             let report = statistics::outgoing(at_ms, audio.as_ref(), video.as_ref());

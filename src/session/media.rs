@@ -129,6 +129,8 @@ pub struct Sent {
     pub bytes: u64,
     /// As the other side says.
     pub packets_lost: u64,
+    /// Share of it in the last interval, 0 to 1, if the other side has said so since.
+    pub loss: Option<f32>,
     pub nacks: u64,
     pub key_frame_requests: u64,
     pub round_trip: Option<Duration>,

@@ -205,6 +205,7 @@ impl Published {
             track_id: track.cid.clone(),
             layers: Vec::new(),
             is_stereo: self.wish.audio.is_some_and(|audio| audio.is_stereo),
+            uses_dtx: self.wish.audio.is_some_and(|audio| audio.uses_dtx),
         };
         match (track.kind, &self.wish.video) {
             (Kind::Video, Some(video)) => {

@@ -310,6 +310,7 @@ impl Core {
                 sum.packets += one.packets;
                 sum.bytes += one.bytes;
                 sum.packets_lost += one.lost;
+                sum.loss = one.loss.into_iter().chain(sum.loss).reduce(f32::max);
                 sum.nacks += one.nacks;
                 sum.key_frame_requests += one.key_frame_requests;
                 sum.round_trip = one.round_trip.or(sum.round_trip);

@@ -267,6 +267,8 @@ fn sending(
         track_id: info.sid.clone(),
         layers: Vec::new(),
         is_stereo: info.audio_features.contains(&AudioTrackFeature::TfStereo.into()),
+        // Whether there are pauses is for who makes the sound.
+        uses_dtx: false,
     })
 }
 

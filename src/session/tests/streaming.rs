@@ -131,6 +131,7 @@ impl Client {
                 track_id: sid.into(),
                 layers: Vec::new(),
                 is_stereo: false,
+                uses_dtx: false,
             };
             server.add_sending(client.now, &sending).expect("a section");
         }
