@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::event::Ending;
 use super::live::Live;
 use super::media::{
     MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublishedVideo, PublisherEvent,
@@ -308,15 +309,15 @@ impl Publications {
         streams.filter(|stream| caption.is_of(stream, is_speaker)).map(|stream| stream.id.clone()).collect()
     }
 
-    /// The session ends, and its own streams before it.
-    pub fn end(&mut self) -> Vec<Event> {
+    /// The session ends, and its own streams before it. What the program has ended itself has not failed.
+    pub fn end(&mut self, ending: &Ending) -> Vec<Event> {
         let all = std::mem::take(&mut self.all).into_iter();
         all.map(|published| {
             let fault = || {
                 let text = "the session ended before the stream was published";
                 MediaFault::new(MediaReason::SessionDisconnected, text)
             };
-            published.event(match published.was_up {
+            published.event(match published.was_up || *ending == Ending::Left {
                 true => PublisherEvent::Ended,
                 false => PublisherEvent::Failed(fault()),
             })

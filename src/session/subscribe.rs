@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Output, State};
+use super::event::Ending;
 use super::live::Live;
 use super::media::{
     Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, VideoReason, Wants,
@@ -113,9 +114,13 @@ impl Subscriptions {
             .collect()
     }
 
-    /// The session ends; its subscribers hear nothing, unless they had never heard anything.
-    pub fn end(&mut self) -> Vec<Event> {
+    /// The session ends; its subscribers hear nothing, unless they had never heard anything and it is not the program that
+    /// has ended it.
+    pub fn end(&mut self, ending: &Ending) -> Vec<Event> {
         let all = std::mem::take(&mut self.all);
+        if *ending == Ending::Left {
+            return Vec::new();
+        }
         let waiting = all.iter().filter(|one| matches!(one.stage, Stage::Asked { .. }));
         waiting
             .map(|subscription| {

@@ -259,6 +259,28 @@ fn own_streams_end_before_their_session() {
 }
 
 #[test]
+fn who_leaves_while_a_stream_is_asked_for_hears_of_no_failure_and_who_is_thrown_out_does() {
+    for is_own in [true, false] {
+        let mut client = Client::opened();
+        client.publish(film(1));
+        match is_own {
+            true => client.input(Input::Leave),
+            false => client.message(Message::Leave(LeaveRequest {
+                reason: DisconnectReason::ServerShutdown.into(),
+                ..LeaveRequest::default()
+            })),
+        }
+        match &client.publisher_heard()[..] {
+            [PublisherEvent::Ended] => assert!(is_own),
+            [PublisherEvent::Failed(fault)] => {
+                assert_eq!((is_own, fault.reason), (false, MediaReason::SessionDisconnected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_is_unpublished_before_it_was_there_ends_and_is_not_heard_of_again() {
     let mut client = Client::opened();
     client.publish(film(1));
