@@ -13,7 +13,7 @@ use super::event::Ending;
 use super::leave::Farewell;
 use super::live::Live;
 use super::media::{Incoming, Outgoing, Publication, PublicationId, SubscriptionId, Wants};
-use super::moderation::Moderation;
+use super::moderation::{Latecomers, Moderation};
 use super::publications::Publications;
 use super::reconnect::Reconnecting;
 use super::subscribe::Subscriptions;
@@ -180,6 +180,7 @@ pub struct Core {
     pub(super) publications: Publications,
     pub(super) subscriptions: Subscriptions,
     pub(super) captions: Captions,
+    pub(super) latecomers: Option<Latecomers>,
 }
 
 impl Core {
@@ -193,6 +194,7 @@ impl Core {
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
             captions: Captions::default(),
+            latecomers: None,
         }
     }
 
@@ -201,7 +203,7 @@ impl Core {
             Input::Connect => self.join(now),
             Input::Leave => self.end(now, Ending::Left),
             Input::Signal(signal) => self.send_signal(now, signal),
-            Input::Moderate(wish) => self.moderate(wish),
+            Input::Moderate(wish) => self.moderate(now, wish),
             Input::Publish(wish) => self.publish(now, *wish),
             Input::Unpublish(id) => self.unpublish(now, id),
             Input::SetPublishing { id, kind, is_on } => self.set_publishing(id, kind, is_on),
