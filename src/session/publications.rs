@@ -284,10 +284,15 @@ impl Publications {
             .collect()
     }
 
+    /// The own streams.
+    pub fn streams(&self, live: &Live) -> Vec<Arc<Stream>> {
+        let up = self.all.iter().filter(|published| published.state == Stage::Up);
+        up.map(|published| published.stream(live)).collect()
+    }
+
     /// The own stream of this id.
     pub fn find_stream(&self, live: &Live, id: &str) -> Option<Arc<Stream>> {
-        let up = self.all.iter().filter(|published| published.state == Stage::Up);
-        up.map(|published| published.stream(live)).find(|stream| stream.id == id)
+        self.streams(live).into_iter().find(|stream| stream.id == id)
     }
 
     /// Whether an own stream is about to be published again under its id.
