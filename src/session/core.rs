@@ -17,7 +17,7 @@ use super::moderation::{Latecomers, Moderation};
 use super::publications::Publications;
 use super::reconnect::Reconnecting;
 use super::subscribe::Subscriptions;
-use super::{Connection, Event, Fault, Reason};
+use super::{Connection, Event, Fault, Reason, VideoType};
 use crate::media::Kind;
 use crate::rtc::Datagram;
 use crate::signal::captions::Captions;
@@ -81,6 +81,11 @@ pub enum Input {
         id: PublicationId,
         kind: Kind,
         is_on: bool,
+    },
+    /// What the program shows is something else from now on.
+    SetVideoType {
+        id: PublicationId,
+        video_type: VideoType,
     },
     Media {
         id: PublicationId,
@@ -207,6 +212,7 @@ impl Core {
             Input::Publish(wish) => self.publish(now, *wish),
             Input::Unpublish(id) => self.unpublish(now, id),
             Input::SetPublishing { id, kind, is_on } => self.set_publishing(id, kind, is_on),
+            Input::SetVideoType { id, video_type } => self.set_video_type(id, video_type),
             Input::Media { id, outgoing } => self.send_media(now, id, outgoing),
             Input::Bitrates { id, current_bps, desired_bps } => {
                 self.set_bitrates(now, id, (current_bps, desired_bps));

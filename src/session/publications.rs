@@ -160,7 +160,7 @@ impl Published {
                 let top = video.layers.last().copied();
                 AddTrackRequest {
                     r#type: TrackType::Video.into(),
-                    source: source(video.video_type).into(),
+                    source: source(video.video_type, is_ours).into(),
                     width: top.map_or(0, |layer| layer.width),
                     height: top.map_or(0, |layer| layer.height),
                     simulcast_codecs: vec![SimulcastCodec {
@@ -196,6 +196,14 @@ impl Published {
                 }
             }
         }
+    }
+
+    /// The request that tells a server of ours that the picture is of another type than it was announced with.
+    pub fn retyped(&self, is_ours: bool) -> Option<AddTrackRequest> {
+        let track = self.track(Kind::Video)?;
+        let (info, video) = (track.info.as_ref()?, self.wish.video.as_ref()?);
+        let is_news = is_ours && info.source() != source(video.video_type, true);
+        is_news.then(|| AddTrackRequest { sid: info.sid.clone(), ..self.request(track, true, false) })
     }
 
     pub fn sending(&self, track: &Track) -> Sending {
@@ -348,8 +356,10 @@ fn layers(layers: &[PublishedLayer]) -> Vec<VideoLayer> {
         .collect()
 }
 
-fn source(video_type: VideoType) -> TrackSource {
+/// Other servers and their clients know what to do with a camera and not with anything else.
+fn source(video_type: VideoType, is_ours: bool) -> TrackSource {
     match video_type {
+        VideoType::Custom if is_ours => TrackSource::Unknown,
         VideoType::Camera | VideoType::Custom => TrackSource::Camera,
         VideoType::Screen => TrackSource::ScreenShare,
     }

@@ -6,10 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::Event;
 use super::core::{Core, State};
 use super::media::{MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublisherEvent, Sent};
 use super::publications::{Publications, Published, QUALITIES, Stage};
+use super::{Event, VideoType};
 use crate::media::Kind;
 use crate::rtc::{AudioLevel, Layer, PacketOut, Section};
 use crate::signal::proto::{
@@ -134,7 +134,7 @@ impl Core {
     fn publications_settled(&mut self) {
         let State::Connected(live) = &self.state else { return };
         let mut events = Vec::new();
-        let mut mutes = Vec::new();
+        let mut requests = Vec::new();
         for published in &mut self.publications.all {
             let is_asked = matches!(published.state, Stage::Asked { .. });
             if !is_asked || !published.is_complete(&live.wires) {
@@ -155,12 +155,13 @@ impl Core {
                 let Some(info) = &track.info else { continue };
                 if info.muted == published.is_on(track.kind) {
                     let muted = !published.is_on(track.kind);
-                    mutes.push(MuteTrackRequest { sid: info.sid.clone(), muted });
+                    requests.push(Message::Mute(MuteTrackRequest { sid: info.sid.clone(), muted }));
                 }
             }
+            requests.extend(published.retyped(live.wires.is_inline()).map(Message::AddTrack));
         }
         self.say(events);
-        mutes.into_iter().for_each(|mute| self.request(Message::Mute(mute)));
+        requests.into_iter().for_each(|request| self.request(request));
         // Those who watch their own stream may have asked too early.
         self.ask_for_subscriptions();
     }
@@ -200,6 +201,21 @@ impl Core {
         let sid = published.track(kind).and_then(|track| Some(track.info.as_ref()?.sid.clone()));
         if let Some(sid) = sid {
             self.request(Message::Mute(MuteTrackRequest { sid, muted: !is_on }));
+        }
+        self.publication_changed(id);
+    }
+
+    /// LiveKit's protocol has no word for it: others hear of it where the server is this library too.
+    pub(super) fn set_video_type(&mut self, id: PublicationId, video_type: VideoType) {
+        let is_ours = self.live().is_some_and(|live| live.wires.is_inline());
+        let Some(published) = self.publications.find(id) else { return };
+        let Some(video) = published.wish.video.as_mut() else { return };
+        if std::mem::replace(&mut video.video_type, video_type) == video_type || published.state != Stage::Up
+        {
+            return; // as above
+        }
+        if let Some(request) = published.retyped(is_ours) {
+            self.request(Message::AddTrack(request));
         }
         self.publication_changed(id);
     }

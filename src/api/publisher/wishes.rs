@@ -40,7 +40,11 @@ impl Publisher {
 
     /// What is published already keeps its place in the session; its pictures are treated as the new type's.
     pub fn set_video_type(&self, video_type: VideoType) {
-        self.inner.lock().video_type = video_type;
+        let mut inner = self.inner.lock();
+        inner.video_type = video_type;
+        if let Some(placed) = &inner.placed {
+            placed.port.wish(Input::SetVideoType { id: placed.id, video_type });
+        }
         self.order(Order::Screen(video_type == VideoType::Screen));
     }
 

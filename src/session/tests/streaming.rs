@@ -74,7 +74,8 @@ impl Client {
         }
         for request in &requests {
             let sid = if request.r#type == i32::from(TrackType::Audio) { "TR_A1" } else { "TR_V1" };
-            let track = Some(TrackInfo { sid: sid.into(), muted: request.muted, ..TrackInfo::default() });
+            let (muted, source) = (request.muted, request.source);
+            let track = Some(TrackInfo { sid: sid.into(), muted, source, ..TrackInfo::default() });
             self.message(Message::TrackPublished(TrackPublishedResponse { cid: request.cid.clone(), track }));
         }
         let mut server = Peer::new(self.now, &[address(2)]);
