@@ -217,7 +217,7 @@ impl Core {
             Input::Bitrates { id, current_bps, desired_bps } => {
                 self.set_bitrates(now, id, (current_bps, desired_bps));
             }
-            Input::Count(id) => self.count(id),
+            Input::Count(id) => self.count(now, id),
             Input::Subscribe { id, stream_id, wants } => self.subscribe(now, id, &stream_id, wants),
             Input::Unsubscribe(id) => self.unsubscribe(id),
             Input::SetWants { id, wants } => self.set_wants(id, wants),

@@ -21,6 +21,8 @@ pub struct Publication {
     pub name: String,
     pub audio: Option<PublishedAudio>,
     pub video: Option<PublishedVideo>,
+    /// Subscribers are told what the way to the server carries.
+    pub sends_statistics: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +163,11 @@ pub enum SubscriberEvent {
     Caption {
         text: String,
         is_final: bool,
+    },
+    /// What the publisher would send, and what its network carries, in bit/s.
+    SenderCounted {
+        max_allocated_bps: Option<u64>,
+        estimated_bps: Option<u64>,
     },
     /// The quality may soon be too low for video.
     Warned,

@@ -29,6 +29,8 @@ pub(super) struct Publications {
     pub all: Vec<Published>,
     /// Makes the names of tracks differ from those of earlier tries.
     pub tries: u64,
+    /// What the network carried last, in bit/s.
+    pub estimate_bps: Option<u64>,
 }
 
 pub(super) struct Published {

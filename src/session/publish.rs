@@ -62,7 +62,7 @@ impl Core {
     /// Asks the server for what it has not been asked for yet.
     pub(super) fn publish_waiting(&mut self, now: Instant) {
         let State::Connected(live) = &mut self.state else { return };
-        let Publications { all, tries } = &mut self.publications;
+        let Publications { all, tries, .. } = &mut self.publications;
         let mut requests = Vec::new();
         for published in all.iter_mut().filter(|published| published.state == Stage::Waiting) {
             *tries += 1;
@@ -298,6 +298,7 @@ impl Core {
     }
 
     pub(super) fn bitrate_estimated(&mut self, bits_per_second: u64) {
+        self.publications.estimate_bps = Some(bits_per_second);
         let all = self.publications.all.iter().filter(|published| published.wish.video.is_some());
         let events = all.map(|published| published.event(PublisherEvent::Bitrate(bits_per_second)));
         let events = events.collect();
@@ -314,7 +315,8 @@ impl Core {
         }
     }
 
-    pub(super) fn count(&mut self, id: PublicationId) {
+    pub(super) fn count(&mut self, now: Instant, id: PublicationId) {
+        self.tell_subscribers(now, id);
         let Some(live) = self.live() else { return };
         let published = self.publications.all.iter().find(|published| published.wish.id == id);
         let Some(published) = published.filter(|published| published.state == Stage::Up) else { return };

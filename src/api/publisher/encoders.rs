@@ -55,6 +55,7 @@ impl Publisher {
                 is_stereo: self.settings.is_stereo,
                 uses_dtx: self.settings.uses_dtx,
             }),
+            sends_statistics: self.settings.sends_statistics,
             video: captured.map(|settings| PublishedVideo {
                 is_on: inner.publishes_video,
                 video_type: inner.video_type,

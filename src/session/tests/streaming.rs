@@ -7,11 +7,13 @@ use crate::media::{Kind, VideoCodec};
 use crate::rtc::{MediaKind, Output as RtcOutput, Peer, Sending};
 use crate::session::media::*;
 use crate::signal::proto::{
-    AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, MuteTrackRequest,
-    RequestResponse, SessionDescription, StreamState, StreamStateInfo, StreamStateUpdate, SubscribedQuality,
-    SubscribedQualityUpdate, SubscriptionError, SubscriptionResponse, TrackPublishedResponse,
-    TrackUnpublishedResponse, VideoQuality, request_response,
+    AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DataPacket,
+    MuteTrackRequest, RequestResponse, SessionDescription, StreamState, StreamStateInfo, StreamStateUpdate,
+    SubscribedQuality, SubscribedQualityUpdate, SubscriptionError, SubscriptionResponse,
+    TrackPublishedResponse, TrackUnpublishedResponse, VideoQuality, request_response,
 };
+
+use crate::signal::sender_stats;
 
 const FILM: PublicationId = PublicationId(7);
 const VIEW: SubscriptionId = SubscriptionId(9);
@@ -33,6 +35,7 @@ fn film(layers: usize) -> Publication {
             codecs: vec![VideoCodec::Vp8],
             layers: names.into_iter().take(layers).map(layer).collect(),
         }),
+        sends_statistics: false,
     }
 }
 
@@ -308,6 +311,66 @@ fn what_the_program_switches_goes_to_the_server_and_what_a_moderator_switches_to
     assert_eq!(client.publisher_heard(), [], "it is muted already");
     client.message(Message::Mute(MuteTrackRequest { sid: "TR_A1".into(), muted: false }));
     assert_eq!(client.publisher_heard(), [], "nobody is switched on from afar");
+}
+
+#[test]
+fn a_server_of_ours_is_told_when_a_stream_shows_something_else() {
+    let mut client = Client::published();
+    client.asked();
+    let show = |client: &mut Client, video_type| {
+        client.input(Input::SetVideoType { id: FILM, video_type });
+        let asked = client.asked().into_iter().map(|message| match message {
+            signal_request::Message::AddTrack(request) => (request.sid.clone(), request.source()),
+            other => panic!("{other:?}"),
+        });
+        asked.collect::<Vec<_>>()
+    };
+    assert_eq!(show(&mut client, VideoType::Camera), [], "it is one");
+    let own = || "TR_V1".to_owned();
+    assert_eq!(show(&mut client, VideoType::Screen), [(own(), TrackSource::ScreenShare)]);
+    let heard = client.publisher_heard();
+    assert!(
+        matches!(&heard[..], [PublisherEvent::Changed(stream)] if stream.video_type == VideoType::Screen)
+    );
+    assert_eq!(show(&mut client, VideoType::Custom), [(own(), TrackSource::Unknown)]);
+}
+
+#[test]
+fn subscribers_are_told_what_the_senders_network_carries_where_that_is_wanted_and_there_are_several() {
+    for (others, is_wanted) in [(2, true), (2, false), (1, true)] {
+        let mut client = Client::opened();
+        client.update(["ann", "bob"].into_iter().take(others).map(participant).collect());
+        client.publish(Publication { sends_statistics: is_wanted, ..film(1) });
+        client.take();
+        client.input(Input::Bitrates { id: FILM, current_bps: 100_000, desired_bps: 900_000 });
+        client.sent.clear();
+        client.input(Input::Count(FILM));
+        let told = client.sent.iter().filter_map(|frame| match frame {
+            FromClient::Data(packet) => sender_stats::read(packet),
+            FromClient::Message(_) => None,
+        });
+        let told: Vec<_> = told.map(|told| (told.stream_id, told.max_allocated_bps)).collect();
+        let wanted = (others == 2 && is_wanted).then(|| ("TR_A1".to_owned(), Some(900_000)));
+        assert_eq!(told, Vec::from_iter(wanted), "{others} {is_wanted}");
+    }
+}
+
+#[test]
+fn what_a_sender_says_of_its_own_stream_reaches_those_who_watch_it() {
+    let (mut client, _) = Client::watching();
+    client.subscriber_heard();
+    let said = sender_stats::SenderStatistics {
+        stream_id: "TR_A1".into(),
+        max_allocated_bps: Some(900_000),
+        estimated_bps: Some(400_000),
+    };
+    for (sender, is_heard) in [("PA_ann", true), ("PA_bob", false), ("", false)] {
+        let packet = DataPacket { participant_sid: sender.into(), ..sender_stats::packet(&said) };
+        client.server(FromServer::Data(packet));
+        let (max_allocated_bps, estimated_bps) = (said.max_allocated_bps, said.estimated_bps);
+        let event = SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps };
+        assert_eq!(client.heard(), Vec::from_iter(is_heard.then_some(Event::Subscriber { id: VIEW, event })));
+    }
 }
 
 #[test]
