@@ -347,6 +347,7 @@ fn go_live(
                 section: info.section,
                 is_muted,
                 codec,
+                recodings: 0,
                 layers,
                 subscribers: Vec::new(),
                 was_subscribed: false,
