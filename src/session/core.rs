@@ -186,6 +186,8 @@ pub struct Core {
     pub(super) subscriptions: Subscriptions,
     pub(super) captions: Captions,
     pub(super) latecomers: Option<Latecomers>,
+    /// The number of the last call that muted all.
+    pub(super) mutes: u64,
 }
 
 impl Core {
@@ -200,6 +202,7 @@ impl Core {
             subscriptions: Subscriptions::default(),
             captions: Captions::default(),
             latecomers: None,
+            mutes: 0,
         }
     }
 

@@ -64,9 +64,7 @@ impl Core {
 
     pub(super) fn moderate_held(&mut self, now: Instant, held: Held) {
         let owed = match &mut self.state {
-            State::Connected(live) => {
-                std::mem::take(&mut live.owes_metadata).then(|| live.metadata.clone())
-            }
+            State::Connected(live) => std::mem::take(&mut live.owes_metadata).then(|| live.metadata.clone()),
             _ => None,
         };
         if let Some(metadata) = owed {
@@ -131,7 +129,7 @@ impl Core {
 
     /// Streams that have come: those that all were muted without are muted too.
     pub(super) fn mute_latecomers(&mut self, now: Instant, events: &[Event]) {
-        if !self.latecomers.as_ref().is_some_and(|late| now < late.until) {
+        if self.latecomers.as_ref().is_none_or(|late| now >= late.until) {
             self.latecomers = None;
             return;
         }
@@ -146,7 +144,10 @@ impl Core {
 
     fn call_for_mode(&mut self, is_on: bool) {
         let State::Connected(live) = &self.state else { return };
-        let metadata = mute_mode::switched(&live.metadata, is_on);
+        // The last call may still be on its way.
+        let times = mute_mode::times(&live.metadata).max(self.mutes).saturating_add(1);
+        let metadata = mute_mode::with_times(&live.metadata, if is_on { times } else { 0 });
+        self.mutes = times;
         self.call(Call::UpdateRoomMetadata { room: self.room(), metadata });
     }
 

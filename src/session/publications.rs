@@ -162,7 +162,7 @@ impl Published {
                 let top = video.layers.last().copied();
                 AddTrackRequest {
                     r#type: TrackType::Video.into(),
-                    source: source(video.video_type, is_ours).into(),
+                    source: source(video.video_type).into(),
                     width: top.map_or(0, |layer| layer.width),
                     height: top.map_or(0, |layer| layer.height),
                     simulcast_codecs: vec![SimulcastCodec {
@@ -200,12 +200,18 @@ impl Published {
         }
     }
 
-    /// The request that tells a server of ours that the picture is of another type than it was announced with.
-    pub fn retyped(&self, is_ours: bool) -> Option<AddTrackRequest> {
+    /// Whether the server knows the picture as of another type than it is.
+    pub fn is_retyped(&self) -> bool {
+        let info = self.track(Kind::Video).and_then(|track| track.info.as_ref());
+        info.zip(self.wish.video.as_ref())
+            .is_some_and(|(info, video)| info.source() != source(video.video_type))
+    }
+
+    /// The request that tells a server of ours of which type the picture is by now.
+    pub fn retype(&self) -> Option<AddTrackRequest> {
         let track = self.track(Kind::Video)?;
-        let (info, video) = (track.info.as_ref()?, self.wish.video.as_ref()?);
-        let is_news = is_ours && info.source() != source(video.video_type, true);
-        is_news.then(|| AddTrackRequest { sid: info.sid.clone(), ..self.request(track, true, false) })
+        let sid = track.info.as_ref()?.sid.clone();
+        Some(AddTrackRequest { sid, ..self.request(track, true, false) })
     }
 
     pub fn sending(&self, track: &Track) -> Sending {
@@ -358,10 +364,8 @@ fn layers(layers: &[PublishedLayer]) -> Vec<VideoLayer> {
         .collect()
 }
 
-/// Other servers and their clients know what to do with a camera and not with anything else.
-fn source(video_type: VideoType, is_ours: bool) -> TrackSource {
+fn source(video_type: VideoType) -> TrackSource {
     match video_type {
-        VideoType::Custom if is_ours => TrackSource::Unknown,
         VideoType::Camera | VideoType::Custom => TrackSource::Camera,
         VideoType::Screen => TrackSource::ScreenShare,
     }

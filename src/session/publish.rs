@@ -158,7 +158,9 @@ impl Core {
                     requests.push(Message::Mute(MuteTrackRequest { sid: info.sid.clone(), muted }));
                 }
             }
-            requests.extend(published.retyped(live.wires.is_inline()).map(Message::AddTrack));
+            if live.wires.is_inline() && published.is_retyped() {
+                requests.extend(published.retype().map(Message::AddTrack));
+            }
         }
         self.say(events);
         requests.into_iter().for_each(|request| self.request(request));
@@ -179,6 +181,10 @@ impl Core {
         };
         if let Some((published, _)) = self.publications.by_cid(&request.cid) {
             let id = published.wish.id;
+            if published.state == Stage::Up {
+                log::info!("the server does not tell the others what the stream shows: {}", response.message);
+                return;
+            }
             let text = format!("the server does not take the stream: {}", response.message);
             self.publication_failed(now, id, MediaFault::new(reason, text));
         }
@@ -214,7 +220,8 @@ impl Core {
         {
             return; // as above
         }
-        if let Some(request) = published.retyped(is_ours) {
+        // Whatever the server has said so far: its answer to the request before may still be on its way.
+        if let Some(request) = published.retype().filter(|_| is_ours) {
             self.request(Message::AddTrack(request));
         }
         self.publication_changed(id);

@@ -104,6 +104,18 @@ fn to_mute_all_again_is_told_again() {
 }
 
 #[test]
+fn to_mute_all_twice_in_a_breath_is_two_different_calls() {
+    let mut client = moderator();
+    client.input(all(&[]));
+    client.input(all(&[]));
+    let modes = client.calls.iter().filter_map(|call| match call {
+        Call::UpdateRoomMetadata { metadata, .. } => Some(mute_mode::times(metadata)),
+        _ => None,
+    });
+    assert_eq!(modes.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn a_stream_that_comes_while_all_are_muted_is_muted_and_a_later_or_excluded_one_is_not() {
     let mut client = moderator();
     client.input(all(&["TR_e"]));

@@ -332,7 +332,19 @@ fn a_server_of_ours_is_told_when_a_stream_shows_something_else() {
     assert!(
         matches!(&heard[..], [PublisherEvent::Changed(stream)] if stream.video_type == VideoType::Screen)
     );
-    assert_eq!(show(&mut client, VideoType::Custom), [(own(), TrackSource::Unknown)]);
+    assert_eq!(show(&mut client, VideoType::Camera), [(own(), TrackSource::Camera)]);
+    client.publisher_heard();
+    // One whose token is for the camera alone does not lose its stream.
+    client.message(Message::RequestResponse(RequestResponse {
+        reason: request_response::Reason::NotAllowed.into(),
+        request: Some(request_response::Request::AddTrack(AddTrackRequest {
+            cid: "otc-7-1-v".into(),
+            sid: own(),
+            ..AddTrackRequest::default()
+        })),
+        ..RequestResponse::default()
+    }));
+    assert_eq!(client.publisher_heard(), []);
 }
 
 #[test]
@@ -358,7 +370,8 @@ fn subscribers_are_told_what_the_senders_network_carries_where_that_is_wanted_an
 #[test]
 fn what_a_sender_says_of_its_own_stream_reaches_those_who_watch_it() {
     let (mut client, _) = Client::watching();
-    client.subscriber_heard();
+    client.update(vec![participant("bob")]);
+    client.heard();
     let said = sender_stats::SenderStatistics {
         stream_id: "TR_A1".into(),
         max_allocated_bps: Some(900_000),
