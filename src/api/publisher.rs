@@ -413,7 +413,7 @@ impl Publisher {
             PublisherEvent::LayersWanted(layers) if is_current => self.order(Order::Layers(layers)),
             PublisherEvent::Bitrate(bits_per_second) if is_current => {
                 self.order(Order::Estimate(bits_per_second));
-                self.watch_network(&mut inner, Some(bits_per_second));
+                self.watch_network(Instant::now(), &mut inner, Some(bits_per_second));
             }
             PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
             // The session keeps the stream that ends here, and whether there was one.
@@ -423,7 +423,7 @@ impl Publisher {
     }
 
     fn counted(self: &Arc<Self>, inner: &mut Inner, audio: Option<Sent>, video: Option<Sent>) {
-        self.watch_network(inner, None);
+        self.watch_network(Instant::now(), inner, None);
         let Some(placed) = &inner.placed else { return };
         let (at_ms, since_ms) = (statistics::wall_ms(), placed.since_ms);
         let told = |sent: &Sent| Statistics {

@@ -130,3 +130,44 @@ fn a_sender_hears_what_part_of_its_sound_is_lost() {
     let loss = heard.iter().sum::<f32>() / heard.len() as f32;
     assert!((0.1..0.3).contains(&loss), "{loss} of {heard:?}");
 }
+
+#[test]
+fn sound_alone_is_enough_to_find_out_that_there_is_room_for_pictures_again() {
+    let mut network = Network::connected(58);
+    let (sound, pictures) = (network.add(ALICE, &microphone("mic")), network.add(ALICE, &camera("cam", &[])));
+    network.agree(ALICE);
+    let mut source = Source::new(pictures, None);
+    let mut sequence = 0;
+    let mut second = |network: &mut Network, source: Option<&mut Source>| {
+        let mut source = source;
+        for number in 0..50 {
+            network.send_media(ALICE, sound, None, packet(Codec::Opus, sequence, &[0; 80]));
+            sequence += 1;
+            if let Some(source) = source.as_deref_mut().filter(|_| number % 2 == 0) {
+                let wanted = estimate(network).min(1_500_000) / 25 / 8_000;
+                source.picture(network, ALICE, wanted.max(1));
+            }
+            network.pass(Duration::from_millis(20));
+        }
+    };
+    network.peers[ALICE].set_bitrate(network.now, 1_500_000, 1_500_000);
+    (0..8).for_each(|_| second(&mut network, Some(&mut source)));
+    assert!(estimate(&network) > 500_000, "{}", estimate(&network));
+    network.capacity_bps = [Some(70_000), None];
+    let mut seconds = 0;
+    while estimate(&network) > 80_000 {
+        second(&mut network, Some(&mut source));
+        seconds += 1;
+        assert!(seconds < 60, "{}", estimate(&network));
+    }
+    (0..10).for_each(|_| second(&mut network, None));
+    println!("after {seconds} s and 10 with sound alone: {}", estimate(&network));
+    network.capacity_bps = [Some(3_000_000), None];
+    seconds = 0;
+    while estimate(&network) < 250_000 {
+        second(&mut network, None);
+        seconds += 1;
+        assert!(seconds < 60, "{}", estimate(&network));
+    }
+    println!("wide again after {seconds} s: {}", estimate(&network));
+}
