@@ -2590,7 +2590,8 @@ otc_status otc_publisher_settings_set_subscriber_audio_fallback_enabled(struct o
                                                                         otc_bool enabled);
 
 /**
- * Says whether receivers are told what this publisher's network carries.
+ * Says whether receivers are told what this publisher's network carries: in the `sender_connection_` members of their
+ * statistics, in sessions of more than two.
  *
  * @param settings  Settings.
  * @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default.
@@ -2839,8 +2840,9 @@ LIBOPENTOK_LIBRARY_EXPORTED
 enum otc_video_bitrate_preset otc_publisher_get_video_bitrate_preset(otc_publisher *publisher);
 
 /**
- * Says where the pictures come from. To be set before the publishing: what is published already keeps its place in the
- * session, and only its encoder goes by the new type.
+ * Says where the pictures come from. What is published already keeps its place in the session; its encoder goes by the
+ * new type, and the others hear of it by `on_stream_video_type_changed`, except on a LiveKit server, whose protocol has
+ * no word for it.
  *
  * @param publisher   A publisher.
  * @param video_type  The type; `OTC_PUBLISHER_VIDEO_TYPE_CAMERA` is the default.

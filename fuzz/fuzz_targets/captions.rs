@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use opentok::signal::captions::{Captions, TEXT_SIZE_MAX};
 use opentok::signal::mute_mode;
 use opentok::signal::proto::DataPacket;
+use opentok::signal::sender_stats;
 use prost::Message as _;
 
 /// What replaces a byte that is no UTF-8, or a NUL, is that much longer.
@@ -19,6 +20,7 @@ fuzz_target!(|script: &[u8]| {
         let (bytes, tail) = tail.split_at(usize::from(length).min(tail.len()));
         rest = tail;
         let Ok(packet) = DataPacket::decode(bytes) else { continue };
+        let _ = sender_stats::read(&packet);
         for caption in captions.read(&packet) {
             assert!(!caption.text.is_empty() && !caption.text.contains('\0'));
             assert!(caption.text.len() <= TEXT_SIZE_MAX * REPLACEMENT_SIZE);

@@ -14,6 +14,7 @@ fn sending(kind: MediaKind, layers: &[&str]) -> Sending {
         track_id: "track".into(),
         layers: layers.iter().map(|name| Layer::new(name)).collect(),
         is_stereo: true,
+        uses_dtx: true,
     }
 }
 

@@ -3,6 +3,8 @@
 //! What comes in from the program goes to the session as wishes; what the session says comes back through
 //! [`Publisher::hear`]. Locks: a session's may be held when a publisher's is taken, never the other way round.
 
+mod encoders;
+mod narrow;
 mod outlets;
 mod terms;
 mod wishes;
@@ -24,14 +26,9 @@ use crate::driver::session::MediaPort;
 use crate::driver::sound::{CaptureGuard, Sound};
 use crate::driver::video_out::{Order, VideoOut};
 use crate::driver::workers::Workers;
-use crate::media::audio::{self, AudioSender, Level};
-use crate::media::codec::{self};
-use crate::media::video::{self, plan_layers};
-use crate::media::{Picture, VideoCodec};
-use crate::session::media::{
-    MediaFault, MediaReason, Publication, PublicationId, PublishedAudio, PublishedLayer, PublishedVideo,
-    PublisherEvent, Sent,
-};
+use crate::media::Picture;
+use crate::media::video::Fallback;
+use crate::session::media::{MediaFault, MediaReason, PublicationId, PublisherEvent, Sent};
 use crate::session::{Input, Stream, VideoType};
 
 use outlets::{AudioOut, Preview};
@@ -73,6 +70,8 @@ struct Inner {
     audio_limit_bps: Option<u32>,
     publishes_captions: bool,
     subscriber_fallback: bool,
+    /// Whether the network carries video, if that is to be watched.
+    fallback: Option<Fallback>,
     reporter: Option<Reporter>,
     /// A report was asked for.
     owes_report: bool,
@@ -135,6 +134,7 @@ impl Publisher {
             audio_limit_bps: None,
             publishes_captions: false,
             subscriber_fallback: true,
+            fallback: None,
             reporter: None,
             owes_report: false,
             audio: None,
@@ -259,6 +259,7 @@ impl Publisher {
         let Place { session, port, poster, workers, sound, runtime } = place;
         *self.poster.lock() = Some(poster.clone());
         let since_ms = statistics::wall_ms();
+        inner.fallback = None;
         inner.placed = Some(Placed {
             session,
             id,
@@ -346,48 +347,6 @@ impl Publisher {
         }
     }
 
-    fn codecs(&self) -> Vec<VideoCodec> {
-        codecs(&self.settings.preferred_codecs, &codec::supported().encoders)
-    }
-
-    /// VP9 in several streams is carried by this library's server; a LiveKit server gives everybody the smallest one.
-    fn wants_simulcast(&self, is_screen: bool) -> bool {
-        let is_divisible = self.codecs().first() != Some(&VideoCodec::Vp9);
-        is_divisible && (!is_screen || self.settings.is_screen_scalable)
-    }
-
-    fn wish(&self, id: PublicationId, inner: &Inner, captured: Option<CaptureSettings>) -> Publication {
-        let is_screen = inner.video_type == VideoType::Screen;
-        let layers = |settings: CaptureSettings| -> Vec<PublishedLayer> {
-            let wants_simulcast = self.wants_simulcast(is_screen);
-            let (width, height) = (settings.width.max(1), settings.height.max(1));
-            let plan = plan_layers(width, height, is_screen, wants_simulcast, inner.video_limit_bps);
-            plan.into_iter()
-                .map(|layer| PublishedLayer {
-                    name: layer.name,
-                    width: layer.width,
-                    height: layer.height,
-                    bitrate_bps: layer.bitrate_bps,
-                })
-                .collect()
-        };
-        Publication {
-            id,
-            name: self.settings.name.clone(),
-            audio: self.settings.has_audio.then_some(PublishedAudio {
-                is_on: inner.publishes_audio,
-                is_stereo: self.settings.is_stereo,
-                uses_dtx: self.settings.uses_dtx,
-            }),
-            video: captured.map(|settings| PublishedVideo {
-                is_on: inner.publishes_video,
-                video_type: inner.video_type,
-                codecs: self.codecs(),
-                layers: layers(settings),
-            }),
-        }
-    }
-
     /// The threads of the session that it is in.
     pub(super) fn workers(&self) -> Option<Workers> {
         self.inner.lock().placed.as_ref().map(|placed| placed.workers.clone())
@@ -453,7 +412,8 @@ impl Publisher {
             PublisherEvent::KeyFrameWanted(layer) if is_current => self.order(Order::KeyFrame(layer)),
             PublisherEvent::LayersWanted(layers) if is_current => self.order(Order::Layers(layers)),
             PublisherEvent::Bitrate(bits_per_second) if is_current => {
-                self.order(Order::Estimate(bits_per_second))
+                self.order(Order::Estimate(bits_per_second));
+                self.watch_network(Instant::now(), &mut inner, Some(bits_per_second));
             }
             PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
             // The session keeps the stream that ends here, and whether there was one.
@@ -463,6 +423,7 @@ impl Publisher {
     }
 
     fn counted(self: &Arc<Self>, inner: &mut Inner, audio: Option<Sent>, video: Option<Sent>) {
+        self.watch_network(Instant::now(), inner, None);
         let Some(placed) = &inner.placed else { return };
         let (at_ms, since_ms) = (statistics::wall_ms(), placed.since_ms);
         let told = |sent: &Sent| Statistics {
@@ -472,6 +433,9 @@ impl Publisher {
             at_ms,
             since_ms,
         };
+        if let (Some(out), Some(loss)) = (&inner.audio, audio.as_ref().and_then(|sent| sent.loss)) {
+            out.sender.lock().heed_loss(loss);
+        }
         let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().0.value());
         if let Some(reporter) = inner.reporter.clone().filter(|_| std::mem::take(&mut inner.owes_report)) {
             let report = statistics::outgoing(at_ms, audio.as_ref(), video.as_ref());
@@ -488,59 +452,6 @@ impl Publisher {
 
     pub(super) fn stream_destroyed(self: &Arc<Self>, stream: Arc<Stream>) {
         self.say(Notice::StreamDestroyed(stream));
-    }
-
-    fn published(self: &Arc<Self>, inner: &mut Inner, stream: Arc<Stream>, video: Option<VideoCodec>) {
-        let seed = u64::from_le_bytes(random());
-        let (publishes_audio, audio_limit_bps) = (inner.publishes_audio, inner.audio_limit_bps);
-        let Some(placed) = &mut inner.placed else { return };
-        placed.stream = Some(stream.clone());
-        if let Some(codec) = video {
-            let is_screen = inner.video_type == VideoType::Screen;
-            let layers_max = match self.wants_simulcast(is_screen) {
-                true => {
-                    let (width, height) = (stream.video_width, stream.video_height);
-                    plan_layers(width, height, is_screen, true, inner.video_limit_bps).len()
-                }
-                false => 1,
-            };
-            let settings = video::SenderSettings {
-                is_screen,
-                hint: inner.hint,
-                layers_max,
-                preset: inner.preset,
-                limit_bps: inner.video_limit_bps,
-                threads: threads(),
-                ..video::SenderSettings::new(codec, seed)
-            };
-            self.order(Order::Begin { id: placed.id, settings, port: placed.port.clone() });
-        }
-        if stream.has_audio_track && inner.audio.is_none() {
-            let settings = audio::SenderSettings {
-                is_stereo: self.settings.is_stereo,
-                bitrate_bps: audio_limit_bps,
-                uses_dtx: self.settings.uses_dtx,
-                uses_fec: true,
-                seed,
-            };
-            match codec::audio_encoder(&settings.encoder()) {
-                Ok(encoder) => {
-                    let mut sender = AudioSender::new(&settings, encoder);
-                    sender.set_enabled(publishes_audio);
-                    let audio = Arc::new(AudioOut {
-                        publisher: Arc::downgrade(self),
-                        port: placed.port.clone(),
-                        id: placed.id,
-                        sender: Mutex::new(sender),
-                        meter: Mutex::new((Level::default(), 0)),
-                    });
-                    inner.capture_guard =
-                        Some(placed.sound.add_capture(audio.clone(), self.settings.processing));
-                    inner.audio = Some(audio);
-                }
-                Err(error) => log::error!("sound cannot be encoded: {error:?}"),
-            }
-        }
     }
 
     /// Puts a notice on the callback thread.
@@ -569,45 +480,7 @@ impl Publisher {
     }
 }
 
-/// What a publisher offers, in this order: what the program prefers, then VP8, which goes everywhere. A machine without it
-/// sends what it can.
-fn codecs(preferred: &[VideoCodec], supported: &[VideoCodec]) -> Vec<VideoCodec> {
-    let mut codecs: Vec<VideoCodec> = Vec::new();
-    for codec in preferred.iter().chain(&[VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp9]) {
-        if supported.contains(codec) && !codecs.contains(codec) {
-            codecs.push(*codec);
-        }
-    }
-    if codecs.is_empty() { vec![VideoCodec::Vp8] } else { codecs }
-}
-
-/// Half of the machine is left to everything else.
-fn threads() -> u32 {
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    (all / 2).clamp(1, 4) as u32
-}
-
 fn next_id() -> PublicationId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PublicationId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use VideoCodec::{Av1, H264, Vp8, Vp9};
-
-    #[test]
-    fn what_is_preferred_comes_first_and_vp8_follows() {
-        let machine = [Vp8, Vp9, H264];
-        assert_eq!(codecs(&[], &machine), [Vp8, H264, Vp9]);
-        assert_eq!(codecs(&[Vp9], &machine), [Vp9, Vp8, H264]);
-        assert_eq!(codecs(&[H264, Vp9, H264], &machine), [H264, Vp9, Vp8]);
-    }
-
-    #[test]
-    fn what_the_machine_cannot_is_passed_over() {
-        assert_eq!(codecs(&[Av1, H264, Vp9], &[Vp8, Vp9]), [Vp9, Vp8]);
-        assert_eq!(codecs(&[Vp9], &[]), [Vp8], "a publisher offers something, and says later that it cannot");
-    }
 }

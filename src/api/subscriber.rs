@@ -62,6 +62,14 @@ pub struct Statistics {
     pub bytes_received: u64,
     /// Milliseconds since 1970.
     pub at_ms: f64,
+    pub sender: Sender,
+}
+
+/// What the publisher has said of its way to the server, in bit/s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sender {
+    pub max_allocated_bps: Option<u64>,
+    pub estimated_bps: Option<u64>,
 }
 
 /// The program's side. Called with no lock held except the one that gives subscribers their turn; may call anything.
@@ -105,6 +113,7 @@ struct Placed {
     audio: Arc<AudioIn>,
     /// While it is there the sound is played.
     playout: Option<PlayoutGuard>,
+    sender: Sender,
 }
 
 impl Placed {
@@ -245,6 +254,7 @@ impl Subscriber {
                 packets_received: counters.received,
                 bytes_received: counters.bytes,
                 at_ms,
+                sender: placed.sender,
             };
             self.say(id, Notice::AudioStatistics { statistics, level: audio.level.0 });
         }
@@ -256,6 +266,7 @@ impl Subscriber {
                 packets_received: counters.packets_received,
                 bytes_received: counters.bytes_received,
                 at_ms,
+                sender: placed.sender,
             };
             self.say(id, Notice::VideoStatistics(statistics));
         }
@@ -300,7 +311,8 @@ impl Subscriber {
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
-        inner.placed = Some(Placed { session, id, port, workers, video: None, audio, playout });
+        let sender = Sender::default();
+        inner.placed = Some(Placed { session, id, port, workers, video: None, audio, playout, sender });
         Ok(id)
     }
 
@@ -333,6 +345,9 @@ impl Subscriber {
             SubscriberEvent::AudioDisabled => self.say(id, Notice::AudioDisabled),
             SubscriberEvent::AudioEnabled => self.say(id, Notice::AudioEnabled),
             SubscriberEvent::Caption { text, is_final } => self.say(id, Notice::Caption { text, is_final }),
+            SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps } => {
+                current.sender = Sender { max_allocated_bps, estimated_bps };
+            }
             SubscriberEvent::Warned => self.say(id, Notice::VideoDisableWarning),
             SubscriberEvent::WarningLifted => self.say(id, Notice::VideoDisableWarningLifted),
             SubscriberEvent::Changed(changed) => *stream = changed,

@@ -407,8 +407,9 @@ pub extern "C" fn otc_publisher_get_video_bitrate_preset(
     })
 }
 
-/// Says where the pictures come from. To be set before the publishing: what is published already keeps its place in the
-/// session, and only its encoder goes by the new type.
+/// Says where the pictures come from. What is published already keeps its place in the session; its encoder goes by the
+/// new type, and the others hear of it by `on_stream_video_type_changed`, except on a LiveKit server, whose protocol has
+/// no word for it.
 ///
 /// @param publisher   A publisher.
 /// @param video_type  The type; `OTC_PUBLISHER_VIDEO_TYPE_CAMERA` is the default.

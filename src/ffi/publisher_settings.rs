@@ -337,7 +337,8 @@ pub extern "C" fn otc_publisher_settings_set_subscriber_audio_fallback_enabled(
     })
 }
 
-/// Says whether receivers are told what this publisher's network carries.
+/// Says whether receivers are told what this publisher's network carries: in the `sender_connection_` members of their
+/// statistics, in sessions of more than two.
 ///
 /// @param settings  Settings.
 /// @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default.

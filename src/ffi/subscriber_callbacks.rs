@@ -339,6 +339,11 @@ impl Observer for ProgramSubscriber {
     }
 }
 
+/// −1 where it is not.
+fn known(rate: Option<u64>) -> i64 {
+    rate.map_or(-1, |rate| i64::try_from(rate).unwrap_or(i64::MAX))
+}
+
 fn audio_stats(statistics: &Statistics, level: f32) -> otc_subscriber_audio_stats {
     otc_subscriber_audio_stats {
         packets_lost: statistics.packets_lost,
@@ -346,8 +351,8 @@ fn audio_stats(statistics: &Statistics, level: f32) -> otc_subscriber_audio_stat
         bytes_received: statistics.bytes_received,
         audio_level: level,
         timestamp: statistics.at_ms,
-        sender_connection_max_allocated_bitrate: -1,
-        sender_connection_estimated_bandwidth: -1,
+        sender_connection_max_allocated_bitrate: known(statistics.sender.max_allocated_bps),
+        sender_connection_estimated_bandwidth: known(statistics.sender.estimated_bps),
     }
 }
 
@@ -357,7 +362,7 @@ fn video_stats(statistics: &Statistics) -> otc_subscriber_video_stats {
         packets_received: statistics.packets_received,
         bytes_received: statistics.bytes_received,
         timestamp: statistics.at_ms,
-        sender_connection_max_allocated_bitrate: -1,
-        sender_connection_estimated_bandwidth: -1,
+        sender_connection_max_allocated_bitrate: known(statistics.sender.max_allocated_bps),
+        sender_connection_estimated_bandwidth: known(statistics.sender.estimated_bps),
     }
 }

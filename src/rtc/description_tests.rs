@@ -231,6 +231,7 @@ fn try_answer(spoil: impl Fn(&str) -> String) {
         track_id: "track".into(),
         layers: vec![Layer::new("q"), Layer::new("f")],
         is_stereo: false,
+        uses_dtx: false,
     };
     let microphone = Sending { kind: MediaKind::Audio, layers: Vec::new(), ..camera.clone() };
     for sending in [&camera, &microphone] {

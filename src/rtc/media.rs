@@ -96,6 +96,8 @@ pub struct Sending {
     pub layers: Vec<Layer>,
     /// Of Opus: both channels are sent, and the other side should decode both.
     pub is_stereo: bool,
+    /// Of Opus: next to nothing is sent while nothing is to be heard.
+    pub uses_dtx: bool,
 }
 
 /// How loud the sound in a packet is (RFC 6464).

@@ -207,12 +207,14 @@ fn livekits_answer_opens_what_it_takes() {
         track_id: "cid".into(),
         layers: ["q", "h", "f"].map(Layer::new).to_vec(),
         is_stereo: false,
+        uses_dtx: false,
     };
     let microphone = Sending {
         kind: MediaKind::Audio,
         codecs: Vec::new(),
         layers: Vec::new(),
         is_stereo: true,
+        uses_dtx: false,
         ..camera.clone()
     };
     let video = alice.add_sending(now, &camera).expect("a section");
@@ -270,6 +272,7 @@ fn without_layers_in_the_answer_the_best_one_is_sent_alone() {
         track_id: String::new(),
         layers: ["q", "f"].map(Layer::new).to_vec(),
         is_stereo: false,
+        uses_dtx: false,
     };
     let section = alice.add_sending(now, &camera).expect("a section");
     let offer = alice.offer(now).expect("an offer");

@@ -1,5 +1,8 @@
 //! Media over a peer connection: agreed on, sent, lost, asked for again, and ended.
 
+mod network;
+mod sections;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ fn microphone(track: &str) -> Sending {
         track_id: track.into(),
         layers: Vec::new(),
         is_stereo: false,
+        uses_dtx: false,
     }
 }
 
@@ -28,6 +32,7 @@ fn camera(track: &str, layers: &[&str]) -> Sending {
         track_id: track.into(),
         layers: layers.iter().map(|name| Layer::new(name)).collect(),
         is_stereo: false,
+        uses_dtx: false,
     }
 }
 
@@ -199,41 +204,6 @@ impl Source {
 const PICTURE_TIME: Duration = Duration::from_millis(33);
 
 #[test]
-fn lost_packets_are_sent_again_until_all_are_there() {
-    for seed in [42, 43] {
-        let mut network = Network::connected(seed);
-        let section = network.add(ALICE, &camera("cam", &[]));
-        network.agree(ALICE);
-        let mut source = Source::new(section, None);
-        // The source's name must have come through once before anything of it can be missed.
-        source.picture(&mut network, ALICE, 1);
-        network.pass(Duration::from_millis(100));
-        network.loss_percent = 10;
-        for _ in 0..300 {
-            source.picture(&mut network, ALICE, 3);
-            network.pass(PICTURE_TIME);
-        }
-        network.loss_percent = 0;
-        source.picture(&mut network, ALICE, 1);
-        network.pass(Duration::from_secs(2));
-        let mut arrived: Vec<_> = network.packets(BOB).iter().map(|packet| packet.sequence).collect();
-        arrived.sort_unstable();
-        let sent = source.next;
-        println!("{} of {sent} arrived", arrived.len());
-        assert_eq!(arrived, (0..sent).collect::<Vec<_>>());
-        let of = |peer: usize| network.peers[peer].statistics().remove(0);
-        let (sender, receiver) = (of(ALICE), of(BOB));
-        println!("{sender:?}\n{receiver:?}");
-        assert!(sender.nacks > 10 && receiver.nacks > 10);
-        assert_eq!((sender.packets, receiver.packets, receiver.lost), (sent, sent, 0));
-        assert_eq!(sender.bytes, sent * 1_000);
-        for side in [sender, receiver] {
-            assert!(side.round_trip.is_some_and(|time| time < Duration::from_millis(100)));
-        }
-    }
-}
-
-#[test]
 fn a_key_frame_is_asked_for_on_the_layer_that_needs_it() {
     let mut network = Network::connected(44);
     let layered = network.add(ALICE, &camera("layered", &["q", "f"]));
@@ -257,141 +227,6 @@ fn a_key_frame_is_asked_for_on_the_layer_that_needs_it() {
     }
     let requests = network.said[ALICE].iter().filter(|said| matches!(said, Output::KeyFrameRequested { .. }));
     assert_eq!(requests.count(), 2);
-}
-
-#[test]
-fn sections_come_and_go_while_packets_flow() {
-    let mut network = Network::connected(45);
-    let first = network.add(ALICE, &camera("first", &[]));
-    network.agree(ALICE);
-    let mut source = Source::new(first, None);
-    for round in 0..3 {
-        for _ in 0..5 {
-            source.picture(&mut network, ALICE, 2);
-            network.pass(PICTURE_TIME);
-        }
-        let other = network.add(ALICE, &microphone(&format!("other {round}")));
-        let offer = network.peers[ALICE].offer(network.now).expect("an offer");
-        source.picture(&mut network, ALICE, 2);
-        network.pass(DELAYED_ANSWER);
-        let answer = network.peers[BOB].accept_offer(network.now, &offer).expect("an answer");
-        source.picture(&mut network, ALICE, 2);
-        network.pass(DELAYED_ANSWER);
-        network.peers[ALICE].accept_answer(network.now, &answer).expect("an agreement");
-        network.send_media(ALICE, other, None, packet(Codec::Opus, 0, b"sound"));
-        network.pass(PICTURE_TIME);
-        network.peers[ALICE].stop_sending(network.now, other);
-        let late = packet(Codec::Opus, 1, b"late");
-        assert_eq!(network.peers[ALICE].send_packet(network.now, other, None, late), Err(SendError::NotOpen));
-        network.agree(ALICE);
-        network.pass(Duration::ZERO);
-        assert!(!network.infos(BOB).last().expect("a section").is_sending);
-    }
-    network.pass(Duration::from_secs(1));
-    assert_eq!(source.refused, 0);
-    let section = network.info(BOB, "first").section;
-    let pictures = network.packets(BOB).into_iter().filter(|packet| packet.section == section);
-    assert_eq!(pictures.count() as u64, source.next);
-    let sounds = network.packets(BOB).into_iter().filter(|packet| packet.codec == Codec::Opus);
-    assert_eq!(sounds.count(), 3);
-    let offer = network.peers[ALICE].restart_ice(network.now).expect("an offer");
-    assert_eq!(offer.matches("m=audio").count(), 1, "a section that rests is used again");
-}
-
-const DELAYED_ANSWER: Duration = Duration::from_millis(60);
-
-#[test]
-fn a_change_while_an_offer_is_pending_waits_for_the_next_one() {
-    let mut network = Network::connected(46);
-    let first = network.add(ALICE, &microphone("first"));
-    let offer = network.peers[ALICE].offer(network.now).expect("an offer");
-    assert!(!network.peers[ALICE].needs_offer());
-    let second = network.add(ALICE, &camera("second", &["q", "h"]));
-    network.peers[ALICE].stop_sending(network.now, first);
-    let third = network.add(ALICE, &camera("third", &[]));
-    network.peers[ALICE].stop_sending(network.now, third);
-    assert!(network.peers[ALICE].needs_offer());
-    assert_eq!(network.peers[ALICE].offer(network.now).as_ref(), Ok(&offer));
-    network.exchange(&offer, ALICE);
-    assert!(network.peers[ALICE].needs_offer());
-    assert_eq!(network.peers[ALICE].sending_codec(first), None, "it was stopped before it could begin");
-    network.agree(ALICE);
-    assert_eq!(network.peers[ALICE].offer(network.now), Err(RtcError::NothingToOffer));
-    assert_eq!(network.peers[ALICE].sending_layers(second).len(), 2);
-    let tracks: Vec<_> =
-        network.peers[BOB].statistics().iter().map(|statistics| statistics.section).collect();
-    assert!(tracks.is_empty(), "nothing was sent yet");
-    network.pass(Duration::ZERO);
-    assert!(network.info(BOB, "second").is_sending);
-    assert!(!network.infos(BOB).iter().any(|info| info.track_id == "third"), "it was never offered");
-}
-
-#[test]
-fn when_both_offer_at_once_the_one_that_yields_offers_again() {
-    let mut network = Network::connected(47);
-    let resting = network.add(BOB, &microphone("before"));
-    network.agree(BOB);
-    network.peers[BOB].stop_sending(network.now, resting);
-    network.agree(BOB);
-
-    let alices = network.add(ALICE, &microphone("alice"));
-    let bobs = network.add(BOB, &camera("bob", &["q", "h", "f"]));
-    let again = network.add(BOB, &microphone("again"));
-    assert_eq!(again, resting);
-    let offer = network.peers[ALICE].offer(network.now).expect("an offer");
-    let withdrawn = network.peers[BOB].offer(network.now).expect("an offer");
-    network.exchange(&offer, ALICE);
-    assert_eq!(network.peers[BOB].accept_answer(network.now, &withdrawn), Err(RtcError::NotOffered));
-    assert!(network.peers[BOB].needs_offer());
-    assert!(network.peers[ALICE].sending_codec(alices).is_some());
-    network.agree(BOB);
-    for (section, layer, codec) in [(bobs, Some(Layer::new("h")), Codec::Vp8), (again, None, Codec::Opus)] {
-        network.send_media(BOB, section, layer, packet(codec, 0, b"after"));
-    }
-    network.pass(Duration::from_millis(200));
-    assert_eq!(network.packets(ALICE).len(), 2);
-    assert_eq!(network.info(ALICE, "again").section, network.info(ALICE, "before").section);
-}
-
-#[test]
-fn a_section_is_used_again_for_another_track() {
-    let mut network = Network::connected(48);
-    let layers = ["q", "h"];
-    let old = network.add(ALICE, &camera("old", &layers));
-    network.agree(ALICE);
-    for sequence in 60_000..60_010 {
-        network.send_media(ALICE, old, Some(Layer::new("h")), packet(Codec::Vp8, sequence, b"old"));
-        network.pass(PICTURE_TIME);
-    }
-    network.pass(Duration::from_millis(200));
-    network.peers[ALICE].stop_sending(network.now, old);
-    network.agree(ALICE);
-    network.pass(Duration::ZERO);
-    assert!(!network.info(BOB, "old").is_sending);
-    let new = network.add(ALICE, &camera("new", &layers));
-    assert_eq!(new, old);
-    network.agree(ALICE);
-    network.pass(Duration::ZERO);
-    let info = network.info(BOB, "new");
-    assert!(info.is_sending && info.section == network.info(BOB, "old").section);
-    for sequence in 5..15 {
-        network.send_media(ALICE, new, Some(Layer::new("h")), packet(Codec::Vp8, sequence, b"new"));
-        network.pass(PICTURE_TIME);
-    }
-    network.pass(Duration::from_millis(200));
-    let packets = network.packets(BOB);
-    let sequences: Vec<_> = packets.iter().skip(10).map(|packet| packet.sequence).collect();
-    assert_eq!(sequences, (5..15).collect::<Vec<_>>());
-    // It is still one that can be asked.
-    network.peers[BOB].request_key_frame(network.now, info.section, Some(Layer::new("h")));
-    network.pass(Duration::from_millis(200));
-    let asked = Output::KeyFrameRequested { section: new, layer: Some(Layer::new("h")) };
-    assert_eq!(network.count(ALICE, &asked), 1);
-    // Another codec would have to be agreed on anew.
-    network.peers[ALICE].stop_sending(network.now, new);
-    network.agree(ALICE);
-    let other = network.add(ALICE, &Sending { codecs: vec![Codec::H264], ..camera("other", &layers) });
-    assert_ne!(other, old);
 }
 
 #[test]
@@ -532,101 +367,4 @@ fn a_closed_peer_sends_no_media_and_says_so() {
     alice.set_bitrate(now, 1, 2);
     network
         .run(Duration::from_secs(2), |network| matches!(network.said[BOB].last(), Some(Output::Failed(_))));
-}
-
-#[test]
-fn the_estimate_follows_the_network_down_and_up_again() {
-    let mut network = Network::connected(55);
-    let section = network.add(ALICE, &camera("cam", &[]));
-    network.agree(ALICE);
-    let mut source = Source::new(section, None);
-    let mut phase = |network: &mut Network, capacity_bps: u64, seconds: u32| {
-        network.capacity_bps = [Some(capacity_bps), None];
-        for _ in 0..seconds * 30 {
-            let estimate = estimate(network);
-            // Obedient: sends a little less than it may, up to 2.5 Mbit/s.
-            let wanted = (estimate * 9 / 10).min(2_500_000);
-            network.peers[ALICE].set_bitrate(network.now, wanted, 3_000_000);
-            let packets = (wanted as f64 / 30.0 / 8_000.0).round().max(1.0) as u64;
-            source.picture(network, ALICE, packets);
-            network.pass(PICTURE_TIME);
-        }
-        let estimate = estimate(network);
-        println!("{capacity_bps} bit/s: estimated {estimate} after {seconds} s");
-        estimate
-    };
-    let wide = phase(&mut network, 3_000_000, 15);
-    assert!((1_500_000..4_500_000).contains(&wide), "{wide}");
-    let narrow = phase(&mut network, 300_000, 10);
-    assert!((100_000..450_000).contains(&narrow), "{narrow}");
-    let wide = phase(&mut network, 3_000_000, 40);
-    assert!(wide > 1_200_000, "{wide}");
-}
-
-fn estimate(network: &Network) -> u64 {
-    let estimates = network.said[ALICE].iter().rev().find_map(|said| match said {
-        Output::Bitrate(estimate) => Some(*estimate),
-        _ => None,
-    });
-    estimates.unwrap_or(1_000_000)
-}
-
-#[test]
-fn a_wide_network_is_found_wide_within_seconds() {
-    let mut network = Network::connected(56);
-    let section = network.add(ALICE, &camera("cam", &[]));
-    network.agree(ALICE);
-    network.peers[ALICE].set_bitrate(network.now, 500_000, 3_000_000);
-    let mut source = Source::new(section, None);
-    let began = network.elapsed();
-    while estimate(&network) < 2_500_000 {
-        source.picture(&mut network, ALICE, 2);
-        network.pass(PICTURE_TIME);
-        assert!(network.elapsed() - began < Duration::from_secs(5), "{}", estimate(&network));
-    }
-    println!("after {:?}", network.elapsed() - began);
-}
-
-#[test]
-fn a_source_that_sends_more_than_the_network_carries_is_refused_before_memory_fills() {
-    let mut network = Network::connected(57);
-    let section = network.add(ALICE, &camera("cam", &[]));
-    network.agree(ALICE);
-    network.capacity_bps = [Some(300_000), None];
-    let mut source = Source::new(section, None);
-    for _ in 0..20 * 30 {
-        source.picture(&mut network, ALICE, 60);
-        network.pass(PICTURE_TIME);
-    }
-    println!("{} taken, {} refused", source.next, source.refused);
-    assert!(source.refused > 0);
-    assert!(network.peers.iter().all(|peer| peer.is_connected()));
-    // It recovers when the source does.
-    network.capacity_bps = [None, None];
-    network.pass(Duration::from_secs(10));
-    let before = network.packets(BOB).len();
-    source.picture(&mut network, ALICE, 1);
-    network.pass(Duration::from_secs(1));
-    assert!(network.packets(BOB).len() > before);
-}
-
-#[test]
-fn what_a_useless_answer_left_open_is_offered_again() {
-    let mut network = Network::connected(58);
-    let section = network.add(ALICE, &microphone("mic"));
-    network.agree(ALICE);
-    network.peers[ALICE].stop_sending(network.now, section);
-    let offer = network.peers[ALICE].offer(network.now).expect("an offer");
-    let answer = network.peers[BOB].accept_offer(network.now, &offer).expect("an answer");
-    let other = answer.replace("m=audio", "m=video").replace("a=mid:", "a=mid:x");
-    assert!(matches!(network.peers[ALICE].accept_answer(network.now, &other), Err(RtcError::Malformed(_))));
-    assert!(network.peers[ALICE].needs_offer());
-    network.agree(ALICE);
-    network.pass(Duration::ZERO);
-    assert!(!network.infos(BOB).last().expect("a section").is_sending);
-    assert_eq!(network.add(ALICE, &microphone("again")), section);
-    network.agree(ALICE);
-    network.send_media(ALICE, section, None, packet(Codec::Opus, 0, b"sound"));
-    network.pass(Duration::from_millis(200));
-    assert_eq!(network.packets(BOB).len(), 1);
 }

@@ -188,8 +188,10 @@ fn with_sending(text: &str, sending: &Sending, out: &mut String) {
             if sending.layers.is_empty() {
                 with_msid(line, &msid, out);
             }
-        } else if sending.is_stereo && is_opus_format(line) {
-            _ = write!(out, "{};stereo=1;sprop-stereo=1\r\n", line.trim_end());
+        } else if is_opus_format(line) {
+            let stereo = if sending.is_stereo { ";stereo=1;sprop-stereo=1" } else { "" };
+            let dtx = if sending.uses_dtx { ";usedtx=1" } else { "" };
+            _ = write!(out, "{}{stereo}{dtx}\r\n", line.trim_end());
         } else {
             out.push_str(line);
         }
@@ -358,6 +360,7 @@ a=ssrc:8 cname:c\r
             track_id: "a b/c".into(),
             layers: Vec::new(),
             is_stereo: false,
+            uses_dtx: false,
         }
     }
 
@@ -425,6 +428,17 @@ a=ssrc:8 cname:c\r
             "{audio}"
         );
         assert!(audio.contains("a=msid:PA_1|TR_2 abc\r\n"), "{audio}");
+    }
+
+    #[test]
+    fn an_offer_says_that_there_will_be_pauses() {
+        let plain = sending(&[]);
+        let pausing = Sending { uses_dtx: true, ..plain.clone() };
+        let offer = with_sendings(OFFER, |_| Some(&pausing));
+        let audio = section_of(&offer, "a");
+        assert!(audio.contains("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r\n"), "{audio}");
+        let steady = with_sendings(OFFER, |_| Some(&plain));
+        assert!(!steady.contains("usedtx"), "{steady}");
     }
 
     #[test]

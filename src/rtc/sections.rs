@@ -108,9 +108,10 @@ impl Outgoing {
 
     /// What describes it, words aside, is the same: those cannot be agreed on again.
     fn fits(&self, sending: &Sending) -> bool {
-        let Sending { kind, codecs, layers, is_stereo, .. } = &self.sending;
-        (*kind, codecs, layers, *is_stereo)
-            == (sending.kind, &sending.codecs, &sending.layers, sending.is_stereo)
+        let sound = |sending: &Sending| (sending.is_stereo, sending.uses_dtx);
+        let Sending { kind, codecs, layers, .. } = &self.sending;
+        (*kind, codecs, layers) == (sending.kind, &sending.codecs, &sending.layers)
+            && sound(&self.sending) == sound(sending)
     }
 }
 

@@ -112,6 +112,7 @@ fn sending(kind: MediaKind, cid: &str, layers: &[&str]) -> Sending {
         track_id: cid.into(),
         layers: layers.iter().map(|name| Layer::new(name)).collect(),
         is_stereo: false,
+        uses_dtx: false,
     }
 }
 

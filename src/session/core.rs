@@ -13,11 +13,11 @@ use super::event::Ending;
 use super::leave::Farewell;
 use super::live::Live;
 use super::media::{Incoming, Outgoing, Publication, PublicationId, SubscriptionId, Wants};
-use super::moderation::Moderation;
+use super::moderation::{Latecomers, Moderation};
 use super::publications::Publications;
 use super::reconnect::Reconnecting;
 use super::subscribe::Subscriptions;
-use super::{Connection, Event, Fault, Reason};
+use super::{Connection, Event, Fault, Reason, VideoType};
 use crate::media::Kind;
 use crate::rtc::Datagram;
 use crate::signal::captions::Captions;
@@ -81,6 +81,11 @@ pub enum Input {
         id: PublicationId,
         kind: Kind,
         is_on: bool,
+    },
+    /// What the program shows is something else from now on.
+    SetVideoType {
+        id: PublicationId,
+        video_type: VideoType,
     },
     Media {
         id: PublicationId,
@@ -180,6 +185,9 @@ pub struct Core {
     pub(super) publications: Publications,
     pub(super) subscriptions: Subscriptions,
     pub(super) captions: Captions,
+    pub(super) latecomers: Option<Latecomers>,
+    /// The number of the last call that muted all.
+    pub(super) mutes: u64,
 }
 
 impl Core {
@@ -193,6 +201,8 @@ impl Core {
             publications: Publications::default(),
             subscriptions: Subscriptions::default(),
             captions: Captions::default(),
+            latecomers: None,
+            mutes: 0,
         }
     }
 
@@ -201,15 +211,16 @@ impl Core {
             Input::Connect => self.join(now),
             Input::Leave => self.end(now, Ending::Left),
             Input::Signal(signal) => self.send_signal(now, signal),
-            Input::Moderate(wish) => self.moderate(wish),
+            Input::Moderate(wish) => self.moderate(now, wish),
             Input::Publish(wish) => self.publish(now, *wish),
             Input::Unpublish(id) => self.unpublish(now, id),
             Input::SetPublishing { id, kind, is_on } => self.set_publishing(id, kind, is_on),
+            Input::SetVideoType { id, video_type } => self.set_video_type(id, video_type),
             Input::Media { id, outgoing } => self.send_media(now, id, outgoing),
             Input::Bitrates { id, current_bps, desired_bps } => {
                 self.set_bitrates(now, id, (current_bps, desired_bps));
             }
-            Input::Count(id) => self.count(id),
+            Input::Count(id) => self.count(now, id),
             Input::Subscribe { id, stream_id, wants } => self.subscribe(now, id, &stream_id, wants),
             Input::Unsubscribe(id) => self.unsubscribe(id),
             Input::SetWants { id, wants } => self.set_wants(id, wants),

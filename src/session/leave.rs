@@ -65,9 +65,9 @@ impl Core {
         if let Some(mut live) = live {
             self.close_wires(now, &mut live);
         }
-        let subscribers = self.subscriptions.end();
+        let subscribers = self.subscriptions.end(&ending);
         self.say(subscribers);
-        let publishers = self.publications.end();
+        let publishers = self.publications.end(&ending);
         self.say(publishers);
         self.say([Event::Ended(ending)]);
         self.state = next;

@@ -36,6 +36,8 @@ pub(super) struct Live {
     may_moderate: bool,
     /// The room's, in which the mute mode is kept.
     pub metadata: String,
+    /// The room has to be told of its metadata: it was made anew, and this client is a moderator.
+    pub owes_metadata: bool,
     ping_interval: Duration,
     ping_timeout: Duration,
     pings: i64,
@@ -81,6 +83,7 @@ impl Live {
             is_recording: room.active_recording,
             may_moderate,
             metadata: room.metadata,
+            owes_metadata: false,
             ping_interval,
             ping_timeout,
             pings: 0,
@@ -96,9 +99,12 @@ impl Live {
     pub fn succeed(&mut self, now: Instant, old: Live) -> Vec<Event> {
         let mut events = self.roster.succeed(now, old.roster, self.wires.is_inline());
         self.wires.succeed(old.wires);
-        if mute_mode::is_on(&old.metadata) != self.is_mute_forced() {
-            events.push(Event::MuteForced { active: self.is_mute_forced() });
+        // A room that was made anew knows nothing of the mode; a moderator tells it again.
+        if self.metadata.is_empty() {
+            self.metadata.clone_from(&old.metadata);
+            self.owes_metadata = self.may_moderate && self.is_mute_forced();
         }
+        events.extend(self.mute_event(&old.metadata));
         if old.is_recording != self.is_recording {
             events.push(self.recording_event(&old.room_sid));
         }
@@ -159,16 +165,22 @@ impl Live {
 
     pub fn room_update(&mut self, room: &Room) -> Vec<Event> {
         let mut events = Vec::new();
-        let was_forced = self.is_mute_forced();
-        self.metadata.clone_from(&room.metadata);
-        if self.is_mute_forced() != was_forced {
-            events.push(Event::MuteForced { active: !was_forced });
+        // Nobody empties it: this room was made anew, and has not been told yet.
+        if !room.metadata.is_empty() {
+            let before = std::mem::replace(&mut self.metadata, room.metadata.clone());
+            events.extend(self.mute_event(&before));
         }
         if room.active_recording != self.is_recording {
             self.is_recording = room.active_recording;
             events.push(self.recording_event(&self.room_sid));
         }
         events
+    }
+
+    /// All have been muted since, once or again, or the mode is over.
+    fn mute_event(&self, before: &str) -> Option<Event> {
+        let (before, times) = (mute_mode::times(before), mute_mode::times(&self.metadata));
+        (before != times).then_some(Event::MuteForced { active: times > 0 })
     }
 
     /// Whether streams that are published start muted. Who comes while it is so is not told.
@@ -220,6 +232,7 @@ impl Core {
             live.unanswered.get_or_insert(now);
             Ping { timestamp: live.pings, rtt: 0 }
         });
+        self.mute_latecomers(now, &events);
         self.say(events);
         if is_silent {
             log::info!("the server has been silent for too long");

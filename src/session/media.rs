@@ -21,6 +21,8 @@ pub struct Publication {
     pub name: String,
     pub audio: Option<PublishedAudio>,
     pub video: Option<PublishedVideo>,
+    /// Subscribers are told what the way to the server carries.
+    pub sends_statistics: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +131,8 @@ pub struct Sent {
     pub bytes: u64,
     /// As the other side says.
     pub packets_lost: u64,
+    /// Share of it in the last interval, 0 to 1, if the other side has said so since.
+    pub loss: Option<f32>,
     pub nacks: u64,
     pub key_frame_requests: u64,
     pub round_trip: Option<Duration>,
@@ -159,6 +163,11 @@ pub enum SubscriberEvent {
     Caption {
         text: String,
         is_final: bool,
+    },
+    /// What the publisher would send, and what its network carries, in bit/s.
+    SenderCounted {
+        max_allocated_bps: Option<u64>,
+        estimated_bps: Option<u64>,
     },
     /// The quality may soon be too low for video.
     Warned,

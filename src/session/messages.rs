@@ -25,7 +25,9 @@ impl Core {
             }
             FromServer::Message(Message::Update(update)) => {
                 let events = self.live_mut().map(|live| live.update(now, &update.participants));
-                self.say_or_hold(events.unwrap_or_default());
+                let events = events.unwrap_or_default();
+                self.mute_latecomers(now, &events);
+                self.say_or_hold(events);
                 self.streams_changed();
             }
             FromServer::Message(Message::RoomUpdate(update)) => {

@@ -22,6 +22,7 @@ mod publications;
 mod publish;
 mod reconnect;
 mod roster;
+mod sender_stats;
 mod signals;
 mod streams;
 mod subscribe;

@@ -6,6 +6,9 @@
 //! To mute all is two things: every stream that is there is muted now, and a mode in the room's metadata makes those
 //! who publish later start muted. Publishers of LiveKit's own clients know nothing of the mode.
 
+use std::time::{Duration, Instant};
+
+use super::Event;
 use super::core::{Core, Output, State};
 use super::live::Live;
 use crate::signal::mute_mode;
@@ -24,6 +27,17 @@ pub enum Moderation {
     EndMute,
 }
 
+/// How long a stream may be on its way when all are muted: longer than LiveKit gathers its updates, and than a publisher that
+/// has not heard of the mode when its stream is there.
+const MUTE_ALL_GRACE: Duration = Duration::from_secs(3);
+
+/// Streams that were on their way when all were muted: neither does this client know them yet, nor did their publishers know
+/// of the mode.
+pub(super) struct Latecomers {
+    until: Instant,
+    excluded: Vec<String>,
+}
+
 /// What waits for the end of a reconnection: each wish once, so there are no more than connections and streams.
 #[derive(Default)]
 pub(super) struct Held(Vec<Moderation>);
@@ -40,27 +54,38 @@ impl Held {
 impl Core {
     /// While reconnecting it waits: the server that would have to do it may be gone, and the one that takes its place
     /// knows nobody yet.
-    pub(super) fn moderate(&mut self, wish: Moderation) {
+    pub(super) fn moderate(&mut self, now: Instant, wish: Moderation) {
         match &mut self.state {
-            State::Connected(_) => self.call_for(wish),
+            State::Connected(_) => self.call_for(now, wish),
             State::Reconnecting(reconnecting) => reconnecting.moderations.keep(wish),
             State::New | State::Joining(_) | State::Farewell(_) | State::Over => {}
         }
     }
 
-    pub(super) fn moderate_held(&mut self, held: Held) {
-        held.0.into_iter().for_each(|wish| self.call_for(wish));
+    pub(super) fn moderate_held(&mut self, now: Instant, held: Held) {
+        let owed = match &mut self.state {
+            State::Connected(live) => std::mem::take(&mut live.owes_metadata).then(|| live.metadata.clone()),
+            _ => None,
+        };
+        if let Some(metadata) = owed {
+            self.call(Call::UpdateRoomMetadata { room: self.room(), metadata });
+        }
+        held.0.into_iter().for_each(|wish| self.call_for(now, wish));
     }
 
-    fn call_for(&mut self, wish: Moderation) {
+    fn call_for(&mut self, now: Instant, wish: Moderation) {
         match wish {
             Moderation::Remove { connection_id } => self.call_to_remove(&connection_id),
             Moderation::Mute { stream_id } => self.call_to_mute(&stream_id),
             Moderation::MuteAll { excluded } => {
                 self.call_for_mode(true);
                 self.call_to_mute_all(&excluded);
+                self.latecomers = Some(Latecomers { until: now + MUTE_ALL_GRACE, excluded });
             }
-            Moderation::EndMute => self.call_for_mode(false),
+            Moderation::EndMute => {
+                self.latecomers = None;
+                self.call_for_mode(false);
+            }
         }
     }
 
@@ -102,9 +127,27 @@ impl Core {
         }
     }
 
+    /// Streams that have come: those that all were muted without are muted too.
+    pub(super) fn mute_latecomers(&mut self, now: Instant, events: &[Event]) {
+        if self.latecomers.as_ref().is_none_or(|late| now >= late.until) {
+            self.latecomers = None;
+            return;
+        }
+        let came = events.iter().filter_map(|event| match event {
+            Event::StreamReceived(stream) if stream.has_audio => Some(stream.id.clone()),
+            _ => None,
+        });
+        let is_excluded = |id: &String| self.latecomers.iter().any(|late| late.excluded.contains(id));
+        let came: Vec<String> = came.filter(|id| !is_excluded(id)).collect();
+        came.iter().for_each(|id| self.call_to_mute(id));
+    }
+
     fn call_for_mode(&mut self, is_on: bool) {
         let State::Connected(live) = &self.state else { return };
-        let metadata = mute_mode::switched(&live.metadata, is_on);
+        // The last call may still be on its way.
+        let times = mute_mode::times(&live.metadata).max(self.mutes).saturating_add(1);
+        let metadata = mute_mode::with_times(&live.metadata, if is_on { times } else { 0 });
+        self.mutes = times;
         self.call(Call::UpdateRoomMetadata { room: self.room(), metadata });
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::event::Ending;
 use super::live::Live;
 use super::media::{
     MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublishedVideo, PublisherEvent,
@@ -28,6 +29,8 @@ pub(super) struct Publications {
     pub all: Vec<Published>,
     /// Makes the names of tracks differ from those of earlier tries.
     pub tries: u64,
+    /// What the network carried last, in bit/s.
+    pub estimate_bps: Option<u64>,
 }
 
 pub(super) struct Published {
@@ -197,6 +200,20 @@ impl Published {
         }
     }
 
+    /// Whether the server knows the picture as of another type than it is.
+    pub fn is_retyped(&self) -> bool {
+        let info = self.track(Kind::Video).and_then(|track| track.info.as_ref());
+        info.zip(self.wish.video.as_ref())
+            .is_some_and(|(info, video)| info.source() != source(video.video_type))
+    }
+
+    /// The request that tells a server of ours of which type the picture is by now.
+    pub fn retype(&self) -> Option<AddTrackRequest> {
+        let track = self.track(Kind::Video)?;
+        let sid = track.info.as_ref()?.sid.clone();
+        Some(AddTrackRequest { sid, ..self.request(track, true, false) })
+    }
+
     pub fn sending(&self, track: &Track) -> Sending {
         let sending = Sending {
             kind: MediaKind::Audio,
@@ -205,6 +222,7 @@ impl Published {
             track_id: track.cid.clone(),
             layers: Vec::new(),
             is_stereo: self.wish.audio.is_some_and(|audio| audio.is_stereo),
+            uses_dtx: self.wish.audio.is_some_and(|audio| audio.uses_dtx),
         };
         match (track.kind, &self.wish.video) {
             (Kind::Video, Some(video)) => {
@@ -282,10 +300,15 @@ impl Publications {
             .collect()
     }
 
+    /// The own streams.
+    pub fn streams(&self, live: &Live) -> Vec<Arc<Stream>> {
+        let up = self.all.iter().filter(|published| published.state == Stage::Up);
+        up.map(|published| published.stream(live)).collect()
+    }
+
     /// The own stream of this id.
     pub fn find_stream(&self, live: &Live, id: &str) -> Option<Arc<Stream>> {
-        let up = self.all.iter().filter(|published| published.state == Stage::Up);
-        up.map(|published| published.stream(live)).find(|stream| stream.id == id)
+        self.streams(live).into_iter().find(|stream| stream.id == id)
     }
 
     /// Whether an own stream is about to be published again under its id.
@@ -307,15 +330,15 @@ impl Publications {
         streams.filter(|stream| caption.is_of(stream, is_speaker)).map(|stream| stream.id.clone()).collect()
     }
 
-    /// The session ends, and its own streams before it.
-    pub fn end(&mut self) -> Vec<Event> {
+    /// The session ends, and its own streams before it. What the program has ended itself has not failed.
+    pub fn end(&mut self, ending: &Ending) -> Vec<Event> {
         let all = std::mem::take(&mut self.all).into_iter();
         all.map(|published| {
             let fault = || {
                 let text = "the session ended before the stream was published";
                 MediaFault::new(MediaReason::SessionDisconnected, text)
             };
-            published.event(match published.was_up {
+            published.event(match published.was_up || *ending == Ending::Left {
                 true => PublisherEvent::Ended,
                 false => PublisherEvent::Failed(fault()),
             })

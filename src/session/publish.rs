@@ -6,10 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::Event;
 use super::core::{Core, State};
 use super::media::{MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublisherEvent, Sent};
 use super::publications::{Publications, Published, QUALITIES, Stage};
+use super::{Event, VideoType};
 use crate::media::Kind;
 use crate::rtc::{AudioLevel, Layer, PacketOut, Section};
 use crate::signal::proto::{
@@ -62,7 +62,7 @@ impl Core {
     /// Asks the server for what it has not been asked for yet.
     pub(super) fn publish_waiting(&mut self, now: Instant) {
         let State::Connected(live) = &mut self.state else { return };
-        let Publications { all, tries } = &mut self.publications;
+        let Publications { all, tries, .. } = &mut self.publications;
         let mut requests = Vec::new();
         for published in all.iter_mut().filter(|published| published.state == Stage::Waiting) {
             *tries += 1;
@@ -134,7 +134,7 @@ impl Core {
     fn publications_settled(&mut self) {
         let State::Connected(live) = &self.state else { return };
         let mut events = Vec::new();
-        let mut mutes = Vec::new();
+        let mut requests = Vec::new();
         for published in &mut self.publications.all {
             let is_asked = matches!(published.state, Stage::Asked { .. });
             if !is_asked || !published.is_complete(&live.wires) {
@@ -155,12 +155,15 @@ impl Core {
                 let Some(info) = &track.info else { continue };
                 if info.muted == published.is_on(track.kind) {
                     let muted = !published.is_on(track.kind);
-                    mutes.push(MuteTrackRequest { sid: info.sid.clone(), muted });
+                    requests.push(Message::Mute(MuteTrackRequest { sid: info.sid.clone(), muted }));
                 }
+            }
+            if live.wires.is_inline() && published.is_retyped() {
+                requests.extend(published.retype().map(Message::AddTrack));
             }
         }
         self.say(events);
-        mutes.into_iter().for_each(|mute| self.request(Message::Mute(mute)));
+        requests.into_iter().for_each(|request| self.request(request));
         // Those who watch their own stream may have asked too early.
         self.ask_for_subscriptions();
     }
@@ -178,6 +181,10 @@ impl Core {
         };
         if let Some((published, _)) = self.publications.by_cid(&request.cid) {
             let id = published.wish.id;
+            if published.state == Stage::Up {
+                log::info!("the server does not tell the others what the stream shows: {}", response.message);
+                return;
+            }
             let text = format!("the server does not take the stream: {}", response.message);
             self.publication_failed(now, id, MediaFault::new(reason, text));
         }
@@ -200,6 +207,22 @@ impl Core {
         let sid = published.track(kind).and_then(|track| Some(track.info.as_ref()?.sid.clone()));
         if let Some(sid) = sid {
             self.request(Message::Mute(MuteTrackRequest { sid, muted: !is_on }));
+        }
+        self.publication_changed(id);
+    }
+
+    /// LiveKit's protocol has no word for it: others hear of it where the server is this library too.
+    pub(super) fn set_video_type(&mut self, id: PublicationId, video_type: VideoType) {
+        let is_ours = self.live().is_some_and(|live| live.wires.is_inline());
+        let Some(published) = self.publications.find(id) else { return };
+        let Some(video) = published.wish.video.as_mut() else { return };
+        if std::mem::replace(&mut video.video_type, video_type) == video_type || published.state != Stage::Up
+        {
+            return; // as above
+        }
+        // Whatever the server has said so far: its answer to the request before may still be on its way.
+        if let Some(request) = published.retype().filter(|_| is_ours) {
+            self.request(Message::AddTrack(request));
         }
         self.publication_changed(id);
     }
@@ -282,6 +305,7 @@ impl Core {
     }
 
     pub(super) fn bitrate_estimated(&mut self, bits_per_second: u64) {
+        self.publications.estimate_bps = Some(bits_per_second);
         let all = self.publications.all.iter().filter(|published| published.wish.video.is_some());
         let events = all.map(|published| published.event(PublisherEvent::Bitrate(bits_per_second)));
         let events = events.collect();
@@ -298,7 +322,8 @@ impl Core {
         }
     }
 
-    pub(super) fn count(&mut self, id: PublicationId) {
+    pub(super) fn count(&mut self, now: Instant, id: PublicationId) {
+        self.tell_subscribers(now, id);
         let Some(live) = self.live() else { return };
         let published = self.publications.all.iter().find(|published| published.wish.id == id);
         let Some(published) = published.filter(|published| published.state == Stage::Up) else { return };
@@ -310,6 +335,7 @@ impl Core {
                 sum.packets += one.packets;
                 sum.bytes += one.bytes;
                 sum.packets_lost += one.lost;
+                sum.loss = one.loss.into_iter().chain(sum.loss).reduce(f32::max);
                 sum.nacks += one.nacks;
                 sum.key_frame_requests += one.key_frame_requests;
                 sum.round_trip = one.round_trip.or(sum.round_trip);

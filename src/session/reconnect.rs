@@ -246,7 +246,7 @@ impl Core {
         for signal in reconnecting.queue.drain() {
             self.transmit_signal(now, signal);
         }
-        self.moderate_held(reconnecting.moderations);
+        self.moderate_held(now, reconnecting.moderations);
         self.publish_waiting(now);
         self.resubscribe();
     }

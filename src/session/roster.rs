@@ -130,6 +130,17 @@ impl Roster {
         self.members.iter().find_map(|member| member.streams.find(id))
     }
 
+    /// How many others there are.
+    pub fn count(&self) -> usize {
+        self.members.iter().count()
+    }
+
+    /// All streams by their ids, for who looks for many of them.
+    pub fn streams(&self) -> HashMap<&str, &Arc<Stream>> {
+        let all = self.members.iter().flat_map(|member| member.streams.all());
+        all.map(|stream| (stream.id.as_str(), stream)).collect()
+    }
+
     /// The streams that can be heard now, with the identities of their publishers. Those that are not announced yet too.
     pub fn microphones(&self) -> impl Iterator<Item = (&str, &Arc<Stream>)> {
         self.members.iter().flat_map(|member| {

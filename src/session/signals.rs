@@ -9,6 +9,7 @@ use super::roster::Roster;
 use super::{Connection, Event, Fault, Reason};
 use crate::signal::frame::FromClient;
 use crate::signal::proto::DataPacket;
+use crate::signal::sender_stats;
 use crate::signal::signals::{self, Incoming};
 
 /// How many signals wait for the end of a reconnection. About one a frame for half a minute.
@@ -78,6 +79,9 @@ impl Core {
         let captions = self.captions.read(packet);
         if !captions.is_empty() {
             return self.captions_came(captions);
+        }
+        if sender_stats::is_it(packet) {
+            return self.sender_counted(packet);
         }
         let Some(signal) = signals::read(packet) else { return };
         let is_joining = matches!(self.state, State::Joining(_));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Output, State};
+use super::event::Ending;
 use super::live::Live;
 use super::media::{
     Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, VideoReason, Wants,
@@ -66,6 +67,11 @@ impl Subscription {
         Event::Subscriber { id: self.id, event }
     }
 
+    /// Whether the stream is of this connection.
+    pub fn is_of(&self, connection_id: &str) -> bool {
+        self.stream.connection.id == connection_id
+    }
+
     fn wants(&self, sid: &str) -> bool {
         (self.wants.audio && self.stream.audio_track.as_deref() == Some(sid))
             || (self.wants.video && self.stream.video_track.as_deref() == Some(sid))
@@ -79,6 +85,10 @@ impl Subscription {
 impl Subscriptions {
     fn find(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
         self.all.iter_mut().find(|subscription| subscription.id == id)
+    }
+
+    pub fn of_stream(&self, stream_id: &str) -> impl Iterator<Item = &Subscription> {
+        self.all.iter().filter(move |one| one.stream.id == stream_id)
     }
 
     /// Those who want captions of one of these streams, and have heard that it is there.
@@ -113,9 +123,13 @@ impl Subscriptions {
             .collect()
     }
 
-    /// The session ends; its subscribers hear nothing, unless they had never heard anything.
-    pub fn end(&mut self) -> Vec<Event> {
+    /// The session ends; its subscribers hear nothing, unless they had never heard anything and it is not the program that
+    /// has ended it.
+    pub fn end(&mut self, ending: &Ending) -> Vec<Event> {
         let all = std::mem::take(&mut self.all);
+        if *ending == Ending::Left {
+            return Vec::new();
+        }
         let waiting = all.iter().filter(|one| matches!(one.stage, Stage::Asked { .. }));
         waiting
             .map(|subscription| {
@@ -126,44 +140,10 @@ impl Subscriptions {
             .collect()
     }
 
-    /// The settings for a track: what the one who wants most of it wants.
-    fn settings(&self, sid: &str) -> UpdateTrackSettings {
-        let wanting: Vec<&Subscription> = self.all.iter().filter(|one| one.wants(sid)).collect();
-        let is_video = wanting.iter().any(|one| one.stream.video_track.as_deref() == Some(sid));
-        let mut settings = UpdateTrackSettings {
-            track_sids: vec![sid.into()],
-            disabled: wanting.is_empty(),
-            quality: VideoQuality::High.into(),
-            ..UpdateTrackSettings::default()
-        };
-        if is_video {
-            let sizes: Option<Vec<(u32, u32)>> = wanting.iter().map(|one| one.wants.resolution).collect();
-            let rates: Option<Vec<f32>> = wanting.iter().map(|one| one.wants.frames_per_second).collect();
-            if let Some((width, height)) =
-                sizes.and_then(|sizes| sizes.into_iter().max_by_key(|(width, height)| width * height))
-            {
-                (settings.width, settings.height) = (width, height);
-            }
-            if let Some(rate) = rates.and_then(|rates| rates.into_iter().reduce(f32::max)) {
-                settings.fps = rate.ceil() as u32;
-            }
-        }
-        settings
-    }
-
     /// What the server has to be told so that it sends what is wanted.
     fn requests(&mut self, live: &Live) -> Vec<Message> {
+        let Self { all, tracks, .. } = self;
         let mut requests = Vec::new();
-        // A stream that has left is not asked for; the program may keep its subscriber for as long as it likes.
-        let is_there = |stream: &Stream| {
-            stream.connection.id == live.own.id || live.roster.find_stream(&stream.id).is_some()
-        };
-        let wanted: Vec<(String, String)> = self
-            .all
-            .iter()
-            .filter(|one| is_there(&one.stream))
-            .flat_map(|one| one.stream.tracks().map(|sid| (sid.clone(), one.stream.connection.id.clone())))
-            .collect();
         let update = |participant_sid: &str, sid: &str, subscribe| {
             let track_sids = vec![sid.to_owned()];
             Message::Subscription(UpdateSubscription {
@@ -175,20 +155,21 @@ impl Subscriptions {
                 }],
             })
         };
-        for (sid, participant_sid) in &wanted {
-            if !self.tracks.contains_key(sid) {
-                self.tracks.insert(sid.clone(), Track::default());
-                requests.push(update(participant_sid, sid, true));
+        // A stream that has left is not asked for; the program may keep its subscriber for as long as it likes.
+        let there = live.roster.streams();
+        let is_there =
+            |stream: &Stream| stream.connection.id == live.own.id || there.contains_key(stream.id.as_str());
+        let mut wanted: HashMap<&str, Vec<&Subscription>> = HashMap::new();
+        for one in all.iter().filter(|one| is_there(&one.stream)) {
+            for sid in one.stream.tracks() {
+                wanted.entry(sid).or_default().extend(one.wants(sid).then_some(one));
+                if !tracks.contains_key(sid) {
+                    tracks.insert(sid.clone(), Track::default());
+                    requests.push(update(&one.stream.connection.id, sid, true));
+                }
             }
         }
-        let gone: Vec<String> = self
-            .tracks
-            .keys()
-            .filter(|sid| !wanted.iter().any(|(known, _)| known == *sid))
-            .cloned()
-            .collect();
-        for sid in gone {
-            self.tracks.remove(&sid);
+        for (sid, _) in tracks.extract_if(|sid, _| !wanted.contains_key(sid.as_str())) {
             let owner = live.roster.owner_of_track(&sid).unwrap_or_default();
             requests.push(update(&owner, &sid, false));
         }
@@ -197,11 +178,9 @@ impl Subscriptions {
             quality: VideoQuality::High.into(),
             ..UpdateTrackSettings::default()
         };
-        let sids: Vec<String> = self.tracks.keys().cloned().collect();
-        for sid in sids {
-            let settings = self.settings(&sid);
-            let Some(track) = self.tracks.get_mut(&sid) else { continue };
-            if *track.settings.get_or_insert_with(|| plain(&sid)) != settings {
+        for (sid, track) in tracks {
+            let settings = settings(sid, wanted.get(sid.as_str()).map_or(&[], Vec::as_slice));
+            if *track.settings.get_or_insert_with(|| plain(sid)) != settings {
                 track.settings = Some(settings.clone());
                 requests.push(Message::TrackSetting(settings));
             }
@@ -238,6 +217,29 @@ impl Subscriptions {
         }
         events
     }
+}
+
+/// The settings for a track: what the one who wants most of it wants.
+fn settings(sid: &str, wanting: &[&Subscription]) -> UpdateTrackSettings {
+    let is_video = wanting.iter().any(|one| one.stream.video_track.as_deref() == Some(sid));
+    let mut settings = UpdateTrackSettings {
+        track_sids: vec![sid.into()],
+        disabled: wanting.is_empty(),
+        quality: VideoQuality::High.into(),
+        ..UpdateTrackSettings::default()
+    };
+    if is_video {
+        let sizes: Option<Vec<(u32, u32)>> = wanting.iter().map(|one| one.wants.resolution).collect();
+        let rates: Option<Vec<f32>> = wanting.iter().map(|one| one.wants.frames_per_second).collect();
+        let area = |(width, height): &(u32, u32)| u64::from(*width) * u64::from(*height);
+        if let Some((width, height)) = sizes.and_then(|sizes| sizes.into_iter().max_by_key(area)) {
+            (settings.width, settings.height) = (width, height);
+        }
+        if let Some(rate) = rates.and_then(|rates| rates.into_iter().reduce(f32::max)) {
+            settings.fps = rate.ceil() as u32;
+        }
+    }
+    settings
 }
 
 impl Core {
@@ -430,12 +432,13 @@ impl Core {
             return;
         }
         let mut events = Vec::new();
+        let (others, own) = (live.roster.streams(), publications.streams(live));
         for subscription in &mut subscriptions.all {
             // A stream that has left is the session's to tell; its subscribers just hear no more.
             let id = &subscription.stream.id;
-            let own = || publications.find_stream(live, id);
-            let Some(stream) = live.roster.find_stream(id).cloned().or_else(own) else { continue };
-            if stream == subscription.stream {
+            let own = || own.iter().find(|stream| stream.id == *id);
+            let Some(stream) = others.get(id.as_str()).copied().or_else(own) else { continue };
+            if *stream == subscription.stream {
                 continue;
             }
             let old = std::mem::replace(&mut subscription.stream, stream.clone());

@@ -9,6 +9,7 @@ pub mod captions;
 pub mod frame;
 pub mod join;
 pub mod mute_mode;
+pub mod sender_stats;
 pub mod service;
 pub mod signals;
 pub mod token;

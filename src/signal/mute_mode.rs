@@ -9,22 +9,43 @@ use serde_json::{Map, Value};
 /// Whether streams that are published start muted.
 const MODE: &str = "otc.force_mute";
 
+/// How often all were muted since the mode is on: who mutes all again is heard again.
+const TIMES: &str = "otc.force_mutes";
+
 /// What the metadata was when it was no object.
 const OTHERS: &str = "otc.metadata";
 
 pub fn is_on(metadata: &str) -> bool {
-    object(metadata).is_some_and(|object| object.get(MODE) == Some(&Value::Bool(true)))
+    times(metadata) > 0
 }
 
-/// The metadata with the mode switched. Never empty: LiveKit takes empty metadata for a wish to leave it as it is.
+/// How often all were muted since the mode is on; 0 while it is off.
+pub fn times(metadata: &str) -> u64 {
+    let object = object(metadata).filter(|object| object.get(MODE) == Some(&Value::Bool(true)));
+    // Who knows nothing of the number has switched it on once.
+    object.map_or(0, |object| object.get(TIMES).and_then(Value::as_u64).unwrap_or(1).max(1))
+}
+
+/// The metadata with the mode switched, once more where it is on already.
 pub fn switched(metadata: &str, is_on: bool) -> String {
+    with_times(metadata, if is_on { times(metadata).saturating_add(1) } else { 0 })
+}
+
+/// The metadata with the mode on so many times. Never empty: LiveKit takes empty metadata for a wish to leave it as it is.
+pub fn with_times(metadata: &str, times: u64) -> String {
     let mut object = object(metadata).unwrap_or_else(|| {
         let others = Some(metadata).filter(|text| !text.is_empty());
         others.map(|text| (OTHERS.to_owned(), Value::from(text))).into_iter().collect()
     });
-    match (is_on, object.get(OTHERS)) {
-        (false, Some(Value::String(text))) if !text.is_empty() => return text.clone(),
-        _ => object.insert(MODE.to_owned(), Value::Bool(is_on)),
+    if let (0, Some(Value::String(text))) = (times, object.get(OTHERS))
+        && !text.is_empty()
+    {
+        return text.clone();
+    }
+    object.insert(MODE.to_owned(), Value::Bool(times > 0));
+    match times {
+        0 => object.remove(TIMES),
+        times => object.insert(TIMES.to_owned(), Value::from(times)),
     };
     Value::Object(object).to_string()
 }
@@ -48,6 +69,15 @@ mod tests {
         let (before, after) = (object(metadata).expect("an object"), object(&off).expect("an object"));
         assert!(before.iter().all(|(name, value)| after.get(name) == Some(value)));
         assert_eq!(after.len(), before.len() + 1);
+    }
+
+    #[test]
+    fn to_switch_it_on_again_is_news_and_to_switch_it_off_forgets_the_number() {
+        let once = switched("", true);
+        let twice = switched(&once, true);
+        assert_eq!([times(""), times(&once), times(&twice)], [0, 1, 2]);
+        assert_eq!(times(r#"{"otc.force_mute":true,"otc.force_mutes":"x"}"#), 1);
+        assert_eq!(switched(&twice, false), switched("", false));
     }
 
     #[test]

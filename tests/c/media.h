@@ -156,6 +156,7 @@ struct camera {
   const otc_video_capturer *capturer;
   pthread_t thread;
   atomic_int is_on, is_inside_provide, is_freed;
+  atomic_int is_orphan; /* its publisher is deleted before it was stopped */
   stage stage;
   int starts, ends, pictures; /* counters */
   /* Called at the end of each function, with its name. */
@@ -177,7 +178,7 @@ static inline void *camera_show(void *argument) {
     otc_status status = otc_video_capturer_provide_frame(self->capturer, 0, frame);
     atomic_store(&self->is_inside_provide, 0);
     CHECK(status == OTC_SUCCESS || status == OTC_INVALID_PARAM);
-    CHECK(status == OTC_SUCCESS || !atomic_load(&self->is_on) || atomic_load(&self->is_freed));
+    CHECK(status == OTC_SUCCESS || !atomic_load(&self->is_on) || atomic_load(&self->is_freed) || atomic_load(&self->is_orphan));
     CHECK_EQUAL(otc_video_frame_delete(frame), OTC_SUCCESS);
     count_one(&self->pictures);
     if (self->is_eager) continue;

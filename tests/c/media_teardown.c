@@ -107,9 +107,9 @@ static void publisher_deleted_in_on_error(void) {
 static otc_publisher *of_the_camera;
 
 static void delete_inside_the_capturer(camera *self, const char *function) {
-  (void)self;
   if (strcmp(function, deadly) || is_deleted.is_set) return;
   flag_set(&is_deleted);
+  atomic_store(&self->is_orphan, 1);
   CHECK_EQUAL(otc_publisher_delete(of_the_camera), OTC_SUCCESS);
 }
 

@@ -134,6 +134,11 @@ static void all_are_muted_but_some_and_who_comes_later_starts_muted(void) {
   CHECK_EQUAL(count(dave, "mute forced"), 0);
   leave(dave);
 
+  /* Who mutes all again is heard again. */
+  excluded[0] = carol->stream;
+  CHECK_EQUAL(otc_session_force_mute_all(bob->recorder->session, (char const **)excluded, 1), OTC_SUCCESS);
+  for (int i = 0; i < 3; i++) recorder_wait(all[i]->recorder, "mute forced 1", 2);
+
   CHECK_EQUAL(otc_session_disable_force_mute(bob->recorder->session), OTC_SUCCESS);
   for (int i = 0; i < 3; i++) recorder_wait(all[i]->recorder, "mute forced 0", 1);
   for (int i = 0; i < 2; i++) CHECK(!otc_publisher_get_publish_audio(all[i]->publisher)); /* nobody is unmuted */
@@ -141,7 +146,7 @@ static void all_are_muted_but_some_and_who_comes_later_starts_muted(void) {
   publish(carol, 3);
   CHECK_EQUAL(count(carol, "created, audio 1"), 2);
   CHECK_EQUAL(count(carol, "publisher mute forced"), 1);
-  for (int i = 0; i < 3; i++) CHECK_EQUAL(count(all[i], "mute forced"), 2);
+  for (int i = 0; i < 3; i++) CHECK_EQUAL(count(all[i], "mute forced"), 3);
 
   /* The calls come in the order in which they were made. */
   for (int round = 0; round < 10; round++) {

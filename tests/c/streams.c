@@ -345,6 +345,10 @@ static void what_is_set_before_takes_effect_with_the_publishing_and_subscribing(
   CHECK_EQUAL(otc_publisher_set_publish_video(source->publisher, OTC_TRUE), OTC_SUCCESS);
   AWAIT_COUNT(sink->frames, 2);
   CHECK_EQUAL(count_of(&sink->sounds), 0);
+  CHECK_EQUAL(otc_publisher_set_video_type(source->publisher, OTC_PUBLISHER_VIDEO_TYPE_CAMERA), OTC_SUCCESS);
+  recorder_wait(call.there, "stream film: type 1", 1);
+  CHECK_EQUAL(otc_publisher_set_video_type(source->publisher, OTC_PUBLISHER_VIDEO_TYPE_SCREEN), OTC_SUCCESS);
+  recorder_wait(call.there, "stream film: type 2", 1);
   CHECK_EQUAL(source_unpublish(source, call.here), OTC_SUCCESS);
   CHECK_EQUAL(otc_publisher_set_publish_video(source->publisher, OTC_FALSE), OTC_SUCCESS); /* afterwards too */
   CHECK_EQUAL(otc_publisher_set_publish_audio(source->publisher, OTC_FALSE), OTC_SUCCESS);

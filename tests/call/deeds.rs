@@ -73,6 +73,7 @@ impl World {
                     id: publication,
                     name: "film".into(),
                     audio: Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false }),
+                    sends_statistics: publication.0 % 2 == 0,
                     video: (deed == 0).then(|| PublishedVideo {
                         is_on: true,
                         video_type: VideoType::Camera,

@@ -104,8 +104,12 @@ case $TOOL in
             cargo +nightly test --locked --lib -Zbuild-std --target "$HOST" -- driver::callbacks
         ;;
     fuzz)
+        cargo +nightly fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }
         for target in $(sed -n 's/^name = "\(.*\)"/\1/p' fuzz/Cargo.toml | grep -v openotc); do
-            CARGO_TARGET_DIR=$TARGET-fuzz cargo +nightly fuzz run "$target" -- -max_total_time="${FUZZ_S:-60}"
+            # What a target finds is kept in corpus; seeds are where a random text would not get far.
+            mkdir -p "fuzz/corpus/$target" "fuzz/seeds/$target"
+            CARGO_TARGET_DIR=$TARGET-fuzz cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" \
+                -- -max_total_time="${FUZZ_S:-60}" -rss_limit_mb=2048 -timeout=20
         done
         ;;
     all) for tool in asan lsan valgrind tsan gate fuzz; do "$HERE/run.sh" "$tool"; done ;;

@@ -20,16 +20,15 @@ impl Publisher {
 
     pub fn set_publishes(&self, kind: Kind, is_on: bool) {
         let mut inner = self.inner.lock();
-        match kind {
-            Kind::Audio => inner.publishes_audio = is_on,
-            Kind::Video => inner.publishes_video = is_on,
+        if kind == Kind::Video {
+            inner.publishes_video = is_on;
+            return self.switch_video(&inner);
         }
+        inner.publishes_audio = is_on;
         if let Some(placed) = &inner.placed {
             placed.port.wish(Input::SetPublishing { id: placed.id, kind, is_on });
         }
-        if kind == Kind::Video {
-            self.order(Order::SetOn(is_on));
-        } else if let Some(audio) = &inner.audio {
+        if let Some(audio) = &inner.audio {
             audio.sender.lock().set_enabled(is_on);
         }
     }
@@ -40,7 +39,11 @@ impl Publisher {
 
     /// What is published already keeps its place in the session; its pictures are treated as the new type's.
     pub fn set_video_type(&self, video_type: VideoType) {
-        self.inner.lock().video_type = video_type;
+        let mut inner = self.inner.lock();
+        inner.video_type = video_type;
+        if let Some(placed) = &inner.placed {
+            placed.port.wish(Input::SetVideoType { id: placed.id, video_type });
+        }
         self.order(Order::Screen(video_type == VideoType::Screen));
     }
 

@@ -96,6 +96,8 @@ impl Ear {
     }
 
     fn ended(&self, inner: &mut Inner, ending: Ending) {
+        // Whatever else went wrong at the same time is not told to the publishers either.
+        let is_asked_for = inner.phase == Phase::Disconnecting;
         let error = |fault: Fault| Notice::Error { reason: fault.reason, text: fault.text };
         let notices = match (inner.phase, ending) {
             (Phase::Idle | Phase::Deleted, _) => vec![],
@@ -118,9 +120,11 @@ impl Ear {
         // Those that had not come as far as the core, which has told all others.
         for (id, Publishing { publisher, .. }) in inner.publishers.drain() {
             if publisher.publication() == Some(id) {
-                let text = "the session ended before the stream was published";
-                let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
-                publisher.hear(id, PublisherEvent::Failed(fault));
+                if !is_asked_for {
+                    let text = "the session ended before the stream was published";
+                    let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
+                    publisher.hear(id, PublisherEvent::Failed(fault));
+                }
                 publisher.leave(id);
             }
         }

@@ -18,7 +18,7 @@ fn receiver() -> AudioReceiver {
 fn send(settings: &SenderSettings, loss: u8, steps: impl Iterator<Item = Vec<i16>>) -> Vec<Sent> {
     let encoder = audio_encoder(&settings.encoder()).expect("Opus is always there");
     let mut sender = AudioSender::new(settings, encoder);
-    sender.set_loss(loss);
+    sender.heed_loss(f32::from(loss) / 100.0);
     let mut packets = Vec::new();
     for (number, step) in (0u64..).zip(steps) {
         let Some(sent) = sender.push(&step).expect("a step") else { continue };

@@ -23,6 +23,10 @@ pub const BITRATE_MAX_BPS: u32 = 510_000;
 const VOICE_ABOVE_ROOM_DB: u8 = 9;
 /// … and not next to inaudible.
 const VOICE_DBOV_MAX: u8 = 55;
+/// What is left of a loss with each report of less. They come every few seconds and losses come in groups: a report without
+/// one says little.
+const LOSS_KEPT: f32 = 0.8;
+
 /// How fast the idea of the room gets louder: 1 dB in so many packets, two seconds. It gets quieter at once.
 const ROOM_RISE_PACKETS: u8 = 100;
 
@@ -81,6 +85,9 @@ pub struct AudioSender {
     packet: Vec<u8>,
     room: Room,
     is_pausing: bool,
+    /// What is expected to get lost, and what the encoder was told of it.
+    loss: f32,
+    loss_percent: u8,
 }
 
 impl AudioSender {
@@ -95,6 +102,8 @@ impl AudioSender {
             packet: Vec::new(),
             room: Room::default(),
             is_pausing: true,
+            loss: 0.0,
+            loss_percent: 0,
         }
     }
 
@@ -148,9 +157,16 @@ impl AudioSender {
         self.encoder.set_bitrate(bitrate_bps.clamp(BITRATE_MIN_BPS, BITRATE_MAX_BPS));
     }
 
-    /// What part of the packets gets lost, in percent.
-    pub fn set_loss(&mut self, percent: u8) {
-        self.encoder.set_loss(percent.min(100));
+    /// What part of the packets got lost lately, 0 to 1, as the other side reports it. The encoder gives the copies of
+    /// earlier packets their share by it.
+    pub fn heed_loss(&mut self, share: f32) {
+        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        self.loss = share.max(self.loss * LOSS_KEPT);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and 100
+        let percent = (self.loss * 100.0).round() as u8;
+        if std::mem::replace(&mut self.loss_percent, percent) != percent {
+            self.encoder.set_loss(percent);
+        }
     }
 
     /// The RTP time of the next packet and how much sound is gathered for it already, for sender reports.
@@ -295,6 +311,20 @@ mod tests {
         assert_eq!(with(None, true), 96_000);
         assert_eq!(with(Some(1), false), 6_000);
         assert_eq!(with(Some(u32::MAX), false), 510_000);
+    }
+
+    #[test]
+    fn losses_count_at_once_and_are_forgotten_slowly() {
+        let settings = SenderSettings::default();
+        let encoder = ToyEncoder::new(&settings.encoder());
+        let told = encoder.losses.clone();
+        let mut sender = AudioSender::new(&settings, Box::new(encoder));
+        for share in [0.0, 0.1, 0.0, 0.0, 0.3, 0.3, f32::NAN, 7.0] {
+            sender.heed_loss(share);
+        }
+        assert_eq!(*told.lock(), [10, 8, 6, 30, 24, 100]);
+        (0..40).for_each(|_| sender.heed_loss(0.0));
+        assert_eq!(told.lock().last(), Some(&0));
     }
 
     #[test]

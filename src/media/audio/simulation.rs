@@ -4,6 +4,8 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use super::receiver::{AudioPacket, AudioReceiver, Pulled};
 use super::{STEP_SAMPLES, STEREO_STEP};
 use crate::media::codec::{AudioDecoder, AudioEncoder, AudioInput, AudioSettings, CodecError};
@@ -99,12 +101,14 @@ pub struct ToyEncoder {
     uses_dtx: bool,
     uses_fec: bool,
     before: Vec<i16>,
+    /// All that it was told of losses, in percent.
+    pub losses: Arc<Mutex<Vec<u8>>>,
 }
 
 impl ToyEncoder {
     pub fn new(settings: &AudioSettings) -> Self {
         let AudioSettings { channels, uses_dtx, uses_fec, .. } = *settings;
-        Self { channels, uses_dtx, uses_fec, before: Vec::new() }
+        Self { channels, uses_dtx, uses_fec, before: Vec::new(), losses: Arc::default() }
     }
 }
 
@@ -129,7 +133,9 @@ impl AudioEncoder for ToyEncoder {
 
     fn set_bitrate(&mut self, _: u32) {}
 
-    fn set_loss(&mut self, _: u8) {}
+    fn set_loss(&mut self, percent: u8) {
+        self.losses.lock().push(percent);
+    }
 }
 
 /// Makes up what is lost by playing the last packet over and over: exact for a tone whose period it is a multiple of.

@@ -9,6 +9,7 @@
 //! caller's does the work inside `send` and `poll`.
 
 mod cadence;
+mod fallback;
 mod frames;
 mod freeze;
 mod layer;
@@ -30,6 +31,7 @@ mod steps;
 mod toy;
 
 pub use super::packet::Payload;
+pub use fallback::{Fallback, FallbackChange};
 pub use plan::{LAYERS_MAX, LayerPlan, plan_layers};
 pub use receiver::{MakeDecoder, SenderReport, VideoCounters, VideoOutput, VideoPacket, VideoReceiver};
 pub use sender::{

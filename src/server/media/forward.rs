@@ -44,8 +44,13 @@ pub fn packet(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, pack
     if is_key && track.kind == MediaKind::Video {
         track.layers[layer].got_key();
     }
-    let has_changed = track.codec.replace(codec) != Some(codec);
-    if !track.is_muted {
+    let before = track.codec.replace(codec);
+    let has_changed = before != Some(codec);
+    // Sound goes out as Opus, whatever it comes in.
+    let is_another = has_changed && before.is_some() && track.kind == MediaKind::Video;
+    let is_recoded = is_another && track.recodings < RECODINGS_MAX;
+    track.recodings += u8::from(is_recoded);
+    if !track.is_muted && !is_recoded {
         let wall_us = wall(packet, track.kind);
         let captured = captured(media.clocks.entry(key), packet.received, wall_us);
         let seen = Seen { packet, codec, payload: &bytes, layer, descriptor, is_key, wall_us, captured };
@@ -66,11 +71,18 @@ pub fn packet(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, pack
     if has_changed {
         name_codec(room, shared, now, key, track_key, packet.codec);
     }
+    if is_recoded {
+        subscribe::recode(room, shared, now, track_key);
+    }
     // A layer that was not there may be what somebody waits for.
     for subscriber in subscribers {
         allocate::choose(room, shared, now, subscriber);
     }
 }
+
+/// How often a track may come in another codec than before, or than was announced. Each time its subscribers have to agree
+/// anew; who changes more often is not followed.
+const RECODINGS_MAX: u8 = 8;
 
 /// What is to be forwarded: subscribers are sent Opus without redundancy.
 fn content(packet: &PacketIn) -> Option<(Codec, Arc<[u8]>)> {

@@ -45,7 +45,10 @@ pub fn announce(
         Ok(()) if request.sid.is_empty() || keeps_sid(room, key, &request.sid) => {
             Ok(add(room, shared, now, wall_ms, key, &request))
         }
-        Ok(()) => known(room, key, &request).ok_or(Reason::NotFound),
+        Ok(()) => {
+            retype(room, shared, key, &request);
+            known(room, key, &request).ok_or(Reason::NotFound)
+        }
     };
     let message = match published {
         Ok(Some(info)) => {
@@ -102,6 +105,20 @@ fn keeps_sid(room: &mut Room, key: Key, sid: &str) -> bool {
             .participants
             .values_mut()
             .any(|participant| participant.share.as_mut().is_some_and(|share| share.by_sid(sid).is_some()))
+}
+
+/// A client of this library shows something else on a track from now on: its screen, say, in place of a camera.
+fn retype(room: &mut Room, shared: &mut Shared, key: Key, request: &AddTrackRequest) {
+    if !room.participants.get(&key).is_some_and(|participant| participant.is_inline) {
+        return;
+    }
+    change(room, shared, key, &request.sid, |info| {
+        let is_news = info.r#type == request.r#type && info.source != request.source;
+        if is_news {
+            info.source = request.source;
+        }
+        is_news
+    });
 }
 
 /// A further codec for a track that is published already. It is not used; the track stays as it is.
@@ -330,6 +347,7 @@ fn go_live(
                 section: info.section,
                 is_muted,
                 codec,
+                recodings: 0,
                 layers,
                 subscribers: Vec::new(),
                 was_subscribed: false,

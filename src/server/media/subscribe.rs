@@ -110,6 +110,27 @@ fn unsubscribe(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, tra
     }
 }
 
+/// The track comes in another codec: its subscribers are offered new sections for it.
+pub fn recode(room: &mut Room, shared: &mut Shared, now: Instant, track: TrackKey) {
+    let Room { media: Some(media), participants, name, .. } = room else { return };
+    let Some(known) = media.tracks.get(&track) else { return };
+    for key in &known.subscribers {
+        let Some(participant) = participants.get_mut(key) else { continue };
+        let Some(share) = participant.share.as_mut() else { continue };
+        let Some(down) = share.downs.get_mut(&track) else { continue };
+        down.restart();
+        down.path = Path::Closed;
+        share.is_unwired = true;
+        if let Some(section) = down.section.take() {
+            share.sections.remove(&section);
+            if let Some(peer) = participant.peers.as_mut().and_then(|peers| peers.subscriber_mut()) {
+                peer.stop_sending(now, section);
+            }
+        }
+        shared.restless.push_back(Seat { room: name.clone(), key: *key });
+    }
+}
+
 /// The subscriber's half of the end of a subscription.
 pub fn drop_down(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, track: TrackKey) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
@@ -267,6 +288,8 @@ fn sending(
         track_id: info.sid.clone(),
         layers: Vec::new(),
         is_stereo: info.audio_features.contains(&AudioTrackFeature::TfStereo.into()),
+        // Whether there are pauses is for who makes the sound.
+        uses_dtx: false,
     })
 }
 

@@ -42,6 +42,8 @@ pub struct Track {
     pub section: Section,
     pub is_muted: bool,
     pub codec: Option<Codec>,
+    /// How often it was another codec than before.
+    pub recodings: u8,
     /// Lowest first; one without a name where there is no simulcast.
     pub layers: Vec<Stream>,
     pub subscribers: Vec<Key>,

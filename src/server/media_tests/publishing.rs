@@ -196,6 +196,21 @@ fn announcements_without_end_are_refused() {
 }
 
 #[test]
+fn a_track_shows_something_else_where_a_client_of_ours_says_so() {
+    let mut call = Call::new();
+    let (alice, bob) = (call.ours("alice"), call.ours("bob"));
+    let (face, _) = call.publish(alice, video("camera"), &[]);
+    let screen =
+        AddTrackRequest { sid: face.sid.clone(), source: TrackSource::ScreenShare.into(), ..video("camera") };
+    call.ask(alice, Ask::AddTrack(screen.clone()));
+    let told = call.tracks(bob, alice).expect("told of tracks");
+    assert_eq!((told.len(), told[0].source(), &told[0].sid), (1, TrackSource::ScreenShare, &face.sid));
+    call.ask(bob, Ask::AddTrack(AddTrackRequest { source: TrackSource::Camera.into(), ..screen }));
+    assert_eq!(refusals(&mut call, bob), [Reason::NotFound], "it is not his");
+    assert_eq!(call.tracks(bob, alice), Some(told));
+}
+
+#[test]
 fn a_muted_track_forwards_nothing_until_it_is_unmuted() {
     let (mut call, info, mut source) = watching();
     source.picture(&mut call, true);

@@ -11,6 +11,36 @@ fn errors(call: &mut Call, client: usize) -> Vec<SubscriptionError> {
 }
 
 #[test]
+fn a_track_that_comes_in_another_codec_than_announced_is_seen_all_the_same() {
+    let mut call = Call::new();
+    let (alice, bob) = (call.ours("alice"), call.ours("bob"));
+    let info = call.announce(alice, video("camera"));
+    let now = call.now();
+    let wanted = Sending { codecs: vec![Codec::Vp9], ..sending(MediaKind::Video, "camera", &[]) };
+    let section = call.publisher(alice).add_sending(now, &wanted).expect("a section");
+    call.offer(alice);
+    call.subscribe(bob, &info.sid, true);
+    call.until("both connections are up", |call| {
+        is_connected(call, alice) && call.clients[bob].subscriber.as_ref().is_some_and(Peer::is_connected)
+    });
+    let mut source = Source { codec: Codec::Vp9, ..Source::video(alice, section, None) };
+    for number in 0..20 {
+        source.timestamp += 3000;
+        // The first packet of a key frame, as VP9 describes itself.
+        source.put(&mut call, vec![0x0c, number, 0, 0], true);
+        call.pass(Duration::from_millis(33));
+    }
+    let got = call.clients[bob].got(&info.sid);
+    assert!(got.len() > 10 && got.iter().all(|packet| packet.codec == Codec::Vp9), "{} came", got.len());
+    let refused = call.heard(bob, |message| match message {
+        Message::SubscriptionResponse(response) => Some(response.track_sid.clone()),
+        _ => None,
+    });
+    assert_eq!(refused, Vec::<String>::new());
+    assert_eq!(call.tracks(bob, alice).expect("told")[0].mime_type, "video/VP9");
+}
+
+#[test]
 fn nothing_is_forwarded_that_nobody_subscribed_to() {
     let mut call = Call::new();
     let (alice, bob) = (call.ours("alice"), call.ours("bob"));

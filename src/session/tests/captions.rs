@@ -47,6 +47,7 @@ fn listening() -> Wired {
         track_id: "TR_1".into(),
         layers: Vec::new(),
         is_stereo: false,
+        uses_dtx: false,
     };
     let now = wired.client.now;
     wired.subscriber.add_sending(now, &sending).expect("a section");

@@ -2,7 +2,7 @@
 
 use super::media::{Publication, PublicationId, PublishedAudio};
 use super::*;
-use crate::signal::mute_mode;
+use crate::signal::{mute_mode, token};
 
 fn room_with(metadata: &str) -> Message {
     let room = Room { metadata: metadata.into(), ..Default::default() };
@@ -11,7 +11,17 @@ fn room_with(metadata: &str) -> Message {
 
 /// In a session with ann, who speaks, bob, who is muted, and carol, who has no microphone.
 fn moderator() -> Client {
-    let mut client = Client::new(config());
+    let token = token::classic(&token::Order {
+        api_key: "key",
+        secret: "secret",
+        session_id: &config().session_id,
+        role: token::Role::Moderator,
+        connection_data: "",
+        created_s: 1_700_000_000,
+        expires_s: 1_700_000_060,
+        nonce: 1,
+    });
+    let mut client = Client::new(Config { token: token.expect("a token"), ..config() });
     client.input(Input::LinkOpened);
     let mut join = welcome(&["ann", "bob", "carol"]);
     join.room = Some(Room { metadata: r#"{"topic":"x"}"#.into(), ..Default::default() });
@@ -84,6 +94,69 @@ fn the_mode_is_told_once_for_each_change_and_not_to_who_comes_later() {
 }
 
 #[test]
+fn to_mute_all_again_is_told_again() {
+    let mut client = moderator();
+    let once = mute_mode::switched("", true);
+    for metadata in [&once, &mute_mode::switched(&once, true)] {
+        client.message(room_with(metadata));
+        assert_eq!(client.heard(), [Event::MuteForced { active: true }]);
+    }
+}
+
+#[test]
+fn to_mute_all_twice_in_a_breath_is_two_different_calls() {
+    let mut client = moderator();
+    client.input(all(&[]));
+    client.input(all(&[]));
+    let modes = client.calls.iter().filter_map(|call| match call {
+        Call::UpdateRoomMetadata { metadata, .. } => Some(mute_mode::times(metadata)),
+        _ => None,
+    });
+    assert_eq!(modes.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_stream_that_comes_while_all_are_muted_is_muted_and_a_later_or_excluded_one_is_not() {
+    let mut client = moderator();
+    client.input(all(&["TR_e"]));
+    client.calls.clear();
+    let came = |client: &mut Client, sid: &str, muted| {
+        let mut dave = participant("dave");
+        let microphone =
+            TrackInfo { muted, stream: format!("{sid};a"), ..track(sid, TrackSource::Microphone) };
+        dave.tracks = vec![microphone];
+        client.message(Message::Update(ParticipantUpdate { participants: vec![dave] }));
+        std::mem::take(&mut client.calls)
+    };
+    assert_eq!(came(&mut client, "TR_d", false), [mute("dave", "TR_d")]);
+    assert_eq!(came(&mut client, "TR_e", false), []);
+    assert_eq!(came(&mut client, "TR_f", true), [], "its publisher knew of the mode");
+    client.pass(Duration::from_secs(4));
+    assert_eq!(came(&mut client, "TR_g", false), []);
+    client.input(all(&[]));
+    client.input(Input::Moderate(Moderation::EndMute));
+    client.calls.clear();
+    assert_eq!(came(&mut client, "TR_h", false), []);
+}
+
+#[test]
+fn a_room_that_is_made_anew_is_told_of_the_mode_and_nobody_hears_of_a_change() {
+    let mut client = moderator();
+    let on = mute_mode::switched(r#"{"topic":"x"}"#, true);
+    client.message(room_with(&on));
+    client.heard();
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.calls.clear();
+    client.server(FromServer::Welcome(welcome(&["ann"])));
+    client.message(room_with(""));
+    let heard = client.heard();
+    assert!(!heard.iter().any(|event| matches!(event, Event::MuteForced { .. })), "{heard:?}");
+    assert_eq!(client.calls, [Call::UpdateRoomMetadata { room: config().session_id, metadata: on }]);
+    assert!(publishing(&mut client).1, "what is published meanwhile starts muted");
+}
+
+#[test]
 fn what_changes_while_reconnecting_is_told_afterwards_and_what_is_wanted_is_done_then() {
     let mut client = moderator();
     client.input(Input::LinkClosed(None));
@@ -108,7 +181,8 @@ fn what_changes_while_reconnecting_is_told_afterwards_and_what_is_wanted_is_done
 
 fn publishing(client: &mut Client) -> (String, bool) {
     let audio = Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false });
-    let wish = Publication { id: PublicationId(1), name: "voice".into(), audio, video: None };
+    let (id, name) = (PublicationId(1), "voice".into());
+    let wish = Publication { id, name, audio, video: None, sends_statistics: false };
     client.input(Input::Publish(Box::new(wish)));
     let asked = client.sent.iter().rev().find_map(|message| match message {
         FromClient::Message(signal_request::Message::AddTrack(request)) => Some(request.clone()),

@@ -8,11 +8,13 @@ use crate::media::{Kind, VideoCodec};
 use crate::rtc::{MediaKind, Output as RtcOutput, Peer, Sending};
 use crate::session::media::*;
 use crate::signal::proto::{
-    AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, MuteTrackRequest,
-    RequestResponse, SessionDescription, StreamState, StreamStateInfo, StreamStateUpdate, SubscribedQuality,
-    SubscribedQualityUpdate, SubscriptionError, SubscriptionResponse, TrackPublishedResponse,
-    TrackUnpublishedResponse, VideoQuality, request_response,
+    AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DataPacket,
+    MuteTrackRequest, RequestResponse, SessionDescription, StreamState, StreamStateInfo, StreamStateUpdate,
+    SubscribedQuality, SubscribedQualityUpdate, SubscriptionError, SubscriptionResponse,
+    TrackPublishedResponse, TrackUnpublishedResponse, VideoQuality, request_response,
 };
+
+use crate::signal::sender_stats;
 
 const FILM: PublicationId = PublicationId(7);
 const VIEW: SubscriptionId = SubscriptionId(9);
@@ -34,6 +36,7 @@ fn film(layers: usize) -> Publication {
             codecs: vec![VideoCodec::Vp8],
             layers: names.into_iter().take(layers).map(layer).collect(),
         }),
+        sends_statistics: false,
     }
 }
 
@@ -80,7 +83,8 @@ impl Client {
         }
         for request in &requests {
             let sid = if request.r#type == i32::from(TrackType::Audio) { "TR_A1" } else { "TR_V1" };
-            let track = Some(TrackInfo { sid: sid.into(), muted: request.muted, ..TrackInfo::default() });
+            let (muted, source) = (request.muted, request.source);
+            let track = Some(TrackInfo { sid: sid.into(), muted, source, ..TrackInfo::default() });
             self.message(Message::TrackPublished(TrackPublishedResponse { cid: request.cid.clone(), track }));
         }
         let mut server = Peer::new(self.now, &[address(2)]);
@@ -137,6 +141,7 @@ impl Client {
                 track_id: sid.into(),
                 layers: Vec::new(),
                 is_stereo: false,
+                uses_dtx: false,
             };
             server.add_sending(client.now, &sending).expect("a section");
         }
@@ -288,6 +293,28 @@ fn own_streams_end_before_their_session() {
 }
 
 #[test]
+fn who_leaves_while_a_stream_is_asked_for_hears_of_no_failure_and_who_is_thrown_out_does() {
+    for is_own in [true, false] {
+        let mut client = Client::opened();
+        client.publish(film(1));
+        match is_own {
+            true => client.input(Input::Leave),
+            false => client.message(Message::Leave(LeaveRequest {
+                reason: DisconnectReason::ServerShutdown.into(),
+                ..LeaveRequest::default()
+            })),
+        }
+        match &client.publisher_heard()[..] {
+            [PublisherEvent::Ended] => assert!(is_own),
+            [PublisherEvent::Failed(fault)] => {
+                assert_eq!((is_own, fault.reason), (false, MediaReason::SessionDisconnected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_is_unpublished_before_it_was_there_ends_and_is_not_heard_of_again() {
     let mut client = Client::opened();
     client.publish(film(1));
@@ -314,6 +341,79 @@ fn what_the_program_switches_goes_to_the_server_and_what_a_moderator_switches_to
     assert_eq!(client.publisher_heard(), [], "it is muted already");
     client.message(Message::Mute(MuteTrackRequest { sid: "TR_A1".into(), muted: false }));
     assert_eq!(client.publisher_heard(), [], "nobody is switched on from afar");
+}
+
+#[test]
+fn a_server_of_ours_is_told_when_a_stream_shows_something_else() {
+    let mut client = Client::published();
+    client.asked();
+    let show = |client: &mut Client, video_type| {
+        client.input(Input::SetVideoType { id: FILM, video_type });
+        let asked = client.asked().into_iter().map(|message| match message {
+            signal_request::Message::AddTrack(request) => (request.sid.clone(), request.source()),
+            other => panic!("{other:?}"),
+        });
+        asked.collect::<Vec<_>>()
+    };
+    assert_eq!(show(&mut client, VideoType::Camera), [], "it is one");
+    let own = || "TR_V1".to_owned();
+    assert_eq!(show(&mut client, VideoType::Screen), [(own(), TrackSource::ScreenShare)]);
+    let heard = client.publisher_heard();
+    assert!(
+        matches!(&heard[..], [PublisherEvent::Changed(stream)] if stream.video_type == VideoType::Screen)
+    );
+    assert_eq!(show(&mut client, VideoType::Camera), [(own(), TrackSource::Camera)]);
+    client.publisher_heard();
+    // One whose token is for the camera alone does not lose its stream.
+    client.message(Message::RequestResponse(RequestResponse {
+        reason: request_response::Reason::NotAllowed.into(),
+        request: Some(request_response::Request::AddTrack(AddTrackRequest {
+            cid: "otc-7-1-v".into(),
+            sid: own(),
+            ..AddTrackRequest::default()
+        })),
+        ..RequestResponse::default()
+    }));
+    assert_eq!(client.publisher_heard(), []);
+}
+
+#[test]
+fn subscribers_are_told_what_the_senders_network_carries_where_that_is_wanted_and_there_are_several() {
+    for (others, is_wanted) in [(2, true), (2, false), (1, true)] {
+        let mut client = Client::opened();
+        client.update(["ann", "bob"].into_iter().take(others).map(participant).collect());
+        client.publish(Publication { sends_statistics: is_wanted, ..film(1) });
+        client.take();
+        client.input(Input::Bitrates { id: FILM, current_bps: 100_000, desired_bps: 900_000 });
+        client.sent.clear();
+        client.input(Input::Count(FILM));
+        let told = client.sent.iter().filter_map(|frame| match frame {
+            FromClient::Data(packet) => sender_stats::read(packet),
+            FromClient::Message(_) => None,
+        });
+        let told: Vec<_> = told.map(|told| (told.stream_id, told.max_allocated_bps)).collect();
+        let wanted = (others == 2 && is_wanted).then(|| ("TR_A1".to_owned(), Some(900_000)));
+        assert_eq!(told, Vec::from_iter(wanted), "{others} {is_wanted}");
+    }
+}
+
+#[test]
+fn what_a_sender_says_of_its_own_stream_reaches_those_who_watch_it() {
+    let (mut client, _) = Client::watching();
+    client.update(vec![participant("bob")]);
+    client.heard();
+    let said = sender_stats::SenderStatistics {
+        stream_id: "TR_A1".into(),
+        max_allocated_bps: Some(900_000),
+        estimated_bps: Some(400_000),
+    };
+    for (sender, is_heard) in [("PA_ann", true), ("PA_bob", false), ("", false)] {
+        let packet = DataPacket { participant_sid: sender.into(), ..sender_stats::packet(&said) };
+        client.server(FromServer::Data(packet));
+        let (max_allocated_bps, estimated_bps) = (said.max_allocated_bps, said.estimated_bps);
+        let event = SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps };
+        assert_eq!(client.heard(), Vec::from_iter(is_heard.then_some(Event::Subscriber { id: VIEW, event })));
+    }
 }
 
 #[test]
