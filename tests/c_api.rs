@@ -260,6 +260,14 @@ c_tests! {
         a_camera_that_does_not_start_is_told_and_sound_goes_on
         who_may_only_subscribe_is_told_so
     }
+    encryption {
+        with_the_same_secret_all_is_seen_and_heard
+        another_secret_is_told_once_and_nothing_is_shown
+        a_missing_secret_is_told_once_and_nothing_is_shown
+        a_change_in_mid_session_is_followed
+        a_stream_of_somebody_without_a_secret_is_shown_as_it_is
+        a_first_secret_in_mid_session_is_for_what_is_published_after_it
+    }
     transformers {
         what_is_painted_is_what_others_see
         what_is_silenced_is_not_heard

@@ -25,7 +25,8 @@ use crate::driver::sound::{CaptureGuard, Sound};
 use crate::driver::video_out::{Order, VideoOut};
 use crate::driver::workers::Workers;
 use crate::media::audio::{self, AudioSender, Level};
-use crate::media::codec::{self};
+use crate::media::codec;
+use crate::media::encryption::Keyring;
 use crate::media::video::{self, plan_layers};
 use crate::media::{Picture, VideoCodec};
 use crate::session::media::{
@@ -92,6 +93,8 @@ struct Placed {
     runtime: tokio::runtime::Handle,
     /// The capturer has not said how large its pictures are: the first one will.
     waits_for_picture: bool,
+    /// What is sent is encrypted with it.
+    keyring: Option<Keyring>,
 }
 
 /// What came of starting the capturer.
@@ -109,6 +112,7 @@ pub(super) struct Place {
     pub workers: Workers,
     pub sound: Sound,
     pub runtime: tokio::runtime::Handle,
+    pub keyring: Option<Keyring>,
 }
 
 impl Inner {
@@ -256,7 +260,7 @@ impl Publisher {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, poster, workers, sound, runtime } = place;
+        let Place { session, port, poster, workers, sound, runtime, keyring } = place;
         *self.poster.lock() = Some(poster.clone());
         let since_ms = statistics::wall_ms();
         inner.placed = Some(Placed {
@@ -269,6 +273,7 @@ impl Publisher {
             since_ms,
             runtime,
             waits_for_picture: false,
+            keyring,
         });
         drop(inner);
         let publisher = self.clone();
@@ -385,6 +390,7 @@ impl Publisher {
                 codecs: self.codecs(),
                 layers: layers(settings),
             }),
+            is_sealed: inner.placed.as_ref().is_some_and(|placed| placed.keyring.is_some()),
         }
     }
 
@@ -513,7 +519,8 @@ impl Publisher {
                 threads: threads(),
                 ..video::SenderSettings::new(codec, seed)
             };
-            self.order(Order::Begin { id: placed.id, settings, port: placed.port.clone() });
+            let (id, port, keyring) = (placed.id, placed.port.clone(), placed.keyring.clone());
+            self.order(Order::Begin { id, settings, port, keyring });
         }
         if stream.has_audio_track && inner.audio.is_none() {
             let settings = audio::SenderSettings {
@@ -526,6 +533,9 @@ impl Publisher {
             match codec::audio_encoder(&settings.encoder()) {
                 Ok(encoder) => {
                     let mut sender = AudioSender::new(&settings, encoder);
+                    if let Some(keyring) = &placed.keyring {
+                        sender = sender.sealed_with(keyring);
+                    }
                     sender.set_enabled(publishes_audio);
                     let audio = Arc::new(AudioOut {
                         publisher: Arc::downgrade(self),

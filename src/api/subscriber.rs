@@ -20,11 +20,12 @@ use crate::driver::video_in::{Sink, VideoIn};
 use crate::driver::workers::Workers;
 use crate::media::audio::{AudioPacket, AudioReceiver, STEREO_STEP, Volume};
 use crate::media::codec;
+use crate::media::encryption::Keyring;
 use crate::media::sync::{Report, Sync as LipSync};
 use crate::media::video::{SenderReport, VideoPacket};
 use crate::media::{Kind, Picture, VIDEO_CLOCK, VideoCodec};
 use crate::session::media::{
-    Format, Incoming, MediaFault, SubscriberEvent, SubscriptionId, VideoReason, Wants,
+    Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, VideoReason, Wants,
 };
 use crate::session::{Input, Stream};
 
@@ -105,6 +106,9 @@ struct Placed {
     audio: Arc<AudioIn>,
     /// While it is there the sound is played.
     playout: Option<PlayoutGuard>,
+    keyring: Keyring,
+    /// The secret of which it was told that the publisher has another.
+    told_of: Option<u64>,
 }
 
 impl Placed {
@@ -123,6 +127,7 @@ pub(super) struct Place {
     pub poster: Poster,
     pub workers: Workers,
     pub sound: Sound,
+    pub keyring: Keyring,
 }
 
 impl Subscriber {
@@ -293,13 +298,15 @@ impl Subscriber {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, poster, workers, sound } = place;
+        let Place { session, port, poster, workers, sound, keyring } = place;
         *self.poster.lock() = Some(poster);
-        let audio = Arc::new(AudioIn::new(Arc::downgrade(self), inner.wants.audio, inner.volume));
+        let audio =
+            Arc::new(AudioIn::new(Arc::downgrade(self), inner.wants.audio, inner.volume, keyring.clone()));
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
-        inner.placed = Some(Placed { session, id, port, workers, video: None, audio, playout });
+        let (video, told_of) = (None, None);
+        inner.placed = Some(Placed { session, id, port, workers, video, audio, playout, keyring, told_of });
         Ok(id)
     }
 
@@ -356,12 +363,15 @@ impl Subscriber {
             Format::Opus | Format::Red => {
                 let audio = placed.audio.clone();
                 drop(inner);
-                return audio.packet(packet);
+                if audio.packet(packet) {
+                    self.secrets_differ(id);
+                }
+                return;
             }
         };
         if placed.video.is_none() {
             let sink = Arc::new(Screen { subscriber: Arc::downgrade(self), id, audio: placed.audio.clone() });
-            match VideoIn::start(&placed.workers, sink) {
+            match VideoIn::start(&placed.workers, sink, placed.keyring.clone()) {
                 Ok(video) => placed.video = Some(video),
                 Err(error) => return log::error!("no thread for a decoder: {error}"),
             }
@@ -376,8 +386,20 @@ impl Subscriber {
                 payload: packet.payload,
                 rotation: packet.rotation,
                 sender_report: report,
+                is_sealed: packet.is_sealed,
             };
             video.put(now, packet);
+        }
+    }
+
+    /// Picture and sound tell it, once for each secret that the program has set.
+    fn secrets_differ(self: &Arc<Self>, id: SubscriptionId) {
+        let mut inner = self.inner.lock();
+        let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
+        let secret = Some(placed.keyring.number());
+        if std::mem::replace(&mut placed.told_of, secret) != secret {
+            let text = "the stream cannot be decrypted: its publisher has another encryption secret";
+            self.say(id, Notice::Error(MediaFault::new(MediaReason::SecretsDiffer, text)));
         }
     }
 
@@ -467,6 +489,12 @@ impl Sink for Screen {
         subscriber.say(self.id, Notice::VideoDisabled(VideoReason::CodecNotSupported));
     }
 
+    fn secrets_differ(&self) {
+        if let Some(subscriber) = self.subscriber.upgrade() {
+            subscriber.secrets_differ(self.id);
+        }
+    }
+
     fn hold(&self, now: Instant, timestamp: u64, report: Option<SenderReport>) -> Duration {
         let mut state = self.audio.state.lock();
         let AudioState { receiver: Some(receiver), sync, .. } = &mut *state else { return Duration::ZERO };
@@ -487,6 +515,7 @@ impl Sink for Screen {
 struct AudioIn {
     subscriber: Weak<Subscriber>,
     is_wanted: AtomicBool,
+    keyring: Keyring,
     state: Mutex<AudioState>,
 }
 
@@ -500,22 +529,25 @@ struct AudioState {
 }
 
 impl AudioIn {
-    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64) -> Self {
+    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64, keyring: Keyring) -> Self {
         let mut volume = Volume::default();
         volume.set(percent.round() as u8);
         let state = AudioState { receiver: None, volume, sync: LipSync::new(VIDEO_CLOCK), level: (0.0, 0) };
-        Self { subscriber, is_wanted: AtomicBool::new(is_wanted), state: Mutex::new(state) }
+        Self { subscriber, is_wanted: AtomicBool::new(is_wanted), keyring, state: Mutex::new(state) }
     }
 
-    fn packet(&self, packet: Incoming) {
+    /// True when it is to be told that the secrets differ.
+    fn packet(&self, packet: Incoming) -> bool {
         let mut state = self.state.lock();
         if state.receiver.is_none() {
             match codec::audio_decoder() {
-                Ok(decoder) => state.receiver = Some(AudioReceiver::new(decoder)),
-                Err(error) => return log::error!("sound cannot be decoded: {error:?}"),
+                Ok(decoder) => {
+                    state.receiver = Some(AudioReceiver::new(decoder).opened_with(self.keyring.clone()));
+                }
+                Err(error) => log::error!("sound cannot be decoded: {error:?}"),
             }
         }
-        let Some(receiver) = &mut state.receiver else { return };
+        let Some(receiver) = &mut state.receiver else { return false };
         receiver.handle_packet(AudioPacket {
             is_red: packet.format == Format::Red,
             sequence: packet.sequence,
@@ -523,7 +555,9 @@ impl AudioIn {
             payload: packet.payload,
             received: packet.received,
             sender_report: packet.sender_report,
+            is_sealed: packet.is_sealed,
         });
+        receiver.take_secrets_differ()
     }
 }
 

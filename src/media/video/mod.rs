@@ -22,6 +22,8 @@ mod receiver;
 #[cfg(test)]
 mod receiver_tests;
 mod request;
+#[cfg(test)]
+mod sealed_tests;
 mod sender;
 #[cfg(test)]
 mod sender_tests;

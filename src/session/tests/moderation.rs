@@ -108,7 +108,8 @@ fn what_changes_while_reconnecting_is_told_afterwards_and_what_is_wanted_is_done
 
 fn publishing(client: &mut Client) -> (String, bool) {
     let audio = Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false });
-    let wish = Publication { id: PublicationId(1), name: "voice".into(), audio, video: None };
+    let wish =
+        Publication { id: PublicationId(1), name: "voice".into(), audio, video: None, is_sealed: false };
     client.input(Input::Publish(Box::new(wish)));
     let asked = client.sent.iter().rev().find_map(|message| match message {
         FromClient::Message(signal_request::Message::AddTrack(request)) => Some(request.clone()),

@@ -33,6 +33,7 @@ fn film(layers: usize) -> Publication {
             codecs: vec![VideoCodec::Vp8],
             layers: names.into_iter().take(layers).map(layer).collect(),
         }),
+        is_sealed: false,
     }
 }
 
