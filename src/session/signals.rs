@@ -107,8 +107,17 @@ fn opened(keyring: &Keyring, packet: &DataPacket, sealed: &EncryptedPacket) -> O
     if payload.is_none() {
         log::debug!("a signal was dropped: it is encrypted with another secret than this client's");
     }
-    let Inside::User(user) = payload?.value? else { return None };
-    Some(DataPacket { value: Some(Value::User(user)), ..packet.clone() })
+    let value = match payload?.value? {
+        Inside::User(user) => Value::User(user),
+        // Captions come as streams of text.
+        Inside::StreamHeader(header) => Value::StreamHeader(header),
+        Inside::StreamChunk(chunk) => Value::StreamChunk(chunk),
+        Inside::StreamTrailer(trailer) => Value::StreamTrailer(trailer),
+        Inside::ChatMessage(_) | Inside::RpcRequest(_) | Inside::RpcAck(_) | Inside::RpcResponse(_) => {
+            return None;
+        }
+    };
+    Some(DataPacket { value: Some(value), ..packet.clone() })
 }
 
 /// How many signals wait for the news of their senders, and for how long. Data and news come by different ways, and
