@@ -4,6 +4,8 @@
 //! [`Subscriber::hear`], and its packets through [`Subscriber::packet`]. Locks: a session's may be held when a
 //! subscriber's is taken, never the other way round.
 
+mod terms;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -29,51 +31,13 @@ use crate::session::media::{
 };
 use crate::session::{Input, Stream};
 
+pub use terms::{Notice, Observer, Statistics};
+
 /// How long a picture or a piece of sound waits for its turn among the callbacks of subscribers.
 const MEDIA_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Steps of 10 ms between two levels: ten a second.
 const LEVEL_STEPS: u32 = 10;
-
-/// One callback of the program that is neither a picture nor sound.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    Connected(Arc<Stream>),
-    Disconnected,
-    Reconnected,
-    VideoDataReceived,
-    VideoDisabled(VideoReason),
-    VideoEnabled(VideoReason),
-    VideoDisableWarning,
-    VideoDisableWarningLifted,
-    AudioDisabled,
-    AudioEnabled,
-    AudioLevel(f32),
-    Caption { text: String, is_final: bool },
-    AudioStatistics { statistics: Statistics, level: f32 },
-    VideoStatistics(Statistics),
-    Error(MediaFault),
-}
-
-/// What has come so far.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Statistics {
-    pub packets_lost: u64,
-    pub packets_received: u64,
-    pub bytes_received: u64,
-    /// Milliseconds since 1970.
-    pub at_ms: f64,
-}
-
-/// The program's side. Called with no lock held except the one that gives subscribers their turn; may call anything.
-pub trait Observer: Send + std::marker::Sync + 'static {
-    fn notify(&self, notice: Notice);
-    fn render(&self, picture: Picture);
-    /// 10 ms of stereo at 48 kHz.
-    fn sound(&self, step: &[i16]);
-    fn hears_levels(&self) -> bool;
-    fn hears_sound(&self) -> bool;
-}
 
 /// See the module's text.
 pub struct Subscriber {
@@ -106,6 +70,7 @@ struct Placed {
     audio: Arc<AudioIn>,
     /// While it is there the sound is played.
     playout: Option<PlayoutGuard>,
+    sound: Sound,
     keyring: Keyring,
     /// The secret of which it was told that the publisher has another.
     told_of: Option<u64>,
@@ -306,7 +271,8 @@ impl Subscriber {
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
         let (video, told_of) = (None, None);
-        inner.placed = Some(Placed { session, id, port, workers, video, audio, playout, keyring, told_of });
+        inner.placed =
+            Some(Placed { session, id, port, workers, video, audio, playout, sound, keyring, told_of });
         Ok(id)
     }
 
@@ -341,7 +307,13 @@ impl Subscriber {
             SubscriberEvent::Caption { text, is_final } => self.say(id, Notice::Caption { text, is_final }),
             SubscriberEvent::Warned => self.say(id, Notice::VideoDisableWarning),
             SubscriberEvent::WarningLifted => self.say(id, Notice::VideoDisableWarningLifted),
-            SubscriberEvent::Changed(changed) => *stream = changed,
+            SubscriberEvent::Changed(changed) => {
+                // Clients of LiveKit publish their sound when they have it, which may be after the picture.
+                if changed.has_audio_track && current.playout.is_none() {
+                    current.playout = Some(current.sound.add_playout(current.audio.clone()));
+                }
+                *stream = changed;
+            }
             SubscriberEvent::Failed(fault) => {
                 let gone = placed.take();
                 drop(inner);
