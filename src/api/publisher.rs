@@ -3,6 +3,7 @@
 //! What comes in from the program goes to the session as wishes; what the session says comes back through
 //! [`Publisher::hear`]. Locks: a session's may be held when a publisher's is taken, never the other way round.
 
+mod offer;
 mod outlets;
 mod terms;
 mod wishes;
@@ -35,6 +36,7 @@ use crate::session::media::{
 };
 use crate::session::{Input, Stream, VideoType};
 
+use offer::codecs;
 use outlets::{AudioOut, Preview};
 pub use terms::{Notice, Observer, Reporter, Settings, Statistics};
 
@@ -579,18 +581,6 @@ impl Publisher {
     }
 }
 
-/// What a publisher offers, in this order: what the program prefers, then VP8, which goes everywhere. A machine without it
-/// sends what it can.
-fn codecs(preferred: &[VideoCodec], supported: &[VideoCodec]) -> Vec<VideoCodec> {
-    let mut codecs: Vec<VideoCodec> = Vec::new();
-    for codec in preferred.iter().chain(&[VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp9]) {
-        if supported.contains(codec) && !codecs.contains(codec) {
-            codecs.push(*codec);
-        }
-    }
-    if codecs.is_empty() { vec![VideoCodec::Vp8] } else { codecs }
-}
-
 /// Half of the machine is left to everything else.
 fn threads() -> u32 {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
@@ -600,24 +590,4 @@ fn threads() -> u32 {
 fn next_id() -> PublicationId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PublicationId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use VideoCodec::{Av1, H264, Vp8, Vp9};
-
-    #[test]
-    fn what_is_preferred_comes_first_and_vp8_follows() {
-        let machine = [Vp8, Vp9, H264];
-        assert_eq!(codecs(&[], &machine), [Vp8, H264, Vp9]);
-        assert_eq!(codecs(&[Vp9], &machine), [Vp9, Vp8, H264]);
-        assert_eq!(codecs(&[H264, Vp9, H264], &machine), [H264, Vp9, Vp8]);
-    }
-
-    #[test]
-    fn what_the_machine_cannot_is_passed_over() {
-        assert_eq!(codecs(&[Av1, H264, Vp9], &[Vp8, Vp9]), [Vp9, Vp8]);
-        assert_eq!(codecs(&[Vp9], &[]), [Vp8], "a publisher offers something, and says later that it cannot");
-    }
 }
