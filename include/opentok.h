@@ -1592,8 +1592,8 @@ typedef struct otc_session_callbacks {
   void (*on_archive_stopped)(struct otc_session *session, void *user_data, const char *archive_id);
   /**
    * Something went wrong. Instead of `on_connected`: the attempt has failed and nothing follows. After it:
-   * `on_disconnected` follows when the session is lost; it does not for
-   * `OTC_SESSION_UNABLE_TO_SEND_SIGNAL`, which leaves the session as it is. `error_string` is a sentence for a person.
+   * `on_disconnected` follows when the session is lost; it does not for `OTC_SESSION_UNABLE_TO_SEND_SIGNAL` and
+   * `OTC_SESSION_ENCRYPTION_SECRET_MISSING`, which leave the session as it is. `error_string` is a sentence for a person.
    */
   void (*on_error)(struct otc_session *session,
                    void *user_data,
@@ -3172,8 +3172,9 @@ typedef struct otc_subscriber_callbacks {
    */
   void (*on_audio_level_updated)(struct otc_subscriber *subscriber, void *user_data, float audio_level);
   /**
-   * Nothing came of the subscribing, or nothing more will come. The subscriber is in no session then. The text is for a
-   * person and lent until the callback returns.
+   * Nothing came of the subscribing, or nothing more will come. The subscriber is in no session then; except for
+   * `OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH`, which leaves it where it is: with the right secret the picture comes. The
+   * text is for a person and lent until the callback returns.
    */
   void (*on_error)(struct otc_subscriber *subscriber,
                    void *user_data,
