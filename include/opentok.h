@@ -374,7 +374,7 @@ typedef enum otc_session_error_code {
    */
   OTC_SESSION_UNEXPECTED_GET_SESSION_INFO_REPONSE = 2001,
   /**
-   * The session is encrypted and no secret was set.
+   * A stream is encrypted and no secret was set. The session goes on.
    */
   OTC_SESSION_ENCRYPTION_SECRET_MISSING = 6000,
   /**
@@ -454,7 +454,7 @@ typedef enum otc_subscriber_error_code {
    */
   OTC_SUBSCRIBER_DECRYPTION_INTERNAL_ERROR = 6002,
   /**
-   * The publisher encrypts with another secret. The original's name is not known.
+   * The publisher encrypts with another secret. The subscriber goes on. The original's name is not known.
    */
   OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH = 6003,
   /**
@@ -1596,8 +1596,8 @@ typedef struct otc_session_callbacks {
   void (*on_archive_stopped)(struct otc_session *session, void *user_data, const char *archive_id);
   /**
    * Something went wrong. Instead of `on_connected`: the attempt has failed and nothing follows. After it:
-   * `on_disconnected` follows when the session is lost; it does not for
-   * `OTC_SESSION_UNABLE_TO_SEND_SIGNAL`, which leaves the session as it is. `error_string` is a sentence for a person.
+   * `on_disconnected` follows when the session is lost; it does not for `OTC_SESSION_UNABLE_TO_SEND_SIGNAL` and
+   * `OTC_SESSION_ENCRYPTION_SECRET_MISSING`, which leave the session as it is. `error_string` is a sentence for a person.
    */
   void (*on_error)(struct otc_session *session,
                    void *user_data,
@@ -1890,8 +1890,17 @@ LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_disconnect(otc_session *session);
 
 /**
- * Sets the passphrase with which media of an encrypted session is encrypted. To be called before
- * `otc_session_connect`; a later call changes it, and all clients have to do the same.
+ * Sets the secret with which pictures and sound are encrypted from end to end, so that no server can look into them. To be
+ * called before `otc_session_connect`; a later call changes it for everything that is published and subscribed to, and all
+ * clients have to do the same. Clients of LiveKit with the same shared key understand each other with this library.
+ *
+ * What is published after the first call is encrypted: pictures in VP8, VP9 and H.264, what is attached to them, and sound.
+ * Signals, names and sizes are not. A stream that somebody publishes without a secret is received as it is.
+ *
+ * A subscriber of a publisher with another secret hears `OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH` by its `on_error` after
+ * two seconds without anything that it could decrypt: once for each secret that was set. Where no secret was set the
+ * session says `OTC_SESSION_ENCRYPTION_SECRET_MISSING` by its `on_error`, once for each connecting, when a stream that is
+ * encrypted is subscribed to. Neither ends anything: with the right secret the picture comes.
  *
  * @param session  A session.
  * @param secret   8 to 256 bytes of UTF-8; copied.
@@ -3169,8 +3178,9 @@ typedef struct otc_subscriber_callbacks {
    */
   void (*on_audio_level_updated)(struct otc_subscriber *subscriber, void *user_data, float audio_level);
   /**
-   * Nothing came of the subscribing, or nothing more will come. The subscriber is in no session then. The text is for a
-   * person and lent until the callback returns.
+   * Nothing came of the subscribing, or nothing more will come. The subscriber is in no session then; except for
+   * `OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH`, which leaves it where it is: with the right secret the picture comes. The
+   * text is for a person and lent until the callback returns.
    */
   void (*on_error)(struct otc_subscriber *subscriber,
                    void *user_data,

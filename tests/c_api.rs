@@ -271,6 +271,14 @@ c_tests! {
         silence_costs_next_to_nothing_with_dtx
         a_limit_on_sound_holds
     }
+    encryption {
+        with_the_same_secret_all_is_seen_and_heard
+        another_secret_is_told_once_and_nothing_is_shown
+        a_missing_secret_is_told_once_and_nothing_is_shown
+        a_change_in_mid_session_is_followed
+        a_stream_of_somebody_without_a_secret_is_shown_as_it_is
+        a_first_secret_in_mid_session_is_for_what_is_published_after_it
+    }
     transformers {
         what_is_painted_is_what_others_see
         what_is_silenced_is_not_heard

@@ -51,6 +51,7 @@ fuzz_target!(|bytes: &[u8]| {
             payload: payload.into(),
             rotation: Rotation::None,
             sender_report: None,
+            is_sealed: false,
         };
         receiver.handle_packet(now, packet);
         while receiver.poll(now, 0).is_some() {}

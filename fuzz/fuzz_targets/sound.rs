@@ -47,6 +47,7 @@ fuzz_target!(|script: &[u8]| {
                 sequence = sequence.wrapping_add(u64::from(tag >> 6));
                 timestamp = timestamp.wrapping_add(u64::from(tag >> 4) * 480);
                 receiver.handle_packet(AudioPacket {
+                    is_sealed: false,
                     is_red: tag % 8 == 5,
                     sequence,
                     timestamp,

@@ -27,6 +27,7 @@ use crate::driver::sound::{CaptureGuard, Sound};
 use crate::driver::video_out::{Order, VideoOut};
 use crate::driver::workers::Workers;
 use crate::media::Picture;
+use crate::media::encryption::Keyring;
 use crate::media::video::Fallback;
 use crate::session::media::{MediaFault, MediaReason, PublicationId, PublisherEvent, Sent};
 use crate::session::{Input, Stream, VideoType};
@@ -91,6 +92,8 @@ struct Placed {
     runtime: tokio::runtime::Handle,
     /// The capturer has not said how large its pictures are: the first one will.
     waits_for_picture: bool,
+    /// What is sent is encrypted with it.
+    keyring: Option<Keyring>,
 }
 
 /// What came of starting the capturer.
@@ -108,6 +111,7 @@ pub(super) struct Place {
     pub workers: Workers,
     pub sound: Sound,
     pub runtime: tokio::runtime::Handle,
+    pub keyring: Option<Keyring>,
 }
 
 impl Inner {
@@ -256,7 +260,7 @@ impl Publisher {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, poster, workers, sound, runtime } = place;
+        let Place { session, port, poster, workers, sound, runtime, keyring } = place;
         *self.poster.lock() = Some(poster.clone());
         let since_ms = statistics::wall_ms();
         inner.fallback = None;
@@ -270,6 +274,7 @@ impl Publisher {
             since_ms,
             runtime,
             waits_for_picture: false,
+            keyring,
         });
         drop(inner);
         let publisher = self.clone();

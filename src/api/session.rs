@@ -4,6 +4,7 @@
 //! once it has disconnected it hears the end and nothing else, once it has deleted it hears nothing.
 
 mod ear;
+mod secret;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::driver::callbacks::{self, Gate, Poster};
 use crate::driver::session::{Attempt, attempt};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
+use crate::media::encryption::Keyring;
 use crate::session::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
 use crate::session::{
     Capabilities, Config, Connection, Input, Moderation, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
@@ -40,9 +42,6 @@ const FAREWELL_WAIT: Duration = Duration::from_millis(50);
 
 /// How often statistics are told; the platform that is mirrored does so about once a second.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The lengths an encryption secret may have, in bytes.
-const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
 
 /// One callback of the program.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,6 +111,8 @@ pub struct Session {
     observer: Arc<dyn Observer>,
     gate: Gate,
     inner: Mutex<Inner>,
+    /// Of all media, sent and received.
+    keyring: Keyring,
     /// Attempts that have not ended, or whose last words are not with the kernel yet. No lock is taken with it held.
     talking: Mutex<usize>,
     /// `talking` has become less.
@@ -132,7 +133,6 @@ struct Inner {
     streams: HashSet<String>,
     /// Signals that wait for the end of a reconnection.
     queued: usize,
-    secret: Option<String>,
     /// Those that are in the session, or were until a moment ago and have to hear of it.
     publishers: HashMap<PublicationId, Publishing>,
     subscribers: HashMap<SubscriptionId, Arc<Subscriber>>,
@@ -182,6 +182,7 @@ impl Session {
             observer,
             gate: Gate::default(),
             inner: Mutex::default(),
+            keyring: Keyring::default(),
             talking: Mutex::default(),
             fell_silent: Condvar::new(),
         })
@@ -226,6 +227,7 @@ impl Session {
             workers: means.workers.clone(),
             sound: means.sound.clone(),
         });
+        self.make_key(&means.workers);
         let listener = Arc::new(Ear::new(self, means.poster.clone(), inner.has_asked.clone()));
         inner.attempt = Some(self.begin(means, way, room, token, listener));
         Ok(())
@@ -246,6 +248,7 @@ impl Session {
             token,
             connection_events_suppressed: self.settings.connection_events_suppressed,
             seed: u64::from_le_bytes(random()),
+            keyring: self.keyring.clone(),
         };
         let (attempt, run) = attempt(config, Arc::new(way), listener);
         let counted = means.attempts.count_in();
@@ -282,13 +285,9 @@ impl Session {
             workers,
             sound,
             runtime: runtime.clone(),
+            keyring: self.keyring.is_set().then(|| self.keyring.clone()),
         };
         let id = publisher.place(place)?;
-        if inner.secret.is_some() {
-            log::warn!(
-                "the encryption secret is not honoured yet: media is encrypted as far as the server only"
-            );
-        }
         inner.publishers.insert(id, Publishing { publisher: publisher.clone(), stream: None });
         self.count(&mut inner, &runtime);
         Ok(())
@@ -314,7 +313,8 @@ impl Session {
         };
         let Equipment { runtime, poster, workers, sound } = equipment;
         let port = attempt.media_port();
-        let place = subscriber::Place { session: self.clone(), port, poster, workers, sound };
+        let (session, keyring) = (self.clone(), self.keyring.clone());
+        let place = subscriber::Place { session, port, poster, workers, sound, keyring };
         let id = subscriber.place(place)?;
         inner.subscribers.insert(id, subscriber.clone());
         self.count(&mut inner, &runtime);
@@ -472,15 +472,6 @@ impl Session {
         }
         let connection_id = connection.id.clone();
         inner.wish(Input::Moderate(Moderation::Remove { connection_id }));
-        Ok(())
-    }
-
-    /// Kept for the media, which is encrypted with it. A session without media has no use for it.
-    pub fn set_encryption_secret(&self, secret: &str) -> Result<(), Error> {
-        if !SECRET_LENGTH.contains(&secret.len()) {
-            return Err(Error::InvalidEncryptionSecret);
-        }
-        self.inner.lock().secret = Some(secret.into());
         Ok(())
     }
 

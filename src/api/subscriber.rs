@@ -4,6 +4,8 @@
 //! [`Subscriber::hear`], and its packets through [`Subscriber::packet`]. Locks: a session's may be held when a
 //! subscriber's is taken, never the other way round.
 
+mod terms;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -20,67 +22,22 @@ use crate::driver::video_in::{Sink, VideoIn};
 use crate::driver::workers::Workers;
 use crate::media::audio::{AudioPacket, AudioReceiver, STEREO_STEP, Volume};
 use crate::media::codec;
+use crate::media::encryption::Keyring;
 use crate::media::sync::{Report, Sync as LipSync};
 use crate::media::video::{SenderReport, VideoPacket};
 use crate::media::{Kind, Picture, VIDEO_CLOCK, VideoCodec};
 use crate::session::media::{
-    Format, Incoming, MediaFault, SubscriberEvent, SubscriptionId, VideoReason, Wants,
+    Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, VideoReason, Wants,
 };
 use crate::session::{Input, Stream};
+
+pub use terms::{Notice, Observer, Sender, Statistics};
 
 /// How long a picture or a piece of sound waits for its turn among the callbacks of subscribers.
 const MEDIA_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Steps of 10 ms between two levels: ten a second.
 const LEVEL_STEPS: u32 = 10;
-
-/// One callback of the program that is neither a picture nor sound.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    Connected(Arc<Stream>),
-    Disconnected,
-    Reconnected,
-    VideoDataReceived,
-    VideoDisabled(VideoReason),
-    VideoEnabled(VideoReason),
-    VideoDisableWarning,
-    VideoDisableWarningLifted,
-    AudioDisabled,
-    AudioEnabled,
-    AudioLevel(f32),
-    Caption { text: String, is_final: bool },
-    AudioStatistics { statistics: Statistics, level: f32 },
-    VideoStatistics(Statistics),
-    Error(MediaFault),
-}
-
-/// What has come so far.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Statistics {
-    pub packets_lost: u64,
-    pub packets_received: u64,
-    pub bytes_received: u64,
-    /// Milliseconds since 1970.
-    pub at_ms: f64,
-    pub sender: Sender,
-}
-
-/// What the publisher has said of its way to the server, in bit/s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sender {
-    pub max_allocated_bps: Option<u64>,
-    pub estimated_bps: Option<u64>,
-}
-
-/// The program's side. Called with no lock held except the one that gives subscribers their turn; may call anything.
-pub trait Observer: Send + std::marker::Sync + 'static {
-    fn notify(&self, notice: Notice);
-    fn render(&self, picture: Picture);
-    /// 10 ms of stereo at 48 kHz.
-    fn sound(&self, step: &[i16]);
-    fn hears_levels(&self) -> bool;
-    fn hears_sound(&self) -> bool;
-}
 
 /// See the module's text.
 pub struct Subscriber {
@@ -114,6 +71,10 @@ struct Placed {
     /// While it is there the sound is played.
     playout: Option<PlayoutGuard>,
     sender: Sender,
+    sound: Sound,
+    keyring: Keyring,
+    /// The secret of which it was told that the publisher has another.
+    told_of: Option<u64>,
 }
 
 impl Placed {
@@ -132,6 +93,7 @@ pub(super) struct Place {
     pub poster: Poster,
     pub workers: Workers,
     pub sound: Sound,
+    pub keyring: Keyring,
 }
 
 impl Subscriber {
@@ -305,14 +267,17 @@ impl Subscriber {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, poster, workers, sound } = place;
+        let Place { session, port, poster, workers, sound, keyring } = place;
         *self.poster.lock() = Some(poster);
-        let audio = Arc::new(AudioIn::new(Arc::downgrade(self), inner.wants.audio, inner.volume));
+        let audio =
+            Arc::new(AudioIn::new(Arc::downgrade(self), inner.wants.audio, inner.volume, keyring.clone()));
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
-        let sender = Sender::default();
-        inner.placed = Some(Placed { session, id, port, workers, video: None, audio, playout, sender });
+        let (video, told_of, sender) = (None, None, Sender::default());
+        let placed =
+            Placed { session, id, port, workers, video, audio, playout, sound, keyring, told_of, sender };
+        inner.placed = Some(placed);
         Ok(id)
     }
 
@@ -350,7 +315,13 @@ impl Subscriber {
             }
             SubscriberEvent::Warned => self.say(id, Notice::VideoDisableWarning),
             SubscriberEvent::WarningLifted => self.say(id, Notice::VideoDisableWarningLifted),
-            SubscriberEvent::Changed(changed) => *stream = changed,
+            SubscriberEvent::Changed(changed) => {
+                // Clients of LiveKit publish their sound when they have it, which may be after the picture.
+                if changed.has_audio_track && current.playout.is_none() {
+                    current.playout = Some(current.sound.add_playout(current.audio.clone()));
+                }
+                *stream = changed;
+            }
             SubscriberEvent::Failed(fault) => {
                 let gone = placed.take();
                 drop(inner);
@@ -372,12 +343,15 @@ impl Subscriber {
             Format::Opus | Format::Red => {
                 let audio = placed.audio.clone();
                 drop(inner);
-                return audio.packet(packet);
+                if audio.packet(packet) {
+                    self.secrets_differ(id);
+                }
+                return;
             }
         };
         if placed.video.is_none() {
             let sink = Arc::new(Screen { subscriber: Arc::downgrade(self), id, audio: placed.audio.clone() });
-            match VideoIn::start(&placed.workers, sink) {
+            match VideoIn::start(&placed.workers, sink, placed.keyring.clone()) {
                 Ok(video) => placed.video = Some(video),
                 Err(error) => return log::error!("no thread for a decoder: {error}"),
             }
@@ -392,8 +366,20 @@ impl Subscriber {
                 payload: packet.payload,
                 rotation: packet.rotation,
                 sender_report: report,
+                is_sealed: packet.is_sealed,
             };
             video.put(now, packet);
+        }
+    }
+
+    /// Picture and sound tell it, once for each secret that the program has set.
+    fn secrets_differ(self: &Arc<Self>, id: SubscriptionId) {
+        let mut inner = self.inner.lock();
+        let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
+        let secret = Some(placed.keyring.number());
+        if std::mem::replace(&mut placed.told_of, secret) != secret {
+            let text = "the stream cannot be decrypted: its publisher has another encryption secret";
+            self.say(id, Notice::Error(MediaFault::new(MediaReason::SecretsDiffer, text)));
         }
     }
 
@@ -483,6 +469,12 @@ impl Sink for Screen {
         subscriber.say(self.id, Notice::VideoDisabled(VideoReason::CodecNotSupported));
     }
 
+    fn secrets_differ(&self) {
+        if let Some(subscriber) = self.subscriber.upgrade() {
+            subscriber.secrets_differ(self.id);
+        }
+    }
+
     fn hold(&self, now: Instant, timestamp: u64, report: Option<SenderReport>) -> Duration {
         let mut state = self.audio.state.lock();
         let AudioState { receiver: Some(receiver), sync, .. } = &mut *state else { return Duration::ZERO };
@@ -503,6 +495,7 @@ impl Sink for Screen {
 struct AudioIn {
     subscriber: Weak<Subscriber>,
     is_wanted: AtomicBool,
+    keyring: Keyring,
     state: Mutex<AudioState>,
 }
 
@@ -516,22 +509,25 @@ struct AudioState {
 }
 
 impl AudioIn {
-    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64) -> Self {
+    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64, keyring: Keyring) -> Self {
         let mut volume = Volume::default();
         volume.set(percent.round() as u8);
         let state = AudioState { receiver: None, volume, sync: LipSync::new(VIDEO_CLOCK), level: (0.0, 0) };
-        Self { subscriber, is_wanted: AtomicBool::new(is_wanted), state: Mutex::new(state) }
+        Self { subscriber, is_wanted: AtomicBool::new(is_wanted), keyring, state: Mutex::new(state) }
     }
 
-    fn packet(&self, packet: Incoming) {
+    /// True when it is to be told that the secrets differ.
+    fn packet(&self, packet: Incoming) -> bool {
         let mut state = self.state.lock();
         if state.receiver.is_none() {
             match codec::audio_decoder() {
-                Ok(decoder) => state.receiver = Some(AudioReceiver::new(decoder)),
-                Err(error) => return log::error!("sound cannot be decoded: {error:?}"),
+                Ok(decoder) => {
+                    state.receiver = Some(AudioReceiver::new(decoder).opened_with(self.keyring.clone()));
+                }
+                Err(error) => log::error!("sound cannot be decoded: {error:?}"),
             }
         }
-        let Some(receiver) = &mut state.receiver else { return };
+        let Some(receiver) = &mut state.receiver else { return false };
         receiver.handle_packet(AudioPacket {
             is_red: packet.format == Format::Red,
             sequence: packet.sequence,
@@ -539,7 +535,9 @@ impl AudioIn {
             payload: packet.payload,
             received: packet.received,
             sender_report: packet.sender_report,
+            is_sealed: packet.is_sealed,
         });
+        receiver.take_secrets_differ()
     }
 }
 

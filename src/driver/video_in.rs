@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::{Condvar, Mutex};
 
 use super::workers::Workers;
+use crate::media::encryption::Keyring;
 use crate::media::video::{SenderReport, VideoCounters, VideoOutput, VideoPacket, VideoReceiver};
 use crate::media::{Picture, VideoCodec, codec};
 
@@ -22,6 +23,8 @@ pub trait Sink: Send + Sync + 'static {
     fn picture(&self, picture: Picture);
     fn key_frame_needed(&self);
     fn undecodable(&self, codec: VideoCodec);
+    /// What comes cannot be decrypted.
+    fn secrets_differ(&self);
     /// How long a picture of this RTP time has to wait for the sound that belongs to it.
     fn hold(&self, now: Instant, timestamp: u64, report: Option<SenderReport>) -> Duration;
 }
@@ -47,12 +50,12 @@ struct State {
 }
 
 impl VideoIn {
-    pub fn start(workers: &Workers, sink: Arc<dyn Sink>) -> io::Result<Self> {
+    pub fn start(workers: &Workers, sink: Arc<dyn Sink>, keyring: Keyring) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let worker = Worker {
             shared: shared.clone(),
             sink,
-            receiver: VideoReceiver::with_decoders(Box::new(codec::video_decoder)),
+            receiver: VideoReceiver::with_decoders(Box::new(codec::video_decoder)).opened_with(keyring),
             newest: None,
             is_ready: false,
             shown: false,
@@ -126,6 +129,7 @@ impl Worker {
                     VideoOutput::Picture(picture) => self.picture(picture),
                     VideoOutput::KeyFrameNeeded => self.sink.key_frame_needed(),
                     VideoOutput::Undecodable(codec) => self.sink.undecodable(codec),
+                    VideoOutput::SecretsDiffer => self.sink.secrets_differ(),
                     VideoOutput::Frozen | VideoOutput::Resumed => {}
                 }
             }

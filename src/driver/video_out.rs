@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use super::session::MediaPort;
 use super::workers::Workers;
 use crate::media::codec::{self, CodecError};
+use crate::media::encryption::Keyring;
 use crate::media::video::{BitratePreset, ContentHint, Rates, SenderSettings, VideoSender};
 use crate::media::{Kind, Picture};
 use crate::session::Input;
@@ -38,6 +39,8 @@ pub enum Order {
         id: PublicationId,
         settings: SenderSettings,
         port: MediaPort,
+        /// What is sent is encrypted with it.
+        keyring: Option<Keyring>,
     },
     /// Encode no more; the preview goes on.
     Pause,
@@ -141,9 +144,12 @@ impl Worker {
 
     fn obey(&mut self, order: Order) {
         match (order, &mut self.encoding) {
-            (Order::Begin { id, settings, port }, _) => {
+            (Order::Begin { id, settings, port, keyring }, _) => {
                 match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
-                    Ok(sender) => {
+                    Ok(mut sender) => {
+                        if let Some(keyring) = keyring {
+                            sender = sender.sealed_with(&keyring);
+                        }
                         self.encoding = Some(Encoding { id, port, sender, rates: Rates::default() });
                     }
                     Err(error) => self.source.encoder_failed(id, error),

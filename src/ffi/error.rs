@@ -83,7 +83,7 @@ pub enum otc_subscriber_error_code {
     OTC_SUBSCRIBER_WEBRTC_ERROR = 1600,
     /// The media could not be decrypted. The original's name is not known.
     OTC_SUBSCRIBER_DECRYPTION_INTERNAL_ERROR = 6002,
-    /// The publisher encrypts with another secret. The original's name is not known.
+    /// The publisher encrypts with another secret. The subscriber goes on. The original's name is not known.
     OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH = 6003,
     /// The codec cannot be decrypted. The original's name is not known.
     OTC_SUBSCRIBER_DECRYPTION_UNSUPPORTED_CODEC = 6006,
@@ -145,7 +145,7 @@ pub enum otc_session_error_code {
     OTC_SESSION_SUBSCRIBER_NOT_FOUND = 1112,
     /// The server's first answer made no sense. The name is spelled so.
     OTC_SESSION_UNEXPECTED_GET_SESSION_INFO_REPONSE = 2001,
-    /// The session is encrypted and no secret was set.
+    /// A stream is encrypted and no secret was set. The session goes on.
     OTC_SESSION_ENCRYPTION_SECRET_MISSING = 6000,
     /// The secret is shorter than 8 or longer than 256 bytes.
     OTC_SESSION_INVALID_ENCRYPTION_SECRET = 6004,
@@ -189,7 +189,10 @@ pub(super) fn publisher_code(reason: MediaReason) -> otc_publisher_error_code {
         MediaReason::SessionDisconnected => OTC_PUBLISHER_SESSION_DISCONNECTED,
         MediaReason::TimedOut => OTC_PUBLISHER_TIMED_OUT,
         MediaReason::PeerConnection => OTC_PUBLISHER_WEBRTC_ERROR,
-        MediaReason::StreamNotFound | MediaReason::Internal => OTC_PUBLISHER_INTERNAL_ERROR,
+        MediaReason::EncryptionFailed => OTC_PUBLISHER_ENCRYPTION_INTERNAL_ERROR,
+        MediaReason::StreamNotFound | MediaReason::SecretsDiffer | MediaReason::Internal => {
+            OTC_PUBLISHER_INTERNAL_ERROR
+        }
     }
 }
 
@@ -202,7 +205,8 @@ pub(super) fn subscriber_code(reason: MediaReason) -> otc_subscriber_error_code 
         MediaReason::SessionDisconnected => OTC_SUBSCRIBER_SESSION_DISCONNECTED,
         MediaReason::TimedOut => OTC_SUBSCRIBER_TIMED_OUT,
         MediaReason::PeerConnection => OTC_SUBSCRIBER_WEBRTC_ERROR,
-        MediaReason::Internal => OTC_SUBSCRIBER_INTERNAL_ERROR,
+        MediaReason::SecretsDiffer => OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH,
+        MediaReason::EncryptionFailed | MediaReason::Internal => OTC_SUBSCRIBER_INTERNAL_ERROR,
     }
 }
 
@@ -221,6 +225,7 @@ pub(super) fn session_code(reason: Reason) -> otc_session_error_code {
         Reason::UnexpectedAnswer => OTC_SESSION_UNEXPECTED_GET_SESSION_INFO_REPONSE,
         Reason::Dropped => OTC_SESSION_CONNECTION_DROPPED,
         Reason::UnableToSendSignal => OTC_SESSION_UNABLE_TO_SEND_SIGNAL,
+        Reason::SecretMissing => OTC_SESSION_ENCRYPTION_SECRET_MISSING,
         Reason::Internal => OTC_SESSION_INTERNAL_ERROR,
     }
 }

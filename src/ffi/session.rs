@@ -292,8 +292,17 @@ pub extern "C" fn otc_session_disconnect(session: *mut otc_session) -> otc_statu
     guard::status("otc_session_disconnect", || Ok(SESSIONS.get(session, "session")?.session.disconnect()?))
 }
 
-/// Sets the passphrase with which media of an encrypted session is encrypted. To be called before
-/// `otc_session_connect`; a later call changes it, and all clients have to do the same.
+/// Sets the secret with which pictures and sound are encrypted from end to end, so that no server can look into them. To be
+/// called before `otc_session_connect`; a later call changes it for everything that is published and subscribed to, and all
+/// clients have to do the same. Clients of LiveKit with the same shared key understand each other with this library.
+///
+/// What is published after the first call is encrypted: pictures in VP8, VP9 and H.264, what is attached to them, and sound.
+/// Signals, names and sizes are not. A stream that somebody publishes without a secret is received as it is.
+///
+/// A subscriber of a publisher with another secret hears `OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH` by its `on_error` after
+/// two seconds without anything that it could decrypt: once for each secret that was set. Where no secret was set the
+/// session says `OTC_SESSION_ENCRYPTION_SECRET_MISSING` by its `on_error`, once for each connecting, when a stream that is
+/// encrypted is subscribed to. Neither ends anything: with the right secret the picture comes.
 ///
 /// @param session  A session.
 /// @param secret   8 to 256 bytes of UTF-8; copied.

@@ -141,8 +141,8 @@ pub struct otc_session_callbacks {
         unsafe extern "C" fn(session: *mut otc_session, user_data: *mut c_void, archive_id: *const c_char),
     >,
     /// Something went wrong. Instead of `on_connected`: the attempt has failed and nothing follows. After it:
-    /// `on_disconnected` follows when the session is lost; it does not for
-    /// `OTC_SESSION_UNABLE_TO_SEND_SIGNAL`, which leaves the session as it is. `error_string` is a sentence for a person.
+    /// `on_disconnected` follows when the session is lost; it does not for `OTC_SESSION_UNABLE_TO_SEND_SIGNAL` and
+    /// `OTC_SESSION_ENCRYPTION_SECRET_MISSING`, which leave the session as it is. `error_string` is a sentence for a person.
     pub on_error: Option<
         unsafe extern "C" fn(
             session: *mut otc_session,

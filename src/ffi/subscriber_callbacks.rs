@@ -154,8 +154,9 @@ pub struct otc_subscriber_callbacks {
     pub on_audio_level_updated: Option<
         unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void, audio_level: f32),
     >,
-    /// Nothing came of the subscribing, or nothing more will come. The subscriber is in no session then. The text is for a
-    /// person and lent until the callback returns.
+    /// Nothing came of the subscribing, or nothing more will come. The subscriber is in no session then; except for
+    /// `OTC_SUBSCRIBER_ENCRYPTION_SECRET_MISMATCH`, which leaves it where it is: with the right secret the picture comes. The
+    /// text is for a person and lent until the callback returns.
     pub on_error: Option<
         unsafe extern "C" fn(
             subscriber: *mut otc_subscriber,

@@ -8,6 +8,7 @@
 
 pub mod audio;
 pub mod codec;
+pub mod encryption;
 pub mod frame;
 pub mod packet;
 mod picture;

@@ -19,6 +19,7 @@ use super::reconnect::Reconnecting;
 use super::subscribe::Subscriptions;
 use super::{Connection, Event, Fault, Reason, VideoType};
 use crate::media::Kind;
+use crate::media::encryption::Keyring;
 use crate::rtc::Datagram;
 use crate::signal::captions::Captions;
 use crate::signal::frame::FromServer;
@@ -37,6 +38,8 @@ pub struct Config {
     pub connection_events_suppressed: bool,
     /// Makes the waits between tries differ from client to client.
     pub seed: u64,
+    /// For data that comes encrypted.
+    pub keyring: Keyring,
 }
 
 /// Whom a signal is for.

@@ -42,6 +42,8 @@ pub struct Stream {
     pub video_width: u32,
     pub video_height: u32,
     pub video_type: VideoType,
+    /// Its frames are encrypted from end to end. Not shown to programs.
+    pub is_sealed: bool,
     /// The sids of LiveKit's tracks. Not shown to programs.
     pub audio_track: Option<String>,
     pub video_track: Option<String>,

@@ -25,6 +25,8 @@ pub enum Reason {
     Dropped,
     /// A signal that had been accepted could not be sent.
     UnableToSendSignal,
+    /// Streams are encrypted, and this client has no secret. It does not end the session.
+    SecretMissing,
     /// A defect of this library: a panic that was caught.
     Internal,
 }

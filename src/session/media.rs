@@ -23,6 +23,8 @@ pub struct Publication {
     pub video: Option<PublishedVideo>,
     /// Subscribers are told what the way to the server carries.
     pub sends_statistics: bool,
+    /// What its publisher sends is encrypted from end to end.
+    pub is_sealed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,10 @@ pub enum MediaReason {
     StreamNotFound,
     /// The peer connection did not come up, or carries no such media.
     PeerConnection,
+    /// What was encoded could not be encrypted.
+    EncryptionFailed,
+    /// The publisher encrypts with another secret.
+    SecretsDiffer,
     /// The camera, the codec or this library.
     Internal,
 }
@@ -192,6 +198,8 @@ pub struct Incoming {
     pub rotation: Rotation,
     /// The sender's clock in microseconds since 1970 at an RTP time.
     pub sender_report: Option<(i64, u64)>,
+    /// Its stream is encrypted from end to end.
+    pub is_sealed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

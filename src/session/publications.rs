@@ -14,6 +14,7 @@ use super::{Event, Stream, VideoType};
 use crate::media::{Kind, VideoCodec};
 use crate::rtc::{Codec, Layer, MediaKind, Section, Sending};
 use crate::signal::captions::Caption;
+use crate::signal::proto::encryption::Type;
 use crate::signal::proto::video_layer::Mode;
 use crate::signal::proto::{
     AddTrackRequest, AudioTrackFeature, SimulcastCodec, TrackInfo, TrackPublishedResponse, TrackSource,
@@ -137,6 +138,7 @@ impl Published {
             video_width,
             video_height,
             video_type: self.wish.video.as_ref().map_or(VideoType::Camera, |video| video.video_type),
+            is_sealed: self.wish.is_sealed,
             audio_track,
             video_track,
         })
@@ -154,6 +156,11 @@ impl Published {
             muted: !self.is_on(track.kind) || starts_muted,
             sid: track.kept_sid.clone().filter(|_| is_ours).unwrap_or_default(),
             stream: stream_name(&format!("otc-{}", self.wish.id.0), has_audio, has_video),
+            encryption: match self.wish.is_sealed {
+                true => Type::Gcm,
+                false => Type::None,
+            }
+            .into(),
             ..AddTrackRequest::default()
         };
         match (track.kind, self.wish.audio, &self.wish.video) {

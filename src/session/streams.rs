@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{StreamChange, VideoType};
 use super::{Connection, Event, Stream};
+use crate::signal::proto::encryption::Type;
 use crate::signal::proto::{TrackInfo, TrackSource, TrackType};
 
 /// How long a stream waits for its second track. Clients add their tracks one request after the other.
@@ -292,6 +293,8 @@ fn stream(
         video_width: video.map_or(0, |track| track.width),
         video_height: video.map_or(0, |track| track.height),
         video_type,
+        // As LiveKit's clients have it: of one publisher all is encrypted, or nothing.
+        is_sealed: tracks.iter().any(|track| track.encryption() != Type::None),
         audio_track,
         video_track,
     }

@@ -15,7 +15,7 @@ use super::media::{
 };
 use super::publications::codec_above;
 use super::wires::Way;
-use super::{Event, Stream};
+use super::{Event, Fault, Reason, Stream};
 use crate::media::Rotation;
 use crate::rtc::{Codec, PacketIn, Section, SectionInfo};
 use crate::signal::proto::{
@@ -35,6 +35,8 @@ pub(super) struct Subscriptions {
     tracks: HashMap<String, Track>,
     /// Which track a section of the subscriber's peer connection carries, by what the server's offers say.
     sections: HashMap<Section, String>,
+    /// It was told that this client has no secret, and needs one.
+    has_missed_secret: bool,
 }
 
 pub(super) struct Subscription {
@@ -265,6 +267,12 @@ impl Core {
             let text = "the stream is not in the session";
             return self.say([fault(MediaReason::StreamNotFound, text)]);
         };
+        let misses_secret = stream.is_sealed && !self.config.keyring.is_set();
+        if misses_secret && !std::mem::replace(&mut self.subscriptions.has_missed_secret, true) {
+            let text =
+                "a stream is encrypted, and this client has no secret: otc_session_set_encryption_secret";
+            self.say([Event::Warned(Fault::new(Reason::SecretMissing, text))]);
+        }
         self.subscriptions.all.push(Subscription {
             id,
             stream,
@@ -403,11 +411,15 @@ impl Core {
                 _ => Rotation::None,
             },
             sender_report: packet.sender_report.map(|report| (report.wall_us, report.timestamp)),
+            is_sealed: false,
         };
         // Nothing of a stream comes before its subscriber has heard that it is connected.
         let is_begun = |one: &&Subscription| !matches!(one.stage, Stage::Asked { .. });
         let wanting = self.subscriptions.all.iter().filter(is_begun).filter(|one| one.wants(sid));
-        let outputs = wanting.map(|one| Output::Media { id: one.id, packet: incoming.clone() });
+        let outputs = wanting.map(|one| Output::Media {
+            id: one.id,
+            packet: Incoming { is_sealed: one.stream.is_sealed, ..incoming.clone() },
+        });
         self.outputs.extend(outputs);
     }
 

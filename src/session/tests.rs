@@ -16,6 +16,7 @@ use crate::signal::signals;
 mod captions;
 mod moderation;
 mod peers;
+mod sealed;
 mod strange;
 mod streaming;
 mod streams;

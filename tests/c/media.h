@@ -516,7 +516,7 @@ struct sink {
   const char *name;
   atomic_int is_connected, has_video, is_freed;
   int frames, sounds, levels, loud, loud_sounds, audio_stats, video_stats; /* counters */
-  int width, height;                             /* of the newest picture */
+  int width, height, luma;                       /* of the newest picture */
   void (*hook)(sink *self, const char *event);
 };
 
@@ -573,6 +573,7 @@ static inline void sink_frame(otc_subscriber *subscriber, void *user_data, const
   CHECK(self->is_connected && self->has_video); /* in this order */
   check_picture(frame);
   self->width = otc_video_frame_get_width(frame), self->height = otc_video_frame_get_height(frame);
+  self->luma = otc_video_frame_get_buffer(frame)[0];
   count_one(&self->frames);
   sink_leave(self, has_entered, "frame");
 }

@@ -117,7 +117,9 @@ static inline int begins(const char *text, const char *with) { return strncmp(te
 static inline int law_after(law state, const char *event) {
   int is_error = begins(event, "error"), is_connected = !strcmp(event, "connected"),
       is_disconnected = !strcmp(event, "disconnected"), is_start = !strcmp(event, "reconnection started"),
-      is_reconnected = !strcmp(event, "reconnected");
+      is_reconnected = !strcmp(event, "reconnected"),
+      /* What was not sent, and what cannot be read: the session goes on. */
+      is_warning = !strcmp(event, "error 1550") || !strcmp(event, "error 6000");
   switch (state) {
     case LAW_IDLE:
     case LAW_DELETED:
@@ -127,11 +129,11 @@ static inline int law_after(law state, const char *event) {
     case LAW_CONNECTING:
       return is_connected ? LAW_CONNECTED : is_error ? LAW_IDLE : -1;
     case LAW_CONNECTED:
-      if (!strcmp(event, "error 1550")) return LAW_CONNECTED;
+      if (is_warning) return LAW_CONNECTED;
       if (is_error) return LAW_LOST;
       return is_disconnected ? LAW_IDLE : is_start ? LAW_RECONNECTING : is_connected || is_reconnected ? -1 : LAW_CONNECTED;
     case LAW_RECONNECTING:
-      if (!strcmp(event, "error 1550")) return LAW_RECONNECTING;
+      if (is_warning) return LAW_RECONNECTING;
       return is_reconnected ? LAW_CONNECTED : is_error ? LAW_LOST : is_disconnected ? LAW_IDLE : -1;
     case LAW_LOST:
       return is_disconnected ? LAW_IDLE : -1;

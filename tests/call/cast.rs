@@ -46,5 +46,6 @@ pub fn client(random: &mut Random, number: usize) -> Client {
         token,
         connection_events_suppressed: random.one_in(6),
         seed: 0,
+        ..Config::default()
     })
 }

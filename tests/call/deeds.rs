@@ -85,6 +85,7 @@ impl World {
                             bitrate_bps: 500_000,
                         }],
                     }),
+                    is_sealed: false,
                 }))
             }
             2 => {

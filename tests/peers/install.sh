@@ -144,11 +144,12 @@ install_livekit_server() {
     ln -sfn "livekit-server-$livekit_server_version" "$peers_cache/livekit-server"
 }
 
-# LiveKit's JavaScript client is one file of its package. Where there is no npm, that of a Python package fetches it: Debian's
+# LiveKit's JavaScript client is one file of its package, and another one that encrypts in a worker. Where there is no npm, that of a Python package fetches it: Debian's
 # brings several hundred packages along.
 install_livekit_client() {
     local folder="$peers_cache/livekit-client-$livekit_client_version"
-    if [ ! -e "$folder" ]; then
+    # An earlier installation may be without the second file.
+    if [ ! -e "$folder/livekit-client.e2ee.worker.js" ]; then
         local work="$peers_cache/livekit-client.part" npm=npm
         rm -rf "$work"
         mkdir -p "$work/done"
@@ -162,7 +163,8 @@ install_livekit_client() {
         say "fetching livekit-client $livekit_client_version"
         (cd "$work" && PATH="$work/venv/bin:$PATH" "$npm" pack --silent "livekit-client@$livekit_client_version" >/dev/null)
         tar -xzf "$work"/livekit-client-*.tgz -C "$work"
-        mv "$work/package/dist/livekit-client.umd.js" "$work/done/"
+        mv "$work/package/dist/livekit-client.umd.js" "$work/package/dist/livekit-client.e2ee.worker.js" "$work/done/"
+        rm -rf "$folder"
         mv "$work/done" "$folder"
         rm -rf "$work"
     fi

@@ -16,6 +16,7 @@ mod harness;
 mod loss;
 mod media;
 mod media_ours;
+mod media_sealed;
 mod moderation;
 mod peers;
 mod program_c;

@@ -4,7 +4,7 @@
  *
  *   connect TOKEN            publish WIDTH HEIGHT [audio]      unpublish       publish_blind, by a camera that tells no size
  *   mute video|audio         unmute video|audio                prefer WIDTH HEIGHT      disconnect
- *   prefer_codec vp8|vp9|h264, before it publishes             watch_self
+ *   prefer_codec vp8|vp9|h264, before it publishes             watch_self                secret WORD, before it connects or later
  *   force_mute NAME          force_mute_all [NAME], all but that one                    end_force_mute
  *
  * Events are lines, and once per second there is a line of JSON for each stream that is watched (tests/c/film.h), in the form of
@@ -186,6 +186,7 @@ int main(int argc, char **argv) {
     otc_status status = OTC_SUCCESS;
     if (!verb) continue;
     if (!strcmp(verb, "connect")) status = otc_session_connect(session, first);
+    if (!strcmp(verb, "secret")) status = otc_session_set_encryption_secret(session, first);
     if (!strcmp(verb, "disconnect")) status = otc_session_disconnect(session);
     if (!strncmp(verb, "publish", 7)) {
       if (!publisher) {

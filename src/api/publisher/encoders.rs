@@ -62,6 +62,7 @@ impl Publisher {
                 codecs: self.codecs(),
                 layers: layers(settings),
             }),
+            is_sealed: inner.placed.as_ref().is_some_and(|placed| placed.keyring.is_some()),
         }
     }
 
@@ -98,7 +99,8 @@ impl Publisher {
                 threads: threads(),
                 ..video::SenderSettings::new(codec, seed)
             };
-            self.order(Order::Begin { id: placed.id, settings, port: placed.port.clone() });
+            let (id, port, keyring) = (placed.id, placed.port.clone(), placed.keyring.clone());
+            self.order(Order::Begin { id, settings, port, keyring });
         }
         if stream.has_audio_track && inner.audio.is_none() {
             let settings = audio::SenderSettings {
@@ -111,6 +113,9 @@ impl Publisher {
             match codec::audio_encoder(&settings.encoder()) {
                 Ok(encoder) => {
                     let mut sender = AudioSender::new(&settings, encoder);
+                    if let Some(keyring) = &placed.keyring {
+                        sender = sender.sealed_with(keyring);
+                    }
                     sender.set_enabled(publishes_audio);
                     let audio = Arc::new(AudioOut {
                         publisher: Arc::downgrade(self),

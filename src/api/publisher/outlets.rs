@@ -49,13 +49,18 @@ impl Source for Preview {
     fn encoder_failed(&self, id: PublicationId, error: CodecError) {
         let Some(publisher) = self.0.upgrade() else { return };
         if publisher.inner.lock().placed.as_ref().is_some_and(|placed| placed.id == id) {
+            let reason = match error {
+                CodecError::Unsealed => MediaReason::EncryptionFailed,
+                _ => MediaReason::Internal,
+            };
             let text = match error {
                 CodecError::Missing(codec) => {
                     format!("this machine has no library that encodes {codec:?}; video is not sent")
                 }
+                CodecError::Unsealed => "video cannot be encrypted; it is not sent".into(),
                 error => format!("video cannot be encoded: {error:?}"),
             };
-            publisher.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
+            publisher.say(Notice::Error(MediaFault::new(reason, text)));
         }
     }
 }

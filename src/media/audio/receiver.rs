@@ -12,6 +12,7 @@ use super::timeline::{Offered, Timeline};
 use super::{MILLISECOND, STEP_SAMPLES, StereoStep, opus, red};
 use crate::media::SAMPLE_RATE;
 use crate::media::codec::AudioDecoder;
+use crate::media::encryption::{Closed, Keyring, Opener, SOUND_HEAD, Watch};
 
 /// A packet this far from where its time says it should come belongs to another run of the sender's clock.
 const RUN_TOLERANCE: i64 = 1000 * MILLISECOND;
@@ -52,6 +53,8 @@ pub struct AudioPacket {
     pub received: Instant,
     /// The sender's wall clock in µs since 1970 at an RTP time (extended).
     pub sender_report: Option<(i64, u64)>,
+    /// Encrypted by the sender, for nobody on the way.
+    pub is_sealed: bool,
 }
 
 /// What [`AudioReceiver::pull`] says of the step it gave out.
@@ -119,6 +122,9 @@ pub struct AudioReceiver {
     sender_report: Option<(i64, u64)>,
     level: Level,
     counters: AudioCounters,
+    opener: Option<Opener>,
+    watch: Watch,
+    secrets_differ: bool,
 }
 
 impl AudioReceiver {
@@ -138,11 +144,49 @@ impl AudioReceiver {
             sender_report: None,
             level: Level::default(),
             counters: AudioCounters::default(),
+            opener: None,
+            watch: Watch::default(),
+            secrets_differ: false,
+        }
+    }
+
+    /// What is sealed can be opened.
+    pub fn opened_with(mut self, keyring: Keyring) -> Self {
+        self.opener = Some(Opener::new(keyring));
+        self
+    }
+
+    /// True once when the sender has another secret: for a while nothing could be decrypted.
+    pub fn take_secrets_differ(&mut self) -> bool {
+        std::mem::take(&mut self.secrets_differ)
+    }
+
+    /// Decrypts it where that is needed; false when it stays closed.
+    fn open(&mut self, packet: &mut AudioPacket) -> bool {
+        // An empty one says that the sender pauses, and has nothing to be sealed.
+        if !packet.is_sealed || packet.payload.is_empty() {
+            return true;
+        }
+        let mut payload = packet.payload.to_vec();
+        let opened = match &self.opener {
+            Some(opener) => opener.open(SOUND_HEAD, &mut payload),
+            None => Err(Closed::NoKey),
+        };
+        match opened {
+            Ok(()) => {
+                self.watch.opened();
+                packet.payload = payload.into();
+                true
+            }
+            Err(closed) => {
+                self.secrets_differ |= self.watch.failed(packet.received, closed);
+                false
+            }
         }
     }
 
     /// Takes what the network brought, in any order. Garbage is counted and dropped.
-    pub fn handle_packet(&mut self, packet: AudioPacket) {
+    pub fn handle_packet(&mut self, mut packet: AudioPacket) {
         let bytes = u64::try_from(packet.payload.len()).unwrap_or(0);
         self.counters.bytes = self.counters.bytes.saturating_add(bytes);
         if let Some(report) = packet.sender_report {
@@ -150,6 +194,9 @@ impl AudioReceiver {
         }
         if packet.timestamp > TIMESTAMP_MAX {
             self.counters.malformed += 1;
+            return;
+        }
+        if !self.open(&mut packet) {
             return;
         }
         let epoch = *self.epoch.get_or_insert(packet.received);

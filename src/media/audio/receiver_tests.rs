@@ -326,6 +326,7 @@ fn a_device_that_asks_in_bursts_gets_whole_sound() {
             let Sent { arrives, is_red, sequence, timestamp, payload } = packet;
             let (received, sender_report) = (begin + arrives, None);
             receiver.handle_packet(AudioPacket {
+                is_sealed: false,
                 is_red,
                 sequence,
                 timestamp,
@@ -377,6 +378,7 @@ fn garbage_is_counted_and_dropped() {
         let timestamp = wild[random.below(6) as usize];
         let sequence = [0, number, u64::MAX, random.next()][random.below(4) as usize];
         let packet = AudioPacket {
+            is_sealed: false,
             is_red: random.below(2) == 0,
             sequence,
             timestamp,
@@ -392,4 +394,55 @@ fn garbage_is_counted_and_dropped() {
     // And then it works as ever.
     let heard = play(&mut receiver, &delayed(plain(4), |_| 200_000), 20_400, 0);
     assert_clean(&heard, 202, 203);
+}
+
+mod sealed {
+    use super::*;
+    use crate::media::encryption::Keyring;
+    use crate::media::encryption::tests::keyring;
+
+    /// How many packets have sound in them, and how often it was told that the secrets differ.
+    fn play(here: &Keyring, there: &Keyring, is_sealed: bool, seconds: usize) -> (u64, usize) {
+        let settings = SenderSettings { uses_fec: false, uses_dtx: false, ..SenderSettings::default() };
+        let encoder = Box::new(ToyEncoder::new(&settings.encoder()));
+        let mut sender = AudioSender::new(&settings, encoder).sealed_with(here);
+        let mut receiver = receiver().opened_with(there.clone());
+        let mut tone = Tone::new(HERTZ, AMPLITUDE);
+        let (begin, mut told) = (Instant::now(), 0);
+        for number in 0..100 * seconds as u64 {
+            let received = begin + Duration::from_millis(10 * number);
+            if let Some(sent) = sender.push(&tone.mono(STEP_SAMPLES)).expect("a step") {
+                receiver.handle_packet(AudioPacket {
+                    is_red: false,
+                    sequence: number,
+                    timestamp: u64::from(sent.timestamp),
+                    payload: sent.payload,
+                    received,
+                    sender_report: None,
+                    is_sealed,
+                });
+            }
+            told += usize::from(receiver.take_secrets_differ());
+            receiver.pull(received, &mut [0; STEREO_STEP]);
+        }
+        (receiver.counters().received, told)
+    }
+
+    #[test]
+    fn with_the_same_secret_all_is_heard() {
+        let keyring = keyring("a secret of sound");
+        assert_eq!(play(&keyring, &keyring, true, 1), (50, 0));
+    }
+
+    #[test]
+    fn with_another_secret_nothing_is_heard_and_it_is_told_once() {
+        assert_eq!(play(&keyring("a secret of sound"), &keyring("another one"), true, 5), (0, 1));
+    }
+
+    #[test]
+    fn without_a_secret_nothing_is_sent_or_heard() {
+        let keyring = keyring("a secret of sound");
+        assert_eq!(play(&keyring, &Keyring::default(), true, 5), (0, 0));
+        assert_eq!(play(&Keyring::default(), &keyring, true, 1), (0, 0));
+    }
 }

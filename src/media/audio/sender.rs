@@ -6,6 +6,7 @@ use super::STEP_SAMPLES;
 use super::level::{dbov, energy};
 use super::opus::PAUSE_BYTES_MAX;
 use crate::media::codec::{AudioEncoder, AudioSettings, CodecError};
+use crate::media::encryption::{Keyring, Renewal, SOUND_HEAD, Sealer, Unsealed};
 
 /// Steps in a packet: 20 ms, what every WebRTC sender makes. Shorter costs headers, longer costs delay.
 const PACKET_STEPS: usize = 2;
@@ -88,7 +89,13 @@ pub struct AudioSender {
     /// What is expected to get lost, and what the encoder was told of it.
     loss: f32,
     loss_percent: u8,
+    seed: u64,
+    /// Nothing leaves unsealed where there is one.
+    sealer: Option<Sealer>,
 }
+
+/// What is sealed with a seed has its own numbers: the sound's is before those of the layers of video.
+const SOUND_STREAM: u8 = 0;
 
 impl AudioSender {
     /// `encoder` is one for [`SenderSettings::encoder`].
@@ -104,7 +111,15 @@ impl AudioSender {
             is_pausing: true,
             loss: 0.0,
             loss_percent: 0,
+            seed: settings.seed,
+            sealer: None,
         }
+    }
+
+    /// Encrypts every packet, and sends nothing while there is no key.
+    pub fn sealed_with(mut self, keyring: &Keyring) -> Self {
+        self.sealer = Some(Sealer::new(keyring.clone(), self.seed, SOUND_STREAM));
+        self
     }
 
     /// Takes the next 10 ms, 480 samples in mono or 960 in stereo (interleaved), whatever the stream is; other lengths are
@@ -137,6 +152,13 @@ impl AudioSender {
         // The first packet of a pause is sent: it tells the receiver that what does not come is not lost.
         if self.packet.is_empty() || is_pause && was_pausing {
             return Ok(None);
+        }
+        if let Some(sealer) = &mut self.sealer {
+            if sealer.renew() == Renewal::Missing {
+                self.is_pausing = true;
+                return Ok(None);
+            }
+            sealer.seal(SOUND_HEAD, &mut self.packet).map_err(|Unsealed| CodecError::Unsealed)?;
         }
         let payload = Arc::from(self.packet.as_slice());
         Ok(Some(SentAudio { timestamp, payload, level_dbov, is_voice, is_marked: was_pausing }))

@@ -235,6 +235,7 @@ pub fn play_and(
             let received = begin + arrives;
             let sender_report = None;
             receiver.handle_packet(AudioPacket {
+                is_sealed: false,
                 is_red,
                 sequence,
                 timestamp,

@@ -50,6 +50,8 @@ pub enum CodecError {
     Malformed,
     /// The library says no; its own words.
     Failed(String),
+    /// It was encoded, and could not be encrypted.
+    Unsealed,
 }
 
 /// What a video encoder is made with.

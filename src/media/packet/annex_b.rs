@@ -1,6 +1,7 @@
 //! H.264's byte stream (ITU-T H.264 Annex B): NAL units with start codes between them.
 
 /// NAL unit types (table 7-1).
+pub(super) const SLICE: u8 = 1;
 pub(super) const IDR: u8 = 5;
 pub(super) const SEI: u8 = 6;
 pub(super) const SPS: u8 = 7;

@@ -1,10 +1,11 @@
 //! H.264, RFC 6184: single NAL units, STAP-A and FU-A, which is packetization mode 1. The kinds that only mode 2 has
 //! are not taken.
 
-use super::annex_b::{self, ACCESS_UNIT_DELIMITER, IDR, SEI, SLICE_LAST, SPS, START_CODE, unit_type};
+use super::annex_b::{self, ACCESS_UNIT_DELIMITER, IDR, SEI, SLICE, SLICE_LAST, SPS, START_CODE, unit_type};
 use super::reader::Reader;
-use super::{Joined, Link, Malformed, PAYLOAD_MAX, Payload, Piece, metadata, split};
+use super::{Joined, Link, Malformed, PAYLOAD_MAX, Payload, Piece, Unjoined, metadata, split};
 use crate::media::Metadata;
+use crate::media::encryption::{Closed, Opener, Sealer, Unsealed};
 
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
@@ -68,6 +69,39 @@ fn aggregated(payload: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
 
 pub(super) fn join(payloads: &[&[u8]]) -> Result<Joined, Malformed> {
     let mut joined = Joined { bytes: Vec::new(), metadata: Metadata::default() };
+    each_unit(payloads, |unit| joined.add(unit))?;
+    Ok(joined)
+}
+
+/// What is sealed is one unit to the packets: the rest of the first slice, and whatever followed it.
+pub(super) fn join_sealed(payloads: &[&[u8]], opener: &Opener) -> Result<Joined, Unjoined> {
+    let (mut bytes, mut head) = (Vec::new(), None);
+    each_unit(payloads, |unit| {
+        bytes.extend_from_slice(&START_CODE);
+        let is_first = head.is_none() && is_sealable(unit);
+        let clear = if is_first { SEALED_HEAD.min(unit.len()) } else { unit.len() };
+        let (clear, sealed) = unit.split_at(clear);
+        bytes.extend_from_slice(clear);
+        if is_first {
+            head = Some(bytes.len());
+            bytes.extend(annex_b::unescape(sealed));
+        }
+    })?;
+    opener.open(head.ok_or(Closed::Wrong)?, &mut bytes)?;
+    let mut joined = Joined { bytes: Vec::new(), metadata: Metadata::default() };
+    annex_b::units(&bytes).into_iter().for_each(|unit| joined.add(unit));
+    Ok(joined)
+}
+
+/// So much of the first slice stays readable: its kind, and where in the picture it begins.
+const SEALED_HEAD: usize = 2;
+
+/// Whether what is sealed begins in this unit, as LiveKit's clients have it.
+fn is_sealable(unit: &[u8]) -> bool {
+    unit.first().is_some_and(|header| matches!(unit_type(*header), SLICE | IDR))
+}
+
+fn each_unit(payloads: &[&[u8]], mut add: impl FnMut(&[u8])) -> Result<(), Malformed> {
     // The unit whose fragments are coming.
     let mut pending: Option<Vec<u8>> = None;
     for payload in payloads {
@@ -77,8 +111,8 @@ pub(super) fn join(payloads: &[&[u8]]) -> Result<Joined, Malformed> {
             return Err(Malformed);
         }
         match unit_type(header) {
-            1..STAP_A => joined.add(payload),
-            STAP_A => aggregated(payload)?.into_iter().for_each(|unit| joined.add(unit)),
+            1..STAP_A => add(payload),
+            STAP_A => aggregated(payload)?.into_iter().for_each(&mut add),
             FU_A => {
                 let fragment = reader.byte()?;
                 if fragment & FRAGMENT_STARTS != 0 {
@@ -90,14 +124,14 @@ pub(super) fn join(payloads: &[&[u8]]) -> Result<Joined, Malformed> {
                 let unit = pending.as_mut().ok_or(Malformed)?;
                 unit.extend_from_slice(reader.rest());
                 if fragment & FRAGMENT_ENDS != 0 {
-                    joined.add(unit);
+                    add(unit);
                     pending = None;
                 }
             }
             _ => return Err(Malformed),
         }
     }
-    if pending.is_some() { Err(Malformed) } else { Ok(joined) }
+    if pending.is_some() { Err(Malformed) } else { Ok(()) }
 }
 
 impl Joined {
@@ -125,10 +159,40 @@ pub(super) fn packetise(stream: &[u8], metadata: &Metadata) -> Vec<Payload> {
         let place = units.iter().position(is_slice).unwrap_or(units.len());
         units.insert(place, sei);
     }
+    cut(&units)
+}
 
+/// With what is attached behind the slices, where it is sealed with them; decoders do not mind. The head is authenticated
+/// as receivers put it together: with start codes of four bytes.
+pub(super) fn packetise_sealed(
+    stream: &[u8],
+    metadata: &Metadata,
+    sealer: &mut Sealer,
+) -> Result<Vec<Payload>, Unsealed> {
+    let mut units = annex_b::units(stream);
+    let first = units.iter().position(|unit| is_sealable(unit)).ok_or(Unsealed)?;
+    let sei = metadata::to_sei(metadata);
+    units.extend(sei.as_deref());
+    let mut frame = Vec::with_capacity(stream.len());
+    for unit in &units {
+        frame.extend_from_slice(&START_CODE);
+        frame.extend_from_slice(unit);
+    }
+    let before: usize = units[..first].iter().map(|unit| START_CODE.len() + unit.len()).sum();
+    let slice = before + START_CODE.len();
+    let head = slice + SEALED_HEAD.min(units[first].len());
+    sealer.seal(head, &mut frame)?;
+    let mut unit = frame[slice..head].to_vec();
+    annex_b::escape(&frame[head..], &mut unit);
+    units.truncate(first);
+    units.push(&unit);
+    Ok(cut(&units))
+}
+
+fn cut(units: &[&[u8]]) -> Vec<Payload> {
     let mut payloads: Vec<Vec<u8>> = Vec::new();
     let mut group: Vec<&[u8]> = Vec::new();
-    for unit in units {
+    for &unit in units {
         if !group.is_empty() && aggregate_size(&group) + 2 + unit.len() > PAYLOAD_MAX {
             payloads.push(aggregate(&group));
             group.clear();

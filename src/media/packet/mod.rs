@@ -19,6 +19,7 @@ mod vp9;
 use std::sync::Arc;
 
 use super::codec::EncodedFrame;
+use super::encryption::{Closed, Opener, Sealer, Unsealed};
 use super::{Metadata, VideoCodec};
 
 /// Bytes of codec and payload descriptor in one packet. A datagram of 1200 bytes passes everywhere (QUIC counts on it
@@ -36,6 +37,25 @@ pub struct Payload {
 /// The bytes do not follow the payload format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
+
+/// Why a sealed frame could not be put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unjoined {
+    Malformed,
+    Closed(Closed),
+}
+
+impl From<Malformed> for Unjoined {
+    fn from(Malformed: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<Closed> for Unjoined {
+    fn from(closed: Closed) -> Self {
+        Self::Closed(closed)
+    }
+}
 
 /// What a payload tells about its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +117,17 @@ pub fn join(codec: VideoCodec, payloads: &[&[u8]]) -> Result<Joined, Malformed> 
     }
 }
 
+/// The same for a frame that its sender has sealed.
+pub fn join_sealed(codec: VideoCodec, payloads: &[&[u8]], opener: &Opener) -> Result<Joined, Unjoined> {
+    match codec {
+        VideoCodec::Vp8 => vp8::join_sealed(payloads, opener),
+        VideoCodec::Vp9 => vp9::join_sealed(payloads, opener),
+        VideoCodec::H264 => h264::join_sealed(payloads, opener),
+        // Nobody can send it; see `encryption`.
+        VideoCodec::Av1 => Err(Closed::Wrong.into()),
+    }
+}
+
 /// Makes payloads of the frames of one stream. It lives as long as the stream: numbers go on when encoders change.
 #[derive(Debug)]
 pub enum Packetiser {
@@ -129,6 +160,22 @@ impl Packetiser {
             Self::Vp8(packetiser) => packetiser.packetise(frame, has_layers, metadata),
             Self::Vp9(packetiser) => packetiser.packetise(frame, size),
             Self::H264 => h264::packetise(&frame.bytes, metadata),
+        }
+    }
+
+    /// The same, sealed. Metadata is inside, where the server does not see it either.
+    pub fn packetise_sealed(
+        &mut self,
+        frame: &EncodedFrame,
+        size: (u32, u32),
+        has_layers: bool,
+        metadata: &Metadata,
+        sealer: &mut Sealer,
+    ) -> Result<Vec<Payload>, Unsealed> {
+        match self {
+            Self::Vp8(packetiser) => packetiser.packetise_sealed(frame, has_layers, metadata, sealer),
+            Self::Vp9(packetiser) => packetiser.packetise_sealed(frame, size, sealer),
+            Self::H264 => h264::packetise_sealed(&frame.bytes, metadata, sealer),
         }
     }
 }

@@ -305,3 +305,141 @@ fn as_others_see_it(codec: VideoCodec, frame: &[u8], metadata: &Metadata) -> Vec
     units.insert(slice.expect("a slice"), metadata::to_sei(metadata).expect("some"));
     units.into_iter().flat_map(|unit| annex_b::START_CODE.into_iter().chain(unit)).collect()
 }
+
+mod sealed {
+    use super::*;
+    use crate::media::encryption::tests::keyring;
+    use crate::media::encryption::{Closed, Keyring, Renewal};
+
+    fn shared() -> &'static Keyring {
+        static SHARED: std::sync::OnceLock<Keyring> = std::sync::OnceLock::new();
+        SHARED.get_or_init(|| keyring("a secret of packets"))
+    }
+
+    fn sealer() -> Sealer {
+        let mut sealer = Sealer::new(shared().clone(), 3, 1);
+        assert_eq!(sealer.renew(), Renewal::New);
+        sealer
+    }
+
+    fn joined(codec: VideoCodec, payloads: &[Payload], keyring: &Keyring) -> Result<Joined, Unjoined> {
+        let payloads: Vec<&[u8]> = payloads.iter().map(|payload| &*payload.bytes).collect();
+        join_sealed(codec, &payloads, &Opener::new(keyring.clone()))
+    }
+
+    fn packetise(codec: VideoCodec, encoded: &EncodedFrame, metadata: &Metadata) -> Vec<Payload> {
+        let mut packetiser = Packetiser::new(codec, 9).expect("sent");
+        let sealed = packetiser.packetise_sealed(encoded, (320, 240), true, metadata, &mut sealer());
+        sealed.expect("sealed")
+    }
+
+    proptest! {
+        #[test]
+        fn a_vp8_frame_comes_back_with_its_metadata(
+            bytes in proptest::collection::vec(any::<u8>(), 1..3_000), is_key: bool,
+            metadata in proptest::collection::vec(any::<u8>(), 0..=32),
+        ) {
+            let mut bytes = bytes;
+            bytes[0] = (bytes[0] & !1) | u8::from(!is_key);
+            let metadata = Metadata::new(&metadata).expect("short");
+            let payloads = packetise(VideoCodec::Vp8, &frame(bytes.clone(), is_key, 0), &metadata);
+            assert_well_cut(&payloads);
+            prop_assert_eq!(pieces(VideoCodec::Vp8, &payloads)[0].is_key, is_key);
+            prop_assert_eq!(joined(VideoCodec::Vp8, &payloads, shared()), Ok(Joined { bytes, metadata }));
+        }
+
+        #[test]
+        fn a_vp9_frame_comes_back(bytes in proptest::collection::vec(any::<u8>(), 1..3_000), is_key: bool) {
+            let metadata = Metadata::default();
+            let payloads = packetise(VideoCodec::Vp9, &frame(bytes.clone(), is_key, 0), &metadata);
+            assert_well_cut(&payloads);
+            prop_assert_eq!(pieces(VideoCodec::Vp9, &payloads)[0].is_key, is_key);
+            prop_assert_eq!(joined(VideoCodec::Vp9, &payloads, shared()), Ok(Joined { bytes, metadata }));
+        }
+
+        #[test]
+        fn an_h264_picture_of_several_slices_comes_back_with_its_metadata(
+            sizes in proptest::collection::vec(1..2_500_usize, 3..6),
+            metadata in proptest::collection::vec(any::<u8>(), 0..=32),
+        ) {
+            let headers = [0x67, 0x68, 0x65, 0x65, 0x65, 0x65];
+            let bytes = stream(&headers.into_iter().zip(sizes).collect::<Vec<_>>());
+            let metadata = Metadata::new(&metadata).expect("short");
+            let payloads = packetise(VideoCodec::H264, &frame(bytes.clone(), true, 0), &metadata);
+            assert_well_cut(&payloads);
+            prop_assert!(pieces(VideoCodec::H264, &payloads)[0].is_key);
+            prop_assert_eq!(joined(VideoCodec::H264, &payloads, shared()), Ok(Joined { bytes, metadata }));
+        }
+
+        #[test]
+        fn garbage_is_refused_and_never_a_panic(
+            payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 1..6),
+        ) {
+            let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+            for codec in [VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::H264, VideoCodec::Av1] {
+                prop_assert!(join_sealed(codec, &payloads, &Opener::new(shared().clone())).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_layers_of_a_vp9_picture_are_opened_one_by_one() {
+        let mut sealer = sealer();
+        let mut payloads = Vec::new();
+        for (spatial, contents) in [(0_u8, b"below"), (1, b"above")] {
+            let mut layer = contents.to_vec();
+            sealer.seal(0, &mut layer).expect("sealed");
+            let (first, second) = layer.split_at(9);
+            for (edge, part) in [(0x08, first), (0x04, second)] {
+                payloads.push([&[0xa0 | edge, 1, spatial << 1, 0], part].concat());
+            }
+        }
+        let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+        let opener = Opener::new(shared().clone());
+        let whole = join_sealed(VideoCodec::Vp9, &payloads, &opener).expect("opened");
+        assert_eq!(whole.bytes, b"belowabove");
+        for missing in 0..payloads.len() {
+            let mut payloads = payloads.clone();
+            payloads.remove(missing);
+            assert!(join_sealed(VideoCodec::Vp9, &payloads, &opener).is_err(), "without {missing}");
+        }
+    }
+
+    #[test]
+    fn nothing_behind_the_head_of_an_h264_picture_looks_like_a_start_code() {
+        for _ in 0..200 {
+            let payloads = packetise(
+                VideoCodec::H264,
+                &frame(stream(&[(0x67, 9), (0x65, 700)]), true, 0),
+                &Metadata::default(),
+            );
+            let [payload] = payloads.as_slice() else { panic!("one packet is enough") };
+            // The header of the group, the size and the parameters, the size and the slice.
+            let slice = &payload.bytes[1 + 2 + 10 + 2..];
+            assert_eq!(slice[0], 0x65);
+            assert!(slice.windows(3).all(|window| !matches!(window, [0, 0, 0..=2])));
+        }
+    }
+
+    #[test]
+    fn metadata_is_not_readable() {
+        let metadata = Metadata::new(b"where the camera is").expect("short");
+        for codec in [VideoCodec::Vp8, VideoCodec::H264] {
+            let bytes = if codec == VideoCodec::H264 { stream(&[(0x65, 50)]) } else { vec![0; 50] };
+            for payload in packetise(codec, &frame(bytes, true, 0), &metadata) {
+                assert!(payload.bytes.windows(6).all(|window| window != b"camera"), "{codec:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn with_another_secret_it_stays_closed() {
+        let other = keyring("another secret of packets");
+        for codec in [VideoCodec::Vp8, VideoCodec::Vp9, VideoCodec::H264] {
+            let bytes = if codec == VideoCodec::H264 { stream(&[(0x65, 50)]) } else { vec![0; 50] };
+            let payloads = packetise(codec, &frame(bytes, true, 0), &Metadata::default());
+            let joined = joined(codec, &payloads, &other);
+            assert_eq!(joined, Err(Unjoined::Closed(Closed::Wrong)), "{codec:?}");
+        }
+    }
+}

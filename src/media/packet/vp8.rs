@@ -1,9 +1,10 @@
 //! VP8, RFC 7741.
 
 use super::reader::{Reader, picture_id};
-use super::{Joined, Link, Malformed, PAYLOAD_MAX, Payload, Piece, metadata, split};
+use super::{Joined, Link, Malformed, PAYLOAD_MAX, Payload, Piece, Unjoined, metadata, split};
 use crate::media::Metadata;
 use crate::media::codec::EncodedFrame;
+use crate::media::encryption::{Opener, Sealer, Unsealed, vp8_head};
 
 // The first byte of the descriptor.
 const HAS_EXTENSION: u8 = 0x80;
@@ -63,12 +64,26 @@ pub(super) fn inspect(payload: &[u8]) -> Result<Piece, Malformed> {
 }
 
 pub(super) fn join(payloads: &[&[u8]]) -> Result<Joined, Malformed> {
+    Ok(finished(bodies(payloads)?))
+}
+
+pub(super) fn join_sealed(payloads: &[&[u8]], opener: &Opener) -> Result<Joined, Unjoined> {
+    let mut bytes = bodies(payloads)?;
+    opener.open(vp8_head(&bytes), &mut bytes)?;
+    Ok(finished(bytes))
+}
+
+fn bodies(payloads: &[&[u8]]) -> Result<Vec<u8>, Malformed> {
     let mut bytes = Vec::with_capacity(payloads.iter().map(|payload| payload.len()).sum());
     for payload in payloads {
         bytes.extend_from_slice(parse(payload)?.body);
     }
+    Ok(bytes)
+}
+
+fn finished(mut bytes: Vec<u8>) -> Joined {
     let metadata = metadata::take_trailer(&mut bytes);
-    Ok(Joined { bytes, metadata })
+    Joined { bytes, metadata }
 }
 
 #[derive(Debug)]
@@ -90,6 +105,26 @@ impl Vp8Packetiser {
         has_layers: bool,
         metadata: &Metadata,
     ) -> Vec<Payload> {
+        let mut bytes = std::borrow::Cow::Borrowed(frame.bytes.as_slice());
+        metadata::append_trailer(&mut bytes, metadata);
+        self.cut(frame, has_layers, &bytes)
+    }
+
+    pub(super) fn packetise_sealed(
+        &mut self,
+        frame: &EncodedFrame,
+        has_layers: bool,
+        metadata: &Metadata,
+        sealer: &mut Sealer,
+    ) -> Result<Vec<Payload>, Unsealed> {
+        let mut bytes = std::borrow::Cow::Borrowed(frame.bytes.as_slice());
+        metadata::append_trailer(&mut bytes, metadata);
+        let mut bytes = bytes.into_owned();
+        sealer.seal(vp8_head(&bytes), &mut bytes)?;
+        Ok(self.cut(frame, has_layers, &bytes))
+    }
+
+    fn cut(&mut self, frame: &EncodedFrame, has_layers: bool, bytes: &[u8]) -> Vec<Payload> {
         self.picture_id = (self.picture_id + 1) & PICTURE_ID_MASK;
         if frame.temporal_layer == 0 {
             self.base_index = self.base_index.wrapping_add(1);
@@ -107,9 +142,7 @@ impl Vp8Packetiser {
             descriptor.extend([self.base_index, layer | sync | (self.key_index & KEY_INDEX_MASK)]);
         }
 
-        let mut bytes = std::borrow::Cow::Borrowed(frame.bytes.as_slice());
-        metadata::append_trailer(&mut bytes, metadata);
-        let parts: Vec<&[u8]> = split(&bytes, PAYLOAD_MAX - DESCRIPTOR_MAX).collect();
+        let parts: Vec<&[u8]> = split(bytes, PAYLOAD_MAX - DESCRIPTOR_MAX).collect();
         let last = parts.len() - 1;
         let mut payloads = Vec::with_capacity(parts.len());
         for (index, part) in parts.into_iter().enumerate() {

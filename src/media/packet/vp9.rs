@@ -1,9 +1,10 @@
 //! VP9, RFC 9628.
 
 use super::reader::{Reader, picture_id};
-use super::{Joined, Link, Malformed, PAYLOAD_MAX, Payload, Piece, split};
+use super::{Joined, Link, Malformed, PAYLOAD_MAX, Payload, Piece, Unjoined, split};
 use crate::media::Metadata;
 use crate::media::codec::EncodedFrame;
+use crate::media::encryption::{Opener, Sealer, Unsealed};
 
 // The first byte of the descriptor.
 const HAS_PICTURE_ID: u8 = 0x80;
@@ -112,6 +113,26 @@ pub(super) fn join(payloads: &[&[u8]]) -> Result<Joined, Malformed> {
     Ok(Joined { bytes, metadata: Metadata::default() })
 }
 
+/// Each layer of a picture is sealed by itself, and has no head.
+pub(super) fn join_sealed(payloads: &[&[u8]], opener: &Opener) -> Result<Joined, Unjoined> {
+    let (mut bytes, mut layer) = (Vec::new(), Vec::new());
+    for payload in payloads {
+        let descriptor = parse(payload)?;
+        if layer.is_empty() != (descriptor.first & STARTS_FRAME != 0) {
+            return Err(Unjoined::Malformed);
+        }
+        layer.extend_from_slice(descriptor.body);
+        if descriptor.first & ENDS_FRAME != 0 {
+            opener.open(0, &mut layer)?;
+            bytes.append(&mut layer);
+        }
+    }
+    match layer.is_empty() {
+        true => Ok(Joined { bytes, metadata: Metadata::default() }),
+        false => Err(Unjoined::Malformed),
+    }
+}
+
 #[derive(Debug)]
 pub struct Vp9Packetiser {
     picture_id: u16,
@@ -126,6 +147,21 @@ impl Vp9Packetiser {
     /// One spatial and one temporal layer. Browsers want the base layer's index and, with every key frame, the
     /// structure, or they drop what they receive.
     pub(super) fn packetise(&mut self, frame: &EncodedFrame, size: (u32, u32)) -> Vec<Payload> {
+        self.cut(frame, size, &frame.bytes)
+    }
+
+    pub(super) fn packetise_sealed(
+        &mut self,
+        frame: &EncodedFrame,
+        size: (u32, u32),
+        sealer: &mut Sealer,
+    ) -> Result<Vec<Payload>, Unsealed> {
+        let mut bytes = frame.bytes.clone();
+        sealer.seal(0, &mut bytes)?;
+        Ok(self.cut(frame, size, &bytes))
+    }
+
+    fn cut(&mut self, frame: &EncodedFrame, size: (u32, u32), bytes: &[u8]) -> Vec<Payload> {
         self.picture_id = (self.picture_id + 1) & PICTURE_ID_MASK;
         self.base_index = self.base_index.wrapping_add(1);
         let predicted = if frame.is_key { 0 } else { IS_PREDICTED };
@@ -133,7 +169,7 @@ impl Vp9Packetiser {
         let layer = 0;
         let plain = [HAS_PICTURE_ID | HAS_LAYER | predicted, high | 0x80, low, layer, self.base_index];
 
-        let parts: Vec<&[u8]> = split(&frame.bytes, PAYLOAD_MAX - DESCRIPTOR_MAX).collect();
+        let parts: Vec<&[u8]> = split(bytes, PAYLOAD_MAX - DESCRIPTOR_MAX).collect();
         let last = parts.len() - 1;
         let mut payloads = Vec::with_capacity(parts.len());
         for (index, part) in parts.into_iter().enumerate() {

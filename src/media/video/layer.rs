@@ -6,6 +6,7 @@ use super::Payload;
 use super::cadence::Cadence;
 use super::sender::MakeEncoder;
 use crate::media::codec::{CodecError, VideoEncoder, VideoSettings};
+use crate::media::encryption::{Renewal, Sealer, Unsealed};
 use crate::media::packet::Packetiser;
 use crate::media::{Picture, VideoCodec};
 
@@ -19,6 +20,8 @@ const RATE_STEP: f32 = 0.03;
 pub(super) struct Layer {
     codec: VideoCodec,
     packetiser: Packetiser,
+    /// Nothing leaves unsealed where there is one.
+    pub sealer: Option<Sealer>,
     encoder: Option<Running>,
     pub cadence: Cadence,
     wants_key: bool,
@@ -33,7 +36,7 @@ struct Running {
 impl Layer {
     pub fn new(codec: VideoCodec, packetiser: Packetiser) -> Self {
         let cadence = Cadence::default();
-        Self { codec, packetiser, encoder: None, cadence, wants_key: false, last_key: None }
+        Self { codec, packetiser, sealer: None, encoder: None, cadence, wants_key: false, last_key: None }
     }
 
     pub fn is_running(&self) -> bool {
@@ -59,6 +62,11 @@ impl Layer {
         at: Duration,
         picture: &Picture,
     ) -> Result<Option<(bool, Vec<Payload>)>, CodecError> {
+        match self.sealer.as_mut().map(Sealer::renew) {
+            Some(Renewal::Missing) => return Ok(None),
+            Some(Renewal::New) => self.wants_key = true,
+            Some(Renewal::Same) | None => {}
+        }
         let mut running = match self.encoder.take().filter(|running| running.suits(&wanted)) {
             Some(running) => running,
             None => {
@@ -78,7 +86,14 @@ impl Layer {
             self.last_key = Some(at);
         }
         let size = (picture.width(), picture.height());
-        let payloads = self.packetiser.packetise(&frame, size, has_layers, &picture.metadata);
+        let metadata = &picture.metadata;
+        let payloads = match &mut self.sealer {
+            Some(sealer) => {
+                let sealed = self.packetiser.packetise_sealed(&frame, size, has_layers, metadata, sealer);
+                sealed.map_err(|Unsealed| CodecError::Unsealed)?
+            }
+            None => self.packetiser.packetise(&frame, size, has_layers, metadata),
+        };
         Ok(Some((frame.is_key, payloads)))
     }
 }

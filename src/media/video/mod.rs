@@ -23,6 +23,8 @@ mod receiver;
 #[cfg(test)]
 mod receiver_tests;
 mod request;
+#[cfg(test)]
+mod sealed_tests;
 mod sender;
 #[cfg(test)]
 mod sender_tests;

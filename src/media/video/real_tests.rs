@@ -33,6 +33,7 @@ fn call(codec: VideoCodec, sizes: &[(u32, u32)], metadata: Metadata) -> Vec<(Pic
                     payload: payload.bytes,
                     rotation: Rotation::None,
                     sender_report: None,
+                    is_sealed: false,
                 };
                 receiver.handle_packet(now, packet);
             }

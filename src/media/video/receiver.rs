@@ -10,7 +10,9 @@ use super::freeze::Freeze;
 use super::packets::Stored;
 use super::request::KeyRequest;
 use crate::media::codec::{CodecError, VideoDecoder};
-use crate::media::{Picture, Rotation, VIDEO_CLOCK, VideoCodec, packet, pixels};
+use crate::media::encryption::{Closed, Keyring, Opener, Watch};
+use crate::media::packet::{self, Unjoined};
+use crate::media::{Picture, Rotation, VIDEO_CLOCK, VideoCodec, pixels};
 
 /// The sender's wall clock at a moment of its RTP time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct VideoPacket {
     pub payload: Arc<[u8]>,
     pub rotation: Rotation,
     pub sender_report: Option<SenderReport>,
+    /// Its frame was encrypted by the sender, for nobody on the way.
+    pub is_sealed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ pub enum VideoOutput {
     KeyFrameNeeded,
     /// This machine cannot decode it; said once per change of codec. What follows is counted and dropped.
     Undecodable(VideoCodec),
+    /// The sender has another secret: for a while nothing could be decrypted. Said once, and again after something could.
+    SecretsDiffer,
     /// No picture for longer than usual.
     Frozen,
     Resumed,
@@ -92,6 +98,11 @@ pub struct VideoReceiver {
     report: Option<SenderReport>,
     span: Option<Span>,
     counters: VideoCounters,
+    opener: Option<Opener>,
+    is_sealed: bool,
+    watch: Watch,
+    /// Frames stayed closed: what comes next may build on them.
+    has_missed: bool,
 }
 
 /// Frames that wait for the decoder for longer than this will not be caught up with: everything to the next key frame
@@ -123,7 +134,17 @@ impl VideoReceiver {
             report: None,
             span: None,
             counters: VideoCounters::default(),
+            opener: None,
+            is_sealed: false,
+            watch: Watch::default(),
+            has_missed: false,
         }
+    }
+
+    /// What is sealed can be opened.
+    pub fn opened_with(mut self, keyring: Keyring) -> Self {
+        self.opener = Some(Opener::new(keyring));
+        self
     }
 
     pub fn handle_packet(&mut self, now: Instant, packet: VideoPacket) {
@@ -132,6 +153,7 @@ impl VideoReceiver {
         if self.codec != Some(packet.codec) {
             self.change_codec(packet.codec);
         }
+        self.is_sealed = packet.is_sealed;
         Span::add(&mut self.span, packet.sequence);
         if self.is_undecodable {
             return;
@@ -291,10 +313,23 @@ impl VideoReceiver {
             }
         }
         let payloads: Vec<&[u8]> = frame.payloads.iter().map(AsRef::as_ref).collect();
-        let Ok(joined) = packet::join(codec, &payloads) else {
-            self.counters.packets_malformed += payloads.len() as u64;
-            return self.fail(now);
+        let joined = match (self.is_sealed, &self.opener) {
+            (false, _) => packet::join(codec, &payloads).map_err(Unjoined::from),
+            (true, Some(opener)) => packet::join_sealed(codec, &payloads, opener),
+            (true, None) => Err(Closed::NoKey.into()),
         };
+        let joined = match joined {
+            Ok(joined) => joined,
+            Err(Unjoined::Malformed) => {
+                self.counters.packets_malformed += payloads.len() as u64;
+                return self.fail(now);
+            }
+            Err(Unjoined::Closed(closed)) => return self.stay_closed(now, closed),
+        };
+        self.watch.opened();
+        if std::mem::take(&mut self.has_missed) && !frame.is_key {
+            return self.fail(now);
+        }
         let decoded = match &mut self.decoder {
             Some(decoder) => decoder.decode(&joined.bytes),
             None => return,
@@ -335,6 +370,15 @@ impl VideoReceiver {
         if key.is_none() {
             self.frames.break_off();
             self.ask_for_key_frame(now);
+        }
+    }
+
+    /// No key frame is asked for: it would be closed too, and cost everybody else.
+    fn stay_closed(&mut self, now: Instant, closed: Closed) {
+        self.counters.frames_dropped += 1;
+        self.has_missed = true;
+        if self.watch.failed(now, closed) {
+            self.outputs.push_back(VideoOutput::SecretsDiffer);
         }
     }
 

@@ -92,6 +92,7 @@ impl Call {
                     payload: payload.bytes.clone(),
                     rotation: Rotation::None,
                     sender_report: None,
+                    is_sealed: false,
                 });
             }
         }
@@ -509,6 +510,7 @@ fn a_flood_that_never_makes_a_frame_stays_bounded() {
             payload: payload.clone(),
             rotation: Rotation::None,
             sender_report: None,
+            is_sealed: false,
         };
         if index % 500 == 0 {
             call.deliver([packet]);
@@ -567,6 +569,7 @@ proptest! {
                 payload: payload.into(),
                 rotation: Rotation::Half,
                 sender_report: Some(SenderReport { wall_us: i64::MAX, timestamp: 0 }),
+                is_sealed: false,
             });
             while receiver.poll(now, 0).is_some() {}
             if let Some(deadline) = receiver.poll_timeout(now).filter(|_| is_marked) {

@@ -9,6 +9,7 @@ use super::plan::{LAYERS_MAX, LayerPlan, halved, plan, worth};
 use super::rates::Allocation;
 use super::steps::Steps;
 use crate::media::codec::{CodecError, VideoEncoder, VideoSettings};
+use crate::media::encryption::{Keyring, Sealer};
 use crate::media::packet::Packetiser;
 use crate::media::{Picture, VIDEO_CLOCK, VideoCodec, pixels};
 
@@ -142,6 +143,9 @@ const SHARP_FRAMES_PER_SECOND_MIN: f32 = 3.0;
 /// Below this share of what its size is worth a sharp picture needs more time.
 const SHARP_SHARE: f32 = 0.35;
 
+/// What is sealed with a seed has its own numbers: 0 is the sound that belongs to the picture, the layers come after it.
+const VIDEO_STREAM: u8 = 1;
+
 /// VP8 in simulcast: servers give slow subscribers half or a quarter of the pictures.
 const TEMPORAL_LAYERS: u8 = 3;
 
@@ -171,6 +175,14 @@ impl VideoSender {
             halvings: 0,
             pace: Pace::default(),
         })
+    }
+
+    /// Encrypts every frame, and sends nothing while there is no key.
+    pub fn sealed_with(mut self, keyring: &Keyring) -> Self {
+        for (layer, stream) in self.layers.iter_mut().zip(VIDEO_STREAM..) {
+            layer.sealer = Some(Sealer::new(keyring.clone(), self.settings.seed, stream));
+        }
+        self
     }
 
     /// Scales and encodes every layer that is wanted, and makes payloads. `at`: when the picture was taken. An error of

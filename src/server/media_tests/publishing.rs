@@ -55,6 +55,7 @@ fn a_track_is_described_as_its_publisher_announced_it() {
         stream: "first".into(),
         audio_features: vec![AudioTrackFeature::TfEchoCancellation.into()],
         muted: true,
+        encryption: proto::encryption::Type::Gcm.into(),
         ..audio("mic")
     };
     let (voice, _) = call.publish(alice, request, &[]);
@@ -63,6 +64,7 @@ fn a_track_is_described_as_its_publisher_announced_it() {
     assert_eq!(told[0].sid, voice.sid);
     assert_eq!((told[0].name.as_str(), told[0].stream.as_str(), told[0].muted), ("voice", "first", true));
     assert_eq!(told[0].source(), TrackSource::Microphone);
+    assert_eq!(told[0].encryption(), proto::encryption::Type::Gcm);
     let features: Vec<_> = told[0].audio_features().collect();
     let expected =
         [AudioTrackFeature::TfEchoCancellation, AudioTrackFeature::TfStereo, AudioTrackFeature::TfNoDtx];

@@ -182,7 +182,7 @@ fn what_changes_while_reconnecting_is_told_afterwards_and_what_is_wanted_is_done
 fn publishing(client: &mut Client) -> (String, bool) {
     let audio = Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false });
     let (id, name) = (PublicationId(1), "voice".into());
-    let wish = Publication { id, name, audio, video: None, sends_statistics: false };
+    let wish = Publication { id, name, audio, video: None, sends_statistics: false, is_sealed: false };
     client.input(Input::Publish(Box::new(wish)));
     let asked = client.sent.iter().rev().find_map(|message| match message {
         FromClient::Message(signal_request::Message::AddTrack(request)) => Some(request.clone()),

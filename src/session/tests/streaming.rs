@@ -37,6 +37,7 @@ fn film(layers: usize) -> Publication {
             layers: names.into_iter().take(layers).map(layer).collect(),
         }),
         sends_statistics: false,
+        is_sealed: false,
     }
 }
 

@@ -1,9 +1,9 @@
 """A browser in a room: Chromium without a window, with LiveKit's own JavaScript client.
 
     browser.py LIVEKIT_CLIENT URL TOKEN [--publish vp8|vp9|h264|av1] [--size 1280x720] [--fps 30] [--simulcast]
-               [--quality low|medium|high] [--chromium PROGRAM]
+               [--quality low|medium|high] [--secret TEXT] [--chromium PROGRAM]
 
-LIVEKIT_CLIENT is the file livekit-client.umd.js. What the page tells is printed line by line, in the form of publish.py and
+LIVEKIT_CLIENT is the file livekit-client.umd.js; beside it is the worker that encrypts. What the page tells is printed line by line, in the form of publish.py and
 subscribe.py; `mute video` and the like are taken as there. At the end of input it leaves. Everything stays on
 loopback: the page comes from here, and the browser is told that no other name exists.
 """
@@ -77,12 +77,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def main(args: argparse.Namespace) -> None:
     Handler.files = {f"/{name}": HERE / name for name in ("page.html", "page.js", "mark.js")}
-    Handler.files["/livekit-client.umd.js"] = pathlib.Path(args.livekit_client)
+    client = pathlib.Path(args.livekit_client)
+    Handler.files |= {f"/{path.name}": path for path in (client, client.with_name("livekit-client.e2ee.worker.js"))}
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     wish = {"url": args.url, "token": args.token, "size": args.size, "fps": args.fps}
     wish |= {"publish": args.publish or "", "simulcast": int(args.simulcast), "quality": args.quality or ""}
+    wish |= {"secret": args.secret or ""}
     page = f"http://127.0.0.1:{server.server_port}/page.html?{urllib.parse.urlencode(wish)}"
     profile = tempfile.mkdtemp(prefix="otc-browser-")
     # The browser ends with this program, however that ends.
@@ -115,6 +117,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--simulcast", action="store_true")
     parser.add_argument("--quality", choices=("low", "medium", "high"))
+    parser.add_argument("--secret")
     parser.add_argument("--chromium", default="chromium")
     return parser.parse_args()
 

@@ -7,7 +7,7 @@ const fail = (error) => tell(`failed ${error && error.stack || error}`);
 window.onerror = (message) => fail(message);
 window.onunhandledrejection = (event) => fail(event.reason);
 
-const { Room, RoomEvent, Track, VideoQuality } = LivekitClient;
+const { ExternalE2EEKeyProvider, Room, RoomEvent, Track, VideoQuality } = LivekitClient;
 const sound = new AudioContext({ sampleRate: 48000 });
 
 async function publish(room) {
@@ -84,7 +84,13 @@ class Watch {
 }
 
 async function main() {
-  const room = new Room({ adaptiveStream: false, dynacast: true });
+  const options = { adaptiveStream: false, dynacast: true }, secret = wish.get('secret');
+  if (secret) {
+    const keyProvider = new ExternalE2EEKeyProvider();
+    await keyProvider.setKey(secret);
+    options.encryption = { keyProvider, worker: new Worker('livekit-client.e2ee.worker.js') };
+  }
+  const room = new Room(options);
   const watches = new Map();
   room.on(RoomEvent.TrackSubscribed, (track, publication, owner) => {
     const name = owner.metadata || owner.identity;
@@ -105,6 +111,7 @@ async function main() {
   room.on(RoomEvent.TrackUnmuted, (publication, owner) => tell(`unmuted ${publication.kind} ${owner.metadata}`));
   room.on(RoomEvent.TrackUnpublished, (publication, owner) => tell(`unpublished ${publication.kind} ${owner.metadata}`));
   await room.connect(wish.get('url'), wish.get('token'));
+  if (secret) await room.setE2EEEnabled(true);
   await tell('connected');
   const tracks = wish.get('publish') ? await publish(room) : {};
   setInterval(() => watches.forEach((watch) => watch.tell()), 1000);

@@ -1,7 +1,7 @@
 """A real LiveKit client that publishes the mark (mark.py): pictures and sound of one clock.
 
     publish.py URL TOKEN [--codec vp8|vp9|h264|av1] [--size 1280x720] [--fps 30] [--bitrate BPS] [--simulcast]
-               [--number count|clock] [--no-audio] [--no-video]
+               [--number count|clock] [--no-audio] [--no-video] [--secret TEXT]
 
 Prints `published` when others can subscribe. Takes lines: `mute video`, `unmute video`, the same with `audio`. At the end of
 input it leaves, and prints as JSON what it cost. The clock is the machine's monotonic one, which other processes share.
@@ -17,6 +17,7 @@ import time
 from livekit import rtc
 
 import mark
+import sealed
 
 # What a microphone hands over at once.
 BLOCK_US = 10_000
@@ -76,7 +77,7 @@ async def obey(tracks: dict[str, rtc.Track]) -> None:
 
 async def main(args: argparse.Namespace) -> None:
     room = rtc.Room()
-    await room.connect(args.url, args.token)
+    await room.connect(args.url, args.token, sealed.options(args.secret))
     width, height = map(int, args.size.split("x"))
     tracks, workers = {}, []
     shown = {"pictures": 0, "drawing_s": 0.0}
@@ -128,6 +129,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--number", choices=("count", "clock"), default="count")
     parser.add_argument("--no-audio", dest="audio", action="store_false")
     parser.add_argument("--no-video", dest="video", action="store_false")
+    parser.add_argument("--secret")
     return parser.parse_args()
 
 

@@ -1,6 +1,7 @@
 """A real LiveKit client that subscribes to what others publish and tells what it sees and hears.
 
     subscribe.py URL TOKEN [--seconds N] [--number count|clock] [--quality low|medium|high] [--watch all|some|none]
+                 [--secret TEXT]
 
 Once per second and track owner a JSON line: the newest picture's number, its size and corners (mark.py), pictures and
 readable marks in that second, the tone's frequency and level, and how much later the flash came than the beep
@@ -21,6 +22,7 @@ import numpy as np
 from livekit import rtc
 
 import mark
+import sealed
 
 # A flash and a beep further apart than this do not belong together.
 PAIR_US = 500_000
@@ -146,7 +148,7 @@ async def main(args: argparse.Namespace) -> None:
     room.on("track_muted", tell_mute("muted"))
     room.on("track_unmuted", tell_mute("unmuted"))
     room.on("track_unpublished", lambda publication, owner: tell_mute("unpublished")(owner, publication))
-    await room.connect(args.url, args.token)
+    await room.connect(args.url, args.token, sealed.options(args.secret))
     print("connected", flush=True)
 
     end = asyncio.create_task(end_of_input() if not args.seconds else asyncio.Event().wait())
@@ -185,6 +187,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--number", choices=("count", "clock"), default="count")
     parser.add_argument("--quality", choices=("low", "medium", "high"))
     parser.add_argument("--watch", choices=("all", "some", "none"), default="all")
+    parser.add_argument("--secret")
     return parser.parse_args()
 
 

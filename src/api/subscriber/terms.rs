@@ -1,0 +1,55 @@
+//! What a subscriber tells.
+
+use std::sync::Arc;
+
+use crate::media::Picture;
+use crate::session::Stream;
+use crate::session::media::{MediaFault, VideoReason};
+
+/// One callback of the program that is neither a picture nor sound.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    Connected(Arc<Stream>),
+    Disconnected,
+    Reconnected,
+    VideoDataReceived,
+    VideoDisabled(VideoReason),
+    VideoEnabled(VideoReason),
+    VideoDisableWarning,
+    VideoDisableWarningLifted,
+    AudioDisabled,
+    AudioEnabled,
+    AudioLevel(f32),
+    Caption { text: String, is_final: bool },
+    AudioStatistics { statistics: Statistics, level: f32 },
+    VideoStatistics(Statistics),
+    Error(MediaFault),
+}
+
+/// What has come so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Statistics {
+    pub packets_lost: u64,
+    pub packets_received: u64,
+    pub bytes_received: u64,
+    /// Milliseconds since 1970.
+    pub at_ms: f64,
+    pub sender: Sender,
+}
+
+/// What the publisher has said of its way to the server, in bit/s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sender {
+    pub max_allocated_bps: Option<u64>,
+    pub estimated_bps: Option<u64>,
+}
+
+/// The program's side. Called with no lock held except the one that gives subscribers their turn; may call anything.
+pub trait Observer: Send + std::marker::Sync + 'static {
+    fn notify(&self, notice: Notice);
+    fn render(&self, picture: Picture);
+    /// 10 ms of stereo at 48 kHz.
+    fn sound(&self, step: &[i16]);
+    fn hears_levels(&self) -> bool;
+    fn hears_sound(&self) -> bool;
+}
