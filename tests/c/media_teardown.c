@@ -265,6 +265,31 @@ static void exit_inside_a_callback_of_a_subscriber_terminates(void) {
   for (;;) pause();
 }
 
+/* The callback does not return before the handlers have run, so nothing that waits for it is waited for. */
+static void destroy_at_exit(void) {
+  long long begin = now_ms();
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK(now_ms() - begin < DESTROY_MAX_MS / 2 + BUSY_MS);
+}
+static void exit_in_session(recorder *self, const char *event) {
+  (void)self;
+  if (begins(event, "signal")) exit(0);
+}
+
+static void a_handler_of_atexit_may_destroy_when_a_session_was_left_by_exit(void) {
+  call call = call_begun();
+  CHECK_EQUAL(atexit(destroy_at_exit), 0);
+  call.here->hook = exit_in_session;
+  CHECK_EQUAL(otc_session_send_signal(call.here->session, "type", "exit"), OTC_SUCCESS);
+  for (;;) pause();
+}
+static void a_handler_of_atexit_may_destroy_when_a_subscriber_was_left_by_exit(void) {
+  call call = call_begun();
+  CHECK_EQUAL(atexit(destroy_at_exit), 0);
+  call.sink->hook = exit_in_sink;
+  for (;;) pause();
+}
+
 /* ---- Deletion while everything arrives ---- */
 
 static void deletions_in_mid_flow_wait_for_nothing_long(void) {
@@ -907,6 +932,8 @@ int main(int argc, char **argv) {
       TEST(publisher_deleted_in_on_disconnected),
       TEST(exit_inside_a_callback_of_a_publisher_terminates),
       TEST(exit_inside_a_callback_of_a_subscriber_terminates),
+      TEST(a_handler_of_atexit_may_destroy_when_a_session_was_left_by_exit),
+      TEST(a_handler_of_atexit_may_destroy_when_a_subscriber_was_left_by_exit),
       TEST(deletions_in_mid_flow_wait_for_nothing_long),
       TEST(a_capturer_thread_inside_provide_frame_is_joined_in_destroy),
       TEST(deletions_of_all_at_once_on_threads_of_their_own),
