@@ -310,8 +310,8 @@ c_tests! {
         publisher_deleted_in_on_disconnected
         exit_inside_a_callback_of_a_publisher_terminates
         exit_inside_a_callback_of_a_subscriber_terminates
-        a_handler_of_atexit_may_destroy_when_a_session_was_left_by_exit
-        a_handler_of_atexit_may_destroy_when_a_subscriber_was_left_by_exit
+        a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_session
+        a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_subscriber
         deletions_in_mid_flow_wait_for_nothing_long
         a_capturer_thread_inside_provide_frame_is_joined_in_destroy
         deletions_of_all_at_once_on_threads_of_their_own

@@ -92,7 +92,7 @@ static otc_bool camera_start(const otc_video_capturer *capturer, void *user_data
 }
 
 static void child(char **argv, int cleans) {
-  alarm(30);
+  alarm(120); /* a process that does not end fails */
   if (cleans) atexit(clean_up);
   otc_log_set_logger_callback(logger);
   otc_log_enable(OTC_LOG_LEVEL_INFO);
