@@ -37,11 +37,13 @@ use With::{Killed, Nobody, Publishers};
 
 programs! {
     audio_device_again.c Nobody;
+    cancelled.c Nobody;
     custom_sound.c Nobody;
     echo.c Nobody;
     exit_in_callback.c Nobody;
     forgotten.c Nobody;
     frames_across_threads.cpp Nobody;
+    interrupted.c Nobody;
     join_in_destroy.c Nobody;
     leave_at_once.c Nobody;
     logger_first.c Nobody;
