@@ -51,6 +51,7 @@ programs! {
     one_publisher.c Nobody;
     publish_and_go.c Nobody;
     rounds.c Nobody;
+    sizes.c Nobody;
     sparse_devices.c Nobody;
     stack_callbacks.c Nobody;
     survivor.c Killed("headless_publisher.c", "main: the film runs");

@@ -8,7 +8,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 
-static sem_t connected, created, destroyed, disconnected, received, dropped;
+static sem_t connected, created, destroyed, disconnected, subscribed, dropped;
 static otc_subscriber *subscriber;
 
 static void on_connected(otc_session *session, void *user_data) {
@@ -24,12 +24,15 @@ static void on_error(otc_session *session, void *user_data, const char *error_st
   (void)session;
   printf("session: %s error %d %s\n", (const char *)user_data, error, error_string);
 }
+static void on_subscribed(otc_subscriber *self, void *user_data, const otc_stream *stream) {
+  (void)self, (void)user_data, (void)stream;
+  sem_post(&subscribed);
+}
 static void on_stream_received(otc_session *session, void *user_data, const otc_stream *stream) {
   (void)session, (void)user_data;
-  struct otc_subscriber_callbacks callbacks = {0};
+  struct otc_subscriber_callbacks callbacks = {.on_connected = on_subscribed};
   subscriber = otc_subscriber_new(stream, &callbacks);
   printf("session: subscribe gives %d\n", otc_session_subscribe(session, subscriber));
-  sem_post(&received);
 }
 static void on_stream_dropped(otc_session *session, void *user_data, const otc_stream *stream) {
   (void)session, (void)user_data, (void)stream;
@@ -56,7 +59,7 @@ int main(int argc, char **argv) {
   if (argc != 4) return 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
   sem_init(&connected, 0, 0), sem_init(&created, 0, 0), sem_init(&destroyed, 0, 0), sem_init(&disconnected, 0, 0);
-  sem_init(&received, 0, 0), sem_init(&dropped, 0, 0);
+  sem_init(&subscribed, 0, 0), sem_init(&dropped, 0, 0);
   tell("init", otc_init(NULL));
 
   struct otc_session_callbacks callbacks = {.on_connected = on_connected, .on_disconnected = on_disconnected, .on_error = on_error};
@@ -82,7 +85,7 @@ int main(int argc, char **argv) {
   sem_wait(&connected), sem_wait(&connected);
   tell("connect when connected", otc_session_connect(speaker, argv[3]));
   tell("publish", otc_session_publish(speaker, publisher));
-  sem_wait(&created), sem_wait(&received);
+  sem_wait(&created), sem_wait(&subscribed);
   tell("unpublish", otc_session_unpublish(otc_publisher_get_session(publisher), publisher));
   tell("unpublish again", otc_session_unpublish(speaker, publisher));
   tell("mute after unpublish", otc_publisher_set_publish_audio(publisher, OTC_FALSE));
