@@ -1,6 +1,6 @@
 /*
  * Ends on Ctrl-C as small programs do: the handler of SIGINT tears everything down and leaves by exit(), or it wakes up
- * main, which waits in pause(). The signal finds a thread of the program's and not one of the library's.
+ * main, which sleeps. Where the signal finds a thread of the library's, the handler passes it on.
  *
  *   interrupted API_KEY SESSION_ID TOKEN
  */
@@ -22,9 +22,11 @@ static volatile sig_atomic_t quits;
 static int leaves_in_handler;
 
 static void handler(int number) {
-  (void)number;
+  if (!pthread_equal(pthread_self(), main_thread)) { /* a signal to the process may find any thread of it */
+    pthread_kill(main_thread, number);
+    return;
+  }
   quits = 1;
-  if (!pthread_equal(pthread_self(), main_thread)) _exit(3);
   if (!leaves_in_handler) return;
   otc_session_unpublish(session, publisher);
   otc_publisher_delete(publisher);

@@ -92,7 +92,7 @@ static void on_render_frame(otc_subscriber *subscriber, void *user_data, const o
 static void on_audio_data(otc_subscriber *subscriber, void *user_data, const struct otc_audio_data *data) {
   (void)subscriber, (void)user_data;
   if (!g_is_decoded)
-    printf("subscriber: audio %d bits, %d Hz, %d channels, %d samples\n", data->bits_per_sample, data->sample_rate,
+    printf("audio: %d bits, %d Hz, %d channels, %d samples\n", data->bits_per_sample, data->sample_rate,
            (int)data->number_of_channels, (int)data->number_of_samples);
   g_is_decoded = true;
   ask_to_leave_when_done();
