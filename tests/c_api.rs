@@ -1,11 +1,14 @@
 //! C programs against the shared library: the contract as its users see it.
 //!
 //! Each file of `tests/c` is one program with many tests; the list below names them all, so each is a test of its own
-//! here. A test runs in a process of its own with a hub of its own, and has a limit.
+//! here. A test runs in a process of its own with a hub of its own, and has a limit. `tests/c/programs` has programs as
+//! people write them.
 //!
 //! What is not tested here: other machines' servers and what happens when they fall over (`tests/peers`).
 
 mod common;
+#[path = "c/programs/mod.rs"]
+mod programs;
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,7 +41,7 @@ fn token(data: &str, key: &str, role: Role) -> String {
     classic(&order).expect("a token")
 }
 
-/// The program of a file, compiled by whoever needs it first, into cargo's own folder.
+/// The program of a file in `tests/c`, compiled by whoever needs it first, into cargo's own folder.
 fn program(file: &str) -> PathBuf {
     type Programs = HashMap<String, Arc<OnceLock<PathBuf>>>;
     static PROGRAMS: Mutex<Option<Programs>> = Mutex::new(None);
@@ -46,8 +49,8 @@ fn program(file: &str) -> PathBuf {
         let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
         programs.get_or_insert_default().entry(file.to_owned()).or_default().clone()
     };
-    let source = project().join("tests/c").join(format!("{file}.c"));
-    let program = programs().join(format!("c-{file}"));
+    let source = project().join("tests/c").join(file);
+    let program = compiled().join(format!("c-{}", source.file_stem().expect("a name").display()));
     cell.get_or_init(|| compile(&source, program)).clone()
 }
 
@@ -58,16 +61,22 @@ fn library() -> PathBuf {
 }
 
 /// Where compiled C programs go. `tests/sanitizers/run.sh` has a place for each of its tools.
-fn programs() -> PathBuf {
+fn compiled() -> PathBuf {
     let usual = || PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     std::env::var_os("C_TEST_PROGRAMS").map_or_else(usual, PathBuf::from)
 }
 
-/// Runs one test of a file, with a runtime folder (and so a hub) of its own.
-fn run(file: &str, test: &str) {
+/// A runtime folder, and so a hub, of its own.
+fn runtime() -> Workshop {
     let runtime = Workshop::new("run");
     std::fs::set_permissions(&runtime.path, std::fs::Permissions::from_mode(0o700)).expect("its own folder");
-    let mut command = command(&program(file), &runtime);
+    runtime
+}
+
+/// Runs one test of a file.
+fn run(file: &str, test: &str) {
+    let runtime = runtime();
+    let mut command = command(&program(&format!("{file}.c")), &runtime);
     if let Some(release) = test.strip_prefix("layout_") {
         let [major, minor] = [0, 1].map(|part| release.split('_').nth(part).expect("layout_2_19_…"));
         command.env("OTC_ABI", format!("{major}.{minor}"));
@@ -320,6 +329,8 @@ c_tests! {
         publisher_deleted_in_on_disconnected
         exit_inside_a_callback_of_a_publisher_terminates
         exit_inside_a_callback_of_a_subscriber_terminates
+        a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_session
+        a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_subscriber
         deletions_in_mid_flow_wait_for_nothing_long
         a_capturer_thread_inside_provide_frame_is_joined_in_destroy
         deletions_of_all_at_once_on_threads_of_their_own

@@ -307,10 +307,12 @@ impl Library {
     fn end_on_a_fit_thread(self: Box<Self>, deadline: Instant) -> Result<(), Error> {
         match runtime::Handle::try_current() {
             // A logger called on a thread of the runtime: that thread cannot be waited for by itself.
-            Ok(_) => self.end_elsewhere(deadline).map(drop),
-            // A handler of `atexit`: what the runtime keeps for each thread is gone already.
+            Ok(_) => self.end_elsewhere(deadline, false).map(drop),
+            // A handler of `atexit`: what the runtime keeps for each thread is gone already. When `exit` was called inside
+            // a callback, that does not return before the other thread has ended.
             Err(error) if error.is_thread_local_destroyed() => {
-                let _ = self.end_elsewhere(deadline)?.join(); // its panic is told already
+                let ender = self.end_elsewhere(deadline, callbacks::is_inside_callback())?;
+                let _ = ender.join(); // its panic is told already
                 Ok(())
             }
             Err(_) => {
@@ -320,14 +322,21 @@ impl Library {
         }
     }
 
-    fn end_elsewhere(self: Box<Self>, deadline: Instant) -> Result<JoinHandle<()>, Error> {
+    /// `is_waited_for_inside_callback`: the other thread must not wait for callbacks, as if it were inside one itself.
+    fn end_elsewhere(
+        self: Box<Self>,
+        deadline: Instant,
+        is_waited_for_inside_callback: bool,
+    ) -> Result<JoinHandle<()>, Error> {
         let shared = Arc::new(Mutex::new(Some(self)));
         let ender = thread::Builder::new().name("otc-destroy".into()).spawn({
             let shared = shared.clone();
             move || {
                 let library = shared.lock().take();
-                if let Some(library) = library {
-                    library.end(deadline);
+                let end = || library.into_iter().for_each(|library| library.end(deadline));
+                match is_waited_for_inside_callback {
+                    true => callbacks::enter(end),
+                    false => end(),
                 }
             }
         });

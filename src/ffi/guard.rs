@@ -1,10 +1,12 @@
-//! What stands around every exported function: no panic leaves it, and a refusal is told in the log.
+//! What stands around every exported function: no panic leaves it, a refusal is told in the log, and
+//! the thread is not cancelled within it.
 //!
 //! Functions and not a macro, because the header generator does not see functions that a macro makes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::base::{OTC_SUCCESS, otc_status};
+use super::cancellation::Uncancelled;
 use super::error;
 use super::refusal::Refusal;
 use crate::api::{Error, library};
@@ -25,6 +27,7 @@ pub fn value<T>(function: &'static str, otherwise: T, body: impl FnOnce() -> Res
 // The values that a body touches are behind handles and locks that do not poison; a panic ends the call, and what it
 // left half done is an object that the program can still delete.
 fn caught<T>(function: &'static str, body: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    let _uncancelled = Uncancelled::new();
     if library::is_lost() {
         return Err(Error::Fatal.into()); // not told: the log needs locks too
     }

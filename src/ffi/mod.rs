@@ -25,6 +25,7 @@ pub mod audio_device;
 pub mod audio_module_input_device;
 pub mod audio_module_output_device;
 pub mod base;
+mod cancellation;
 pub mod connection;
 pub mod error;
 pub mod extension;

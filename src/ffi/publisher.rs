@@ -22,7 +22,7 @@ use super::session_callbacks::otc_session;
 use super::stream::{KeptStream, otc_stream};
 use super::subscriber::kept;
 use super::video_capturer::{
-    CAPTURERS, CapturerObject, ProgramCapturer, otc_video_capturer, otc_video_capturer_callbacks,
+    CAPTURERS, CapturerObject, KeptCapturer, ProgramCapturer, otc_video_capturer_callbacks,
 };
 use super::{guard, text};
 use crate::api::Media;
@@ -86,26 +86,21 @@ pub(super) struct PublisherObject {
     id: CString,
     name: CString,
     user_data: UserData,
-    capturer: *const otc_video_capturer,
+    /// Its handle ends with the publisher's, or when it has been destroyed where that comes later.
+    _capturer: Arc<KeptCapturer>,
     /// Every stream value that `otc_publisher_get_stream` ever returned: programs keep the pointer. One for each publishing
     /// and each change of it, so it stays short.
     streams: Mutex<Vec<(Arc<Stream>, KeptStream)>>,
     deletion_begun: AtomicBool,
 }
 
-// SAFETY: the capturer's handle is a number.
-unsafe impl Send for PublisherObject {}
-// SAFETY: as above; what changes has its own lock.
-unsafe impl Sync for PublisherObject {}
-
-impl Drop for PublisherObject {
-    fn drop(&mut self) {
-        drop(CAPTURERS.end_on_drop(self.capturer.cast_mut()));
-    }
-}
-
 /// The program's pointer, handed back and never followed.
 struct UserData(*mut c_void);
+
+// SAFETY: it is never followed here; the program asked to have it back on other threads.
+unsafe impl Send for UserData {}
+// SAFETY: as above.
+unsafe impl Sync for UserData {}
 
 /// Makes a publisher and does nothing else: the capturer is not called before the publishing.
 ///
@@ -165,7 +160,8 @@ unsafe fn make(
     // SAFETY: not NULL, so the struct as the program's headers lay it out.
     let callbacks = unsafe { otc_publisher_callbacks::read(callbacks, Layout::of_the_program()) };
     let (handle, capturer_handle) = (PUBLISHERS.reserve(), CAPTURERS.reserve());
-    let own = |callbacks| Arc::new(ProgramCapturer::new(capturer_handle, callbacks)) as Arc<dyn Capturer>;
+    let kept_capturer = Arc::new(CAPTURERS.end_on_drop(capturer_handle));
+    let own = |callbacks| Arc::new(ProgramCapturer::new(&kept_capturer, callbacks)) as Arc<dyn Capturer>;
     let settings = Settings { capturer: capturer.map(own), ..settings };
     let observer = Arc::new(ProgramPublisher::new(handle, callbacks));
     let publisher = Publisher::new(settings, observer);
@@ -173,7 +169,7 @@ unsafe fn make(
         id: text::outgoing(publisher.id()),
         name: text::outgoing(publisher.name()),
         user_data: UserData(callbacks.user_data),
-        capturer: capturer_handle,
+        _capturer: kept_capturer,
         streams: Mutex::default(),
         deletion_begun: AtomicBool::new(false),
         publisher: publisher.clone(),

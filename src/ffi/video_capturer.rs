@@ -10,11 +10,13 @@
 //! nothing which the library holds meanwhile.
 
 use std::ffi::{c_int, c_void};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use super::base::{OTC_FALSE, OTC_TRUE, otc_bool, otc_status};
 use super::guard;
-use super::handle::{Kind, Table};
+use super::handle::{Kept, Kind, Table};
 use super::refusal::Refusal;
 use super::video_frame::{FRAMES, otc_video_frame};
 use crate::api::capture::{CaptureSettings, Capturer};
@@ -103,10 +105,17 @@ pub(super) static CAPTURERS: Table<otc_video_capturer, CapturerObject> = Table::
 /// What stands behind a capturer's handle: its publisher, which it does not keep.
 pub(super) struct CapturerObject(pub Weak<Publisher>);
 
+/// A capturer's handle, which ends with this value.
+pub(super) type KeptCapturer = Kept<otc_video_capturer, CapturerObject>;
+
 /// The program's side of a capture.
 pub(super) struct ProgramCapturer {
-    capturer: *const otc_video_capturer,
+    handle: *const otc_video_capturer,
+    capturer: Weak<KeptCapturer>,
     callbacks: otc_video_capturer_callbacks,
+    /// From `init` to the end of `destroy`: where the publisher is deleted meanwhile, inside one of these functions,
+    /// pictures are still taken and dropped.
+    in_use: Mutex<Option<Arc<KeptCapturer>>>,
 }
 
 // SAFETY: the handle is a number. `user_data` is never followed here, and handing it to functions on other threads is what
@@ -116,18 +125,22 @@ unsafe impl Send for ProgramCapturer {}
 unsafe impl Sync for ProgramCapturer {}
 
 impl ProgramCapturer {
-    pub fn new(capturer: *const otc_video_capturer, callbacks: otc_video_capturer_callbacks) -> Self {
-        Self { capturer, callbacks }
+    pub fn new(capturer: &Arc<KeptCapturer>, callbacks: otc_video_capturer_callbacks) -> Self {
+        let handle = capturer.handle().cast_const();
+        Self { handle, capturer: Arc::downgrade(capturer), callbacks, in_use: Mutex::default() }
     }
 
     fn call(&self, call: Call) -> bool {
         // SAFETY: the program promises a callable function.
-        call.is_none_or(|call| unsafe { call(self.capturer, self.callbacks.user_data) } != OTC_FALSE)
+        call.is_none_or(|call| unsafe { call(self.handle, self.callbacks.user_data) } != OTC_FALSE)
     }
 }
 
 impl Capturer for ProgramCapturer {
     fn init(&self) -> bool {
+        if let Some(capturer) = self.capturer.upgrade() {
+            *self.in_use.lock() = Some(capturer);
+        }
         self.call(self.callbacks.init)
     }
 
@@ -144,7 +157,7 @@ impl Capturer for ProgramCapturer {
             mirror_on_local_render: OTC_FALSE,
         };
         // SAFETY: the program promises a callable function; the struct lives through the call.
-        let told = unsafe { call(self.capturer, self.callbacks.user_data, &mut settings) } != OTC_FALSE;
+        let told = unsafe { call(self.handle, self.callbacks.user_data, &mut settings) } != OTC_FALSE;
         let size = |value: c_int, usual: u32| match u32::try_from(value) {
             Ok(value @ 1..=16_383) => value,
             _ => usual,
@@ -166,7 +179,10 @@ impl Capturer for ProgramCapturer {
     }
 
     fn destroy(&self) -> bool {
-        self.call(self.callbacks.destroy)
+        let outcome = self.call(self.callbacks.destroy);
+        let unused = self.in_use.lock().take();
+        drop(unused); // ends the handle where the publisher is gone, with no lock held
+        outcome
     }
 }
 

@@ -265,6 +265,31 @@ static void exit_inside_a_callback_of_a_subscriber_terminates(void) {
   for (;;) pause();
 }
 
+/* The callback does not return before the handlers have run, so nothing that waits for it is waited for. */
+static void destroy_at_exit(void) {
+  long long begin = now_ms();
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK(now_ms() - begin < DESTROY_MAX_MS / 2 + BUSY_MS);
+}
+static void exit_in_session(recorder *self, const char *event) {
+  (void)self;
+  if (begins(event, "signal")) exit(0);
+}
+
+static void a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_session(void) {
+  call call = call_begun();
+  CHECK_EQUAL(atexit(destroy_at_exit), 0);
+  call.here->hook = exit_in_session;
+  CHECK_EQUAL(otc_session_send_signal(call.here->session, "type", "exit"), OTC_SUCCESS);
+  for (;;) pause();
+}
+static void a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_subscriber(void) {
+  call call = call_begun();
+  CHECK_EQUAL(atexit(destroy_at_exit), 0);
+  call.sink->hook = exit_in_sink;
+  for (;;) pause();
+}
+
 /* ---- Deletion while everything arrives ---- */
 
 static void deletions_in_mid_flow_wait_for_nothing_long(void) {
@@ -396,6 +421,7 @@ static void deletion_gives_up_on(const char *event) {
   flag_set(&may_return);
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS); /* now it has returned */
   recorder_free(call.here), recorder_free(call.there);
+  free(call.source), free(call.sink), free(call.diary);
   CHECK_EQUAL(otc_ext_live_objects(), 0);
   only_this_thread_is_left();
 }
@@ -649,6 +675,8 @@ static void the_end_of_a_session_destroys_capturers(void) {
     if (way == 2) {
       CHECK_EQUAL(otc_publisher_delete(source->publisher), OTC_INVALID_PARAM);
       CHECK_EQUAL(otc_subscriber_delete(call.sink->subscriber), OTC_INVALID_PARAM);
+      recorder_free(call.here), recorder_free(call.there);
+      free(source), free(call.sink), free(call.diary);
       return;
     }
     source_delete(source); /* it lives: its deletion succeeds */
@@ -669,6 +697,7 @@ static void publishers_and_subscribers_may_outlive_their_sessions_for_ever(void)
   CHECK_EQUAL(otc_subscriber_set_subscribe_to_video(call.sink->subscriber, OTC_FALSE), OTC_SUCCESS);
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
   CHECK_EQUAL(call.source->camera.starts, call.source->camera.ends);
+  free(call.source), free(call.sink), free(call.diary);
   CHECK_EQUAL(otc_ext_live_objects(), 0);
   only_this_thread_is_left();
 }
@@ -907,6 +936,8 @@ int main(int argc, char **argv) {
       TEST(publisher_deleted_in_on_disconnected),
       TEST(exit_inside_a_callback_of_a_publisher_terminates),
       TEST(exit_inside_a_callback_of_a_subscriber_terminates),
+      TEST(a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_session),
+      TEST(a_handler_of_atexit_destroys_after_exit_inside_a_callback_of_a_subscriber),
       TEST(deletions_in_mid_flow_wait_for_nothing_long),
       TEST(a_capturer_thread_inside_provide_frame_is_joined_in_destroy),
       TEST(deletions_of_all_at_once_on_threads_of_their_own),

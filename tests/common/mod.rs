@@ -61,13 +61,15 @@ impl Workshop {
     }
 }
 
-/// Compiles a C program against the header and the shared library of this build. `C_TEST_COMPILER` may stand in for the
+/// Compiles a C program, or one in C++, against the header and the shared library of this build. `C_TEST_COMPILER` may stand in for the
 /// compiler and link another build (`tests/sanitizers/cc.sh`).
 pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
     let libraries = libraries();
-    let compiler = std::env::var_os("C_TEST_COMPILER").unwrap_or_else(|| "cc".into());
+    let is_cpp = source.extension().is_some_and(|extension| extension == "cpp");
+    let (usual, standard) = if is_cpp { ("c++", "-std=c++14") } else { ("cc", "-std=c11") };
+    let compiler = std::env::var_os("C_TEST_COMPILER").unwrap_or_else(|| usual.into());
     let output = Command::new(compiler)
-        .args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
+        .args([standard, "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o"])
         .arg(&program)
         .arg(source)
         .arg("-I")
@@ -79,7 +81,7 @@ pub fn compile(source: &Path, program: PathBuf) -> PathBuf {
         // The old kind of path comes before LD_LIBRARY_PATH, in which cargo puts the folder of an earlier `cargo build` first.
         .arg(format!("-Wl,--disable-new-dtags,-rpath,{}", libraries.display()))
         // A program that loads the library at run time must not have it already.
-        .args(["-Wl,--as-needed", "-lopentok", "-lpthread", "-ldl"])
+        .args(["-Wl,--as-needed", "-lopentok", "-lpthread", "-ldl", "-lm"])
         .output()
         .expect("a C compiler is needed");
     let told = String::from_utf8_lossy(&output.stderr);

@@ -47,8 +47,8 @@ LEAKS='--leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-k
 
 memcheck() {
     # Processes that end in the middle of something, and forked ones, own blocks that nobody can reach any more.
-    valgrind_tests $LEAKS -- "$@" --skip exits:: --skip takeover:: --skip exit_inside_a_callback
-    valgrind_tests --leak-check=no -- exits:: exit_inside_a_callback
+    valgrind_tests $LEAKS -- "$@" --skip exits:: --skip takeover:: --skip exit_inside_a_callback --skip exit_in_callback --skip interrupted
+    valgrind_tests --leak-check=no -- exits:: exit_inside_a_callback exit_in_callback interrupted
 }
 
 sanitized() { # sanitizer, then flags of cargo, then --, then tests
@@ -82,19 +82,19 @@ case $TOOL in
         # Leaks are part of it. Return addresses live on the fake stack, so a use after return is seen too.
         export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0
         export LSAN_OPTIONS=suppressions=$HERE/lsan.supp:print_suppressions=0 TEST_SLOWNESS=4
-        sanitized address -- "$@" --skip exits::
-        ASAN_OPTIONS=${ASAN_OPTIONS/detect_leaks=1/detect_leaks=0} c_tests exits::
+        sanitized address -- "$@" --skip exits:: --skip exit_in_callback --skip interrupted
+        ASAN_OPTIONS=${ASAN_OPTIONS/detect_leaks=1/detect_leaks=0} c_tests exits:: exit_in_callback interrupted
         ;;
     lsan)
         export LSAN_OPTIONS=suppressions=$HERE/lsan.supp:print_suppressions=0 TEST_SLOWNESS=2
-        sanitized leak -- "$@" --skip exits::
+        sanitized leak -- "$@" --skip exits:: --skip exit_in_callback --skip interrupted
         ;;
     tsan)
         export TSAN_OPTIONS=suppressions=$HERE/tsan.supp:halt_on_error=0:exitcode=66:second_deadlock_stack=1
         # It has a thread of its own. Processes that fork with threads in them are beyond it, and it takes threads and
         # descriptors itself when it has something to say.
         export TEST_SLOWNESS=10 TEST_TOOL_THREADS=1 EXTRA_FLAGS=-Cforce-frame-pointers=yes
-        sanitized thread -Zbuild-std -- "$@" --skip exits:: --skip takeover:: --skip dlopen:: --skip every_number_of --skip destroy_leaves_nothing
+        sanitized thread -Zbuild-std -- "$@" --skip exits:: --skip takeover:: --skip exit_in_callback --skip interrupted --skip dlopen:: --skip every_number_of --skip destroy_leaves_nothing
         ;;
     helgrind)
         valgrind_tests --tool=helgrind --history-level=approx -- "${@:-teardown::teardown_04}"
