@@ -5,6 +5,7 @@
  *   film publish ROOM TOKEN SECONDS           processor time of publishing, per minute
  *   film subscribe ROOM TOKEN SECONDS         the same for subscribing, and provide_frame to on_render_frame
  *   film join ROOM TOKEN COUNT                otc_session_connect to the first on_render_frame
+ *   film watch ROOM TOKEN SECONDS             a line for each second: how fluent it is (benches/network.sh)
  *
  * Each prints one line of JSON, in the words of tests/peers/media/publish.py and subscribe.py. The pictures carry the time
  * when they were handed in, so publisher and subscriber may be two processes. Drawing them is told apart: a camera would do it.
@@ -62,11 +63,13 @@ static void first_frame(otc_subscriber *self, void *user_data, const otc_video_f
   flag_set(&subscribed);
 }
 
+static void (*on_frame)(otc_subscriber *, void *, const otc_video_frame *) = first_frame;
+
 static void on_stream_received(otc_session *session, void *user_data, const otc_stream *stream) {
   (void)user_data;
   if (subscriber) return;
   struct otc_subscriber_callbacks callbacks = film_subscriber_callbacks(&watch);
-  callbacks.on_render_frame = first_frame;
+  callbacks.on_render_frame = on_frame;
   subscriber = otc_subscriber_new(stream, &callbacks);
   CHECK(subscriber);
   CHECK_EQUAL(otc_session_subscribe(session, subscriber), OTC_SUCCESS);
@@ -120,6 +123,52 @@ static void watch_it(long seconds) {
   CHECK_EQUAL(otc_subscriber_delete(subscriber), OTC_SUCCESS);
 }
 
+/* What a second had. A pause counts where it ends, and one that goes on for what it is so far. */
+static struct {
+  pthread_mutex_t lock;
+  int64_t last_us;
+  long longest_us;
+  unsigned freezes;
+} fluency = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+#define FREEZE_US 200000
+
+static void timed_frame(otc_subscriber *self, void *user_data, const otc_video_frame *frame) {
+  int64_t now = film_now_us();
+  pthread_mutex_lock(&fluency.lock);
+  long pause = fluency.last_us ? (long)(now - fluency.last_us) : 0;
+  if (pause > fluency.longest_us) fluency.longest_us = pause;
+  if (pause > FREEZE_US) fluency.freezes++;
+  fluency.last_us = now;
+  pthread_mutex_unlock(&fluency.lock);
+  film_watched_frame(self, user_data, frame);
+  flag_set(&subscribed);
+}
+
+static void watch_fluency(long seconds) {
+  client client;
+  on_frame = timed_frame;
+  begin(&client);
+  unsigned before = watch.seen;
+  for (long second = 0; second < seconds; second++) {
+    usleep(1000000);
+    pthread_mutex_lock(&fluency.lock);
+    long so_far = (long)(film_now_us() - fluency.last_us), longest = fluency.longest_us;
+    unsigned freezes = fluency.freezes;
+    fluency.longest_us = 0, fluency.freezes = 0;
+    pthread_mutex_unlock(&fluency.lock);
+    pthread_mutex_lock(&watch.lock);
+    unsigned pictures = watch.seen - before;
+    long latency = watch.latency_count ? watch.latencies[watch.latency_count - 1] : 0;
+    before = watch.seen;
+    int width = watch.width;
+    pthread_mutex_unlock(&watch.lock);
+    printf("{\"second\": %ld, \"pictures\": %u, \"longest_pause_ms\": %.0f, \"freezes\": %u, \"width\": %d, \"latency_ms\": %.1f}\n", second,
+           pictures, (double)(so_far > longest ? so_far : longest) / 1e3, freezes, width, (double)latency / 10);
+  }
+  end(&client);
+}
+
 static void join(long count) {
   for (long i = 0; i < count; i++) {
     client client;
@@ -140,6 +189,7 @@ int main(int argc, char **argv) {
   if (!strcmp(argv[1], "publish")) publish(number);
   if (!strcmp(argv[1], "subscribe")) watch_it(number);
   if (!strcmp(argv[1], "join")) join(number);
+  if (!strcmp(argv[1], "watch")) watch_fluency(number);
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
   return 0;
 }
