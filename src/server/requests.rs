@@ -20,6 +20,10 @@ use crate::signal::proto::{DisconnectReason, Pong, RequestResponse, UpdatePartic
 /// What a description or a candidate costs beside its bytes, in bytes.
 const NEGOTIATION_BASE: usize = 1 << 10;
 
+/// An answer is as long as the server's own offer made it, and comes once for each. In a room of hundreds, each of whom is
+/// news to all others, descriptions are long, and nobody should wait for them.
+const ANSWER_DISCOUNT: usize = 8;
+
 /// A frame of the participant `key`, which sits at `link`.
 pub fn handle(
     room: &mut Room,
@@ -96,7 +100,8 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
     }
     let Some(peers) = participant.peers.as_mut() else { return };
     let size = match message {
-        Asked::Offer(description) | Asked::Answer(description) => description.sdp.len(),
+        Asked::Offer(description) => description.sdp.len(),
+        Asked::Answer(description) => description.sdp.len() / ANSWER_DISCOUNT,
         Asked::Trickle(trickle) => trickle.candidate_init.len(),
         _ => 0,
     };

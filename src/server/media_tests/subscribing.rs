@@ -172,8 +172,9 @@ fn foreign_clients_get_everything_without_asking() {
     let mut quiet = theirs();
     quiet.auto_subscribe = false;
     let other = call.enter(quiet, &livekit("other"));
-    call.pass(Duration::from_secs(1));
-    assert!(call.clients[other].subscriber.as_ref().is_some_and(Peer::is_connected));
+    call.until("the connection is up", |call| {
+        call.clients[other].subscriber.as_ref().is_some_and(Peer::is_connected)
+    });
     assert_eq!(call.clients[other].sections, []);
 }
 
