@@ -66,7 +66,7 @@ fn cycles_of_one_object_leave_nothing() {
 /// Bytes per cycle: less than a subscriber, which is the smallest of what a cycle makes.
 #[test]
 fn streams_that_come_and_go_leave_nothing() {
-    measure("streams", &["150", "1000"]);
+    measure("streams", &["300", "1000"]);
 }
 
 /// Bytes per round: less than anything that a thread leaves, and more than what grows once.

@@ -45,6 +45,7 @@ pub struct Peer {
     pending: Option<Pending>,
     /// Candidates that came before the description they belong to, or in the other side's head start.
     early: Vec<Candidate>,
+    yields: bool,
     /// The end of the head start.
     yields_until: Option<Instant>,
     candidates: usize,
@@ -71,6 +72,7 @@ impl Peer {
             state: State::new(now),
             pending: None,
             early: Vec::new(),
+            yields: false,
             yields_until: None,
             candidates: 0,
             described: false,
@@ -86,6 +88,13 @@ impl Peer {
         }
         peer.advance(now);
         peer
+    }
+
+    /// Leaves the other side a head start, where it is pion. str0m sends its first DTLS record right behind its decision,
+    /// and that record would come before this side's own check has succeeded: it would be lost for a second.
+    pub fn yields_first_check(mut self) -> Self {
+        self.yields = true;
+        self
     }
 
     fn add_local(&mut self, address: SocketAddr) {
@@ -222,7 +231,7 @@ impl Peer {
         self.early.extend(candidates);
         self.early.truncate(CANDIDATES_MAX);
         if is_first || restarted {
-            self.yields_until = has_answered.then(|| now + HEAD_START);
+            self.yields_until = (has_answered && self.yields).then(|| now + HEAD_START);
         }
         if self.yields_until.is_none() {
             self.take_early();

@@ -380,7 +380,11 @@ impl Wires {
             self.subscriber = None;
             self.outputs.push_back(WiresOutput::Down(Way::Subscriber));
         }
-        let side = self.subscriber.get_or_insert_with(|| Side::new(Peer::new(now, &local.subscriber)));
+        let is_inline = self.is_inline;
+        let side = self.subscriber.get_or_insert_with(|| {
+            let peer = Peer::new(now, &local.subscriber);
+            Side::new(if is_inline { peer } else { peer.yields_first_check() })
+        });
         side.offer = offer.sdp.clone();
         match side.peer.accept_offer(now, &offer.sdp) {
             Ok(sdp) => {

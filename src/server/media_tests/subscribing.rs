@@ -172,9 +172,8 @@ fn foreign_clients_get_everything_without_asking() {
     let mut quiet = theirs();
     quiet.auto_subscribe = false;
     let other = call.enter(quiet, &livekit("other"));
-    call.until("the connection is up", |call| {
-        call.clients[other].subscriber.as_ref().is_some_and(Peer::is_connected)
-    });
+    call.pass(Duration::from_millis(100));
+    assert!(call.clients[other].subscriber.as_ref().is_some_and(Peer::is_connected));
     assert_eq!(call.clients[other].sections, []);
 }
 
