@@ -420,6 +420,7 @@ impl Publisher {
                 self.order(Order::Estimate(bits_per_second));
                 self.watch_network(Instant::now(), &mut inner, Some(bits_per_second));
             }
+            PublisherEvent::Held(is_held) if is_current => self.order(Order::Hold(is_held)),
             PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
             // The session keeps the stream that ends here, and whether there was one.
             PublisherEvent::Failed(fault) => self.say(Notice::Error(fault)),

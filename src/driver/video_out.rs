@@ -48,6 +48,8 @@ pub enum Order {
     KeyFrame(Option<usize>),
     Layers(Vec<bool>),
     Estimate(u64),
+    /// Encode nothing for the time being: the network has not taken what was encoded before.
+    Hold(bool),
     Limit(Option<u32>),
     Preset(BitratePreset),
     Hint(ContentHint),
@@ -79,7 +81,7 @@ struct Work {
 impl VideoOut {
     pub fn start(workers: &Workers, source: Arc<dyn Source>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let worker = Worker { shared: shared.clone(), source, encoding: None, is_on: true };
+        let worker = Worker { shared: shared.clone(), source, encoding: None, is_on: true, is_held: false };
         workers.spawn("otc-encoder", move || worker.run())?;
         Ok(Self(shared))
     }
@@ -109,6 +111,7 @@ struct Worker {
     source: Arc<dyn Source>,
     encoding: Option<Encoding>,
     is_on: bool,
+    is_held: bool,
 }
 
 struct Encoding {
@@ -145,6 +148,7 @@ impl Worker {
     fn obey(&mut self, order: Order) {
         match (order, &mut self.encoding) {
             (Order::Begin { id, settings, port, keyring }, _) => {
+                self.is_held = false;
                 match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
                     Ok(mut sender) => {
                         if let Some(keyring) = keyring {
@@ -162,6 +166,7 @@ impl Worker {
                 }
                 self.is_on = is_on;
             }
+            (Order::Hold(is_held), _) => self.is_held = is_held,
             (_, None) => {}
             (Order::KeyFrame(layer), Some(encoding)) => encoding.sender.request_key_frame(layer),
             (Order::Layers(layers), Some(encoding)) => encoding.sender.set_wanted(&layers),
@@ -177,7 +182,7 @@ impl Worker {
 
     fn picture(&mut self, mut picture: Picture, at: Instant) {
         self.source.preview(&mut picture);
-        if !self.is_on {
+        if !self.is_on || self.is_held {
             return;
         }
         let Some(encoding) = &mut self.encoding else { return };

@@ -99,6 +99,18 @@ impl Peer {
         sent.unwrap_or(Err(SendError::NotOpen))
     }
 
+    /// How long the oldest packet that the pacer holds back has waited. Zero where nothing waits.
+    pub fn backlog(&mut self, now: Instant) -> Duration {
+        let sources = self.state.sections.outgoing().flat_map(|(_, _, outgoing)| &outgoing.streams);
+        let sources: Vec<Ssrc> = sources.map(|stream| stream.ssrc).collect();
+        let oldest = self.drive(|rtc| {
+            let mut direct = rtc.direct_api();
+            let mut unsent = |ssrc| direct.stream_tx(ssrc)?.queue_info()?.first_unsent();
+            sources.iter().filter_map(&mut unsent).min()
+        });
+        oldest.flatten().map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
     /// Asks the other side for a key frame of a picture. The caller decides how often is often enough.
     pub fn request_key_frame(&mut self, now: Instant, section: Section, layer: Option<Layer>) {
         self.advance(now);

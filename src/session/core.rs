@@ -254,6 +254,9 @@ impl Core {
         if matches!(self.state, State::Connected(_)) {
             self.publications_timeout(now);
             self.subscriptions_timeout(now);
+            if self.publications.is_held {
+                self.watch_backlog(now);
+            }
         }
         match &self.state {
             State::New | State::Over => {}

@@ -32,6 +32,8 @@ pub(super) struct Publications {
     pub tries: u64,
     /// What the network carried last, in bit/s.
     pub estimate_bps: Option<u64>,
+    /// Pictures are held back, because the network has not taken those before.
+    pub is_held: bool,
 }
 
 pub(super) struct Published {

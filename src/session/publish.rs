@@ -20,6 +20,11 @@ use crate::signal::proto::{
 /// How long the server may take for its part of a publishing. The platform that is mirrored waits about as long.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a packet may wait for the network until no further picture is encoded, and how short the wait is when they go on. A
+/// key frame in three layers takes a quarter of a second on a network that just carries them.
+const BACKLOG_MAX: Duration = Duration::from_millis(600);
+const BACKLOG_CLEARED: Duration = Duration::from_millis(150);
+
 impl Core {
     pub(super) fn publish(&mut self, now: Instant, wish: Publication) {
         let published = Published::new(wish);
@@ -312,6 +317,22 @@ impl Core {
         self.say_media(events);
     }
 
+    /// A network that has become narrow takes what waits for it slowly, and what waits is of the time when it was wide. Pictures
+    /// that are added to that would come when nobody wants them any more.
+    pub(super) fn watch_backlog(&mut self, now: Instant) {
+        let Some(live) = self.live_mut() else { return };
+        let backlog = live.wires.backlog(now);
+        let is_held = self.publications.is_held;
+        let limit = if is_held { BACKLOG_CLEARED } else { BACKLOG_MAX };
+        if (backlog > limit) == is_held {
+            return;
+        }
+        self.publications.is_held = !is_held;
+        let all = self.publications.all.iter().filter(|published| published.wish.video.is_some());
+        let events = all.map(|published| published.event(PublisherEvent::Held(!is_held))).collect();
+        self.say_media(events);
+    }
+
     pub(super) fn set_bitrates(&mut self, now: Instant, id: PublicationId, bitrates: (u64, u64)) {
         let Some(published) = self.publications.find(id) else { return };
         published.bitrates = bitrates;
@@ -387,5 +408,6 @@ impl Core {
                 *sequence += 1;
             }
         }
+        self.watch_backlog(now);
     }
 }

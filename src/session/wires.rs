@@ -6,7 +6,7 @@
 //! this library neither is made before there is media.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
@@ -345,6 +345,11 @@ impl Wires {
         if let Some(side) = &mut self.publisher {
             side.peer.set_bitrate(now, current_bps, desired_bps);
         }
+    }
+
+    /// How long what was given to [`Self::send_media`] waits for the network.
+    pub fn backlog(&mut self, now: Instant) -> Duration {
+        self.publisher.as_mut().map_or(Duration::ZERO, |side| side.peer.backlog(now))
     }
 
     /// What has been sent so far, by sections and layers.
