@@ -165,7 +165,7 @@ impl<H, T> Table<H, T> {
 
     fn unknown(&self, number: usize, parameter: &'static str) -> Refusal {
         let kind_bits = (self.kind as usize) << layout::KIND_SHIFT;
-        match number {
+        let refusal = match number {
             0 => Refusal::null(parameter),
             _ if number & layout::MARK_MASK != layout::MARK => {
                 Refusal::handle(parameter, "is not a handle of this library")
@@ -174,7 +174,8 @@ impl<H, T> Table<H, T> {
                 Refusal::handle(parameter, "is a handle of another kind")
             }
             _ => Refusal::handle(parameter, "has been deleted, or was lent to a callback that has returned"),
-        }
+        };
+        refusal.of(number)
     }
 }
 
