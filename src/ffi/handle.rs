@@ -229,7 +229,7 @@ mod tests {
     fn a_handle_of_another_kind_is_named_as_such() {
         let dog = DOGS.give(Arc::new("rex"));
         let refusal = CATS.get(dog.cast(), "cat").expect_err("a dog is no cat");
-        assert_eq!(refusal, Refusal::handle("cat", "is a handle of another kind"));
+        assert_eq!(refusal, Refusal::handle("cat", "is a handle of another kind").of(dog as usize));
         DOGS.delete(dog, "dog").expect("lives");
     }
 
