@@ -1588,14 +1588,15 @@ typedef struct otc_session_callbacks {
    */
   void (*on_reconnected)(struct otc_session *session, void *user_data);
   /**
-   * A recording began, or was running already when this client connected. `name` is empty when it has none.
+   * A recording began, or was running already when this client connected. The server does not say which: `archive_id` is
+   * the same for all recordings of a session, one after the other, and `name` is empty.
    */
   void (*on_archive_started)(struct otc_session *session,
                              void *user_data,
                              const char *archive_id,
                              const char *name);
   /**
-   * A recording ended.
+   * The recording ended.
    */
   void (*on_archive_stopped)(struct otc_session *session, void *user_data, const char *archive_id);
   /**
