@@ -193,6 +193,7 @@ c_tests! {
         a_line_comes_without_a_further_call_when_the_level_is_set_last
         the_logger_may_be_set_before_the_library_starts
         a_mistake_is_told_with_function_and_parameter
+        a_mistake_with_every_picture_is_told_once_for_each_handle
         the_logger_may_call_the_library
         the_logger_may_call_the_library_when_that_is_not_running
         levels_of_old_headers_are_understood
@@ -380,6 +381,10 @@ c_tests! {
         a_host_without_descriptors_goes_on_when_there_are_some
         every_number_of_threads_left_is_lived_with
         a_storm_of_signals_disturbs_nothing
+    }
+    signals {
+        threads_that_never_run_the_programs_code_hold_signals_back_and_the_others_do_not
+        a_signal_that_the_programs_threads_hold_back_is_not_handled_behind_their_back
     }
     takeover {
         hosts_that_are_killed_are_followed_by_others

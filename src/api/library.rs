@@ -20,7 +20,7 @@ use super::sound;
 use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
-use crate::driver::{fork_sys, threads};
+use crate::driver::{fork_sys, signals_sys, threads};
 
 /// How long `destroy` takes at most. A supervisor that sends SIGTERM waits about twice as long before SIGKILL.
 const DESTROY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -244,12 +244,13 @@ impl Library {
         let workers = thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
         // Those of the runtime and the one for callbacks.
         threads::can_be_had(workers + 1)?;
+        signals_sys::remember();
         let callbacks = Callbacks::start(before)?;
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(workers)
-            .thread_name("otc-runtime")
-            .enable_all()
-            .build();
+        let mut builder = runtime::Builder::new_multi_thread();
+        builder.worker_threads(workers).thread_name("otc-runtime").enable_all();
+        // Those that it starts later, on whichever thread, hold signals back too.
+        builder.on_thread_start(signals_sys::hold);
+        let runtime = signals_sys::held(|| builder.build());
         match runtime {
             Ok(runtime) => Ok(Self {
                 runtime,
@@ -332,6 +333,7 @@ impl Library {
         let ender = thread::Builder::new().name("otc-destroy".into()).spawn({
             let shared = shared.clone();
             move || {
+                signals_sys::as_the_program();
                 let library = shared.lock().take();
                 let end = || library.into_iter().for_each(|library| library.end(deadline));
                 match is_waited_for_inside_callback {

@@ -247,6 +247,7 @@ impl Session {
             api_key: self.api_key.clone(),
             token,
             connection_events_suppressed: self.settings.connection_events_suppressed,
+            migrates: self.settings.session_migration,
             seed: u64::from_le_bytes(random()),
             keyring: self.keyring.clone(),
         };

@@ -8,7 +8,7 @@ use crate::driver::place::{Place, place};
 use crate::driver::proxy::ProxyUrl;
 use crate::driver::service;
 use crate::driver::session::{Calling, Dialler, Dialling};
-use crate::session::Fault;
+use crate::session::{Fault, Reason};
 use crate::signal::address::Address;
 use crate::signal::join::JoinQuery;
 use crate::signal::service::Call;
@@ -18,7 +18,12 @@ pub struct Way(Result<Road, Fault>);
 
 enum Road {
     Hub,
-    Server { address: Address, proxy: Option<ProxyUrl> },
+    Server {
+        address: Address,
+        proxy: Option<ProxyUrl>,
+        /// Servers that this one names are not gone to.
+        stays: bool,
+    },
 }
 
 impl Way {
@@ -44,12 +49,25 @@ impl Way {
 impl Road {
     fn to(address: Address, settings: &Settings) -> Result<Self, Fault> {
         let proxy = settings.proxy_url.as_deref().map(ProxyUrl::parse).transpose()?;
-        Ok(Self::Server { address, proxy })
+        Ok(Self::Server { address, proxy, stays: settings.ip_whitelist })
     }
 }
 
+/// The address that a server has named, where it is gone to. A token that came over TLS does not go on without it.
+fn address_of(named: Option<&str>, own: &Address, stays: bool) -> Result<Address, Fault> {
+    let Some(named) = named.filter(|_| !stays) else { return Ok(own.clone()) };
+    let fault = |text: String| Fault::new(Reason::ConnectionFailed, text);
+    let address = Address::parse(named).map_err(|error| {
+        fault(format!("the server sends this client to an address that is none: {error}"))
+    })?;
+    if own.secure && !address.secure {
+        return Err(fault(format!("the server sends this client to {address}, without TLS")));
+    }
+    Ok(address)
+}
+
 impl Dialler for Way {
-    fn dial(&self, query: JoinQuery, token: String) -> Dialling {
+    fn dial(&self, query: JoinQuery, token: String, elsewhere: Option<String>) -> Dialling {
         match &self.0 {
             Err(fault) => {
                 let fault = fault.clone();
@@ -59,10 +77,14 @@ impl Dialler for Way {
                 let request = Request { path_and_query: format!("/rtc?{}", query.encode()), token };
                 Box::pin(async move { hub::dial(&request).await })
             }
-            Ok(Road::Server { address, proxy }) => {
-                let request = Request { path_and_query: address.signal_path(&query), token };
-                let target = Target::Tcp { address: address.clone(), proxy: proxy.clone() };
-                Box::pin(async move { dial(target, &request).await })
+            Ok(Road::Server { address, proxy, stays }) => {
+                let proxy = proxy.clone();
+                let address = address_of(elsewhere.as_deref(), address, *stays);
+                Box::pin(async move {
+                    let address = address?;
+                    let request = Request { path_and_query: address.signal_path(&query), token };
+                    dial(Target::Tcp { address, proxy }, &request).await
+                })
             }
         }
     }
@@ -80,11 +102,40 @@ impl Dialler for Way {
                     service::call(Target::Stream(hub::connect().await?), &request, &body).await
                 })
             }
-            Ok(Road::Server { address, proxy }) => {
+            Ok(Road::Server { address, proxy, .. }) => {
                 let request = Request { path_and_query: address.path(call.path()), token };
                 let target = Target::Tcp { address: address.clone(), proxy: proxy.clone() };
                 Box::pin(async move { service::call(target, &request, &body).await })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone_to(named: &str, own: &str, stays: bool) -> Result<String, Fault> {
+        let own = Address::parse(own).expect("an address");
+        address_of(Some(named), &own, stays).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn a_server_may_name_any_other_but_none_that_gives_up_tls() {
+        let (secure, plain) = ("wss://home.example/under", "ws://127.0.0.1:7880");
+        assert_eq!(gone_to("https://one.example", secure, false).as_deref(), Ok("wss://one.example"));
+        assert_eq!(gone_to("ws://127.0.0.1:7881", plain, false).as_deref(), Ok("ws://127.0.0.1:7881"));
+        for (address, own) in [("ws://one.example", secure), ("one.example", plain), ("wss://u:p@h", plain)] {
+            let fault = gone_to(address, own, false).expect_err(address);
+            assert_eq!(fault.reason, Reason::ConnectionFailed);
+            assert!(!fault.text.contains("u:p"));
+        }
+    }
+
+    #[test]
+    fn who_stays_goes_to_no_other_server() {
+        for named in ["wss://one.example", "nonsense"] {
+            assert_eq!(gone_to(named, "wss://home.example", true).as_deref(), Ok("wss://home.example"));
         }
     }
 }

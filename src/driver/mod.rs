@@ -20,6 +20,7 @@ pub mod place;
 pub mod proxy;
 pub mod service;
 pub mod session;
+pub mod signals_sys;
 mod sockets;
 pub mod sound;
 pub mod threads;

@@ -128,8 +128,9 @@ pub(super) async fn tunnel(proxy: &ProxyUrl, host: &str, port: u16) -> Result<Wi
 
 fn refusal(status: u16, place: &str, target: &str, had_credentials: bool) -> Fault {
     let text = match status {
-        407 if had_credentials => {
-            format!("{place} does not accept the user and password of the proxy URL (HTTP 407)")
+        // Some say 401 of what they want for themselves.
+        401 | 407 if had_credentials => {
+            format!("{place} does not accept the user and password of the proxy URL (HTTP {status})")
         }
         407 => format!("{place} wants a user and a password (HTTP 407); put them into the proxy URL"),
         403 | 405 => format!("{place} does not allow connections to {target} (HTTP {status})"),

@@ -21,8 +21,8 @@ use crate::signal::service::Call;
 
 /// Reaches this session's server, by whichever way leads there.
 pub trait Dialler: Send + Sync + 'static {
-    /// Opens the signalling connection.
-    fn dial(&self, query: JoinQuery, token: String) -> Dialling;
+    /// Opens the signalling connection, to `address` where a server has named one.
+    fn dial(&self, query: JoinQuery, token: String, address: Option<String>) -> Dialling;
     /// Asks the server's own interface.
     fn call(&self, call: Call, token: String) -> Calling;
 }
@@ -194,9 +194,9 @@ impl Drive {
     fn carry_out(&mut self) {
         while let Some(output) = self.core.poll() {
             match output {
-                Output::Dial { query, token } => {
+                Output::Dial { query, token, address } => {
                     self.link = None;
-                    self.dialling = Some(self.dialler.dial(query, token));
+                    self.dialling = Some(self.dialler.dial(query, token, address));
                 }
                 Output::Send(bytes) => {
                     if let Some(link) = &mut self.link {
@@ -314,7 +314,7 @@ mod tests {
             Box::pin(pending())
         }
 
-        fn dial(&self, _: JoinQuery, _: String) -> Dialling {
+        fn dial(&self, _: JoinQuery, _: String, _: Option<String>) -> Dialling {
             let looks = self.0.clone();
             Box::pin(poll_fn(move |_| {
                 looks.fetch_add(1, Ordering::Relaxed);
@@ -345,7 +345,7 @@ mod tests {
             Box::pin(pending())
         }
 
-        fn dial(&self, _: JoinQuery, _: String) -> Dialling {
+        fn dial(&self, _: JoinQuery, _: String, _: Option<String>) -> Dialling {
             panic!("on purpose")
         }
     }

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::signals_sys;
+
 /// All worker threads of a running library. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Workers(Arc<Shared>);
@@ -50,6 +52,7 @@ impl Workers {
         let running = Running(self.0.clone());
         let spawned = thread::Builder::new().name(name.into()).spawn(move || {
             let _running = running;
+            signals_sys::as_the_program(); // pictures are handed to the program here
             work();
         });
         let spawned = spawned.map(|thread| self.0.state.lock().threads.push(thread));

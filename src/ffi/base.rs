@@ -6,6 +6,10 @@
 //! A child made by `fork` between the two has none of the library's threads: there every function answers as if it had
 //! failed (`OTC_FATAL`, NULL), and `otc_destroy` does nothing, successfully. The parent notices nothing, and `exec` and
 //! exits are as usual. Fork before `otc_init` or after `otc_destroy` to use the library in both.
+//!
+//! Signals: threads of the library that never call a function of the program hold them back, but for those that a thread
+//! causes itself (`SIGSEGV` and the like) and `SIGPROF`. Those that call the program's functions have the mask of the thread
+//! that called `otc_init`: block a signal there, and no thread of the library ever handles it.
 
 use std::ffi::{c_int, c_void};
 

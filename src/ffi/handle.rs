@@ -165,7 +165,7 @@ impl<H, T> Table<H, T> {
 
     fn unknown(&self, number: usize, parameter: &'static str) -> Refusal {
         let kind_bits = (self.kind as usize) << layout::KIND_SHIFT;
-        match number {
+        let refusal = match number {
             0 => Refusal::null(parameter),
             _ if number & layout::MARK_MASK != layout::MARK => {
                 Refusal::handle(parameter, "is not a handle of this library")
@@ -174,7 +174,8 @@ impl<H, T> Table<H, T> {
                 Refusal::handle(parameter, "is a handle of another kind")
             }
             _ => Refusal::handle(parameter, "has been deleted, or was lent to a callback that has returned"),
-        }
+        };
+        refusal.of(number)
     }
 }
 
@@ -228,7 +229,7 @@ mod tests {
     fn a_handle_of_another_kind_is_named_as_such() {
         let dog = DOGS.give(Arc::new("rex"));
         let refusal = CATS.get(dog.cast(), "cat").expect_err("a dog is no cat");
-        assert_eq!(refusal, Refusal::handle("cat", "is a handle of another kind"));
+        assert_eq!(refusal, Refusal::handle("cat", "is a handle of another kind").of(dog as usize));
         DOGS.delete(dog, "dog").expect("lives");
     }
 

@@ -127,7 +127,8 @@ pub struct otc_session_callbacks {
         Option<unsafe extern "C" fn(session: *mut otc_session, user_data: *mut c_void)>,
     /// The link is restored. What came and went meanwhile is told next.
     pub on_reconnected: Option<unsafe extern "C" fn(session: *mut otc_session, user_data: *mut c_void)>,
-    /// A recording began, or was running already when this client connected. `name` is empty when it has none.
+    /// A recording began, or was running already when this client connected. The server does not say which: `archive_id` is
+    /// the same for all recordings of a session, one after the other, and `name` is empty.
     pub on_archive_started: Option<
         unsafe extern "C" fn(
             session: *mut otc_session,
@@ -136,7 +137,7 @@ pub struct otc_session_callbacks {
             name: *const c_char,
         ),
     >,
-    /// A recording ended.
+    /// The recording ended.
     pub on_archive_stopped: Option<
         unsafe extern "C" fn(session: *mut otc_session, user_data: *mut c_void, archive_id: *const c_char),
     >,

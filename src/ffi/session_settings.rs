@@ -111,10 +111,15 @@ pub unsafe extern "C" fn otc_session_settings_set_custom_ice_config(
     })
 }
 
-/// Reaches the server through a proxy: the session's link and the calls of moderators. Media goes its own way, by UDP.
+/// Reaches the server through a proxy: the session's link and the calls of moderators, by CONNECT. Media goes its own way, by
+/// UDP, which no HTTP proxy passes on; on a LiveKit server signals are among it. The hub needs no proxy.
+///
+/// A proxy that cannot be reached, refuses, or does not accept the password makes the connect end with one `on_error`, whose
+/// text names it; one that is lost later is a lost link. Settings in the environment (`http_proxy`) are not read.
 ///
 /// @param settings   Settings.
-/// @param proxy_url  Its address, `http://host:port`; copied. The empty string takes the proxy away.
+/// @param proxy_url  Its address, `http://host:port`, `http://user:password@host:port`, or `https` for TLS to the proxy
+///                   itself; copied. The empty string takes the proxy away.
 ///
 /// @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when a pointer is NULL or the text is not UTF-8.
 #[unsafe(no_mangle)]
@@ -130,10 +135,13 @@ pub unsafe extern "C" fn otc_session_settings_set_proxy_url(
     })
 }
 
-/// Says whether only addresses of the service's published list may be used. Without effect where the server has no such list.
+/// Says whether the session keeps to the server that it was pointed to. There is no published list of a service's addresses
+/// here, as there is for the one that this setting was made for: a server is where its operator says. With it the session
+/// does not go to other servers that its own one names, see `otc_session_settings_set_session_migration`. Media goes between
+/// this machine and the addresses that the server offers, with it and without.
 ///
 /// @param settings      Settings.
-/// @param ip_whitelist  `OTC_TRUE` to use only those.
+/// @param ip_whitelist  `OTC_TRUE` to keep to it.
 ///
 /// @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
 #[unsafe(no_mangle)]
@@ -147,11 +155,18 @@ pub extern "C" fn otc_session_settings_set_ip_whitelist(
     })
 }
 
-/// Says whether the session moves to another server when its own is taken out of service. The wish is kept: a LiveKit server
-/// that wants its clients elsewhere is followed in any case, with `on_reconnection_started` and `on_reconnected`.
+/// Says whether the session goes on when its server is taken out of service. Off to begin with.
+///
+/// With it a server that says that it shuts down is no end of the session: there are `on_reconnection_started` and
+/// `on_reconnected`, as soon as a server is there again. Where the server has named others (LiveKit's regions) those are tried
+/// first, and never without TLS where the session began with it; the token is sent there. Without it such a server is the end,
+/// with `OTC_SESSION_CONNECTION_DROPPED`, unless it asks its clients to connect anew, which they do at its own address.
+///
+/// A server that puts this client into another room needs no setting. The session goes on there under its id: the streams
+/// and connections of before are dropped, and those of the other room received and created.
 ///
 /// @param settings           Settings.
-/// @param session_migration  `OTC_TRUE` to move.
+/// @param session_migration  `OTC_TRUE` to go on.
 ///
 /// @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
 #[unsafe(no_mangle)]

@@ -73,6 +73,7 @@ pub(super) const GRANTS: Grants = Grants {
     room_admin: false,
     hidden: false,
     can_update_metadata: false,
+    is_recorder: false,
     sources: token::Sources::All,
 };
 

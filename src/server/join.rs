@@ -93,11 +93,13 @@ pub fn join(
     if has_peers {
         participant.standing = Standing::Joining { until: now + JOIN_LIMIT };
     }
+    let was_recorded = room.is_recorded();
     room.participants.insert(key, participant);
     room.stay(shared);
     shared.seats.insert(link, Seat { room: room.name.clone(), key });
     room.watch(shared, key);
     welcome(room, shared, link, key, inline);
+    room.announce_recording(shared, was_recorded, Some(key));
     if has_peers {
         offer(room, shared, now, key);
     } else {

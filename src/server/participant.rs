@@ -61,6 +61,8 @@ pub struct Participant {
     /// It gets whatever is published, without asking.
     pub auto_subscribe: bool,
     pub peers: Option<Box<Peers>>,
+    /// The room counts as recorded while it is in it.
+    pub is_recorder: bool,
     /// Its part in the media of the room, since it has one.
     pub share: Option<Box<Share>>,
     pub standing: Standing,
@@ -85,6 +87,7 @@ impl Participant {
             metadata: claims.data,
             attributes: claims.attributes,
             permission: permission(claims.grants),
+            is_recorder: claims.grants.is_recorder,
             joined_ms,
             version: 0,
             fingerprint: admission.fingerprint,

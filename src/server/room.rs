@@ -64,8 +64,20 @@ impl Room {
             creation_time_ms: self.created_ms,
             metadata: self.metadata.clone(),
             num_participants: self.participants.len() as u32,
+            active_recording: self.is_recorded(),
             num_publishers: self.participants.values().filter(|one| one.publishes()).count() as u32,
             ..Default::default()
+        }
+    }
+
+    pub fn is_recorded(&self) -> bool {
+        self.participants.values().any(|participant| participant.is_recorder)
+    }
+
+    /// Tells everybody when a recording has begun or ended, but who has heard it by its welcome.
+    pub fn announce_recording(&self, shared: &mut Shared, was_recorded: bool, newcomer: Option<Key>) {
+        if self.is_recorded() != was_recorded {
+            self.broadcast(shared, newcomer, &FromServer::Message(self.update()).encode().into());
         }
     }
 
@@ -125,6 +137,7 @@ impl Room {
 
     /// Takes a participant out and tells the others. What its link is told is the caller's business.
     pub fn remove(&mut self, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
+        let was_recorded = self.is_recorded();
         let Some(mut participant) = self.participants.remove(&key) else { return };
         if let Some(share) = participant.share.take() {
             publish::withdraw(self, shared, now, key, &share);
@@ -133,6 +146,7 @@ impl Room {
         if participant.is_visible() {
             self.announce_end(shared, &participant, reason);
         }
+        self.announce_recording(shared, was_recorded, None);
         self.expire_if_empty(shared, now);
     }
 

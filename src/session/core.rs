@@ -13,6 +13,7 @@ use super::event::Ending;
 use super::leave::Farewell;
 use super::live::Live;
 use super::media::{Incoming, Outgoing, Publication, PublicationId, SubscriptionId, Wants};
+use super::migration::Elsewhere;
 use super::moderation::{Latecomers, Moderation};
 use super::publications::Publications;
 use super::reconnect::Reconnecting;
@@ -36,6 +37,8 @@ pub struct Config {
     pub api_key: String,
     pub token: String,
     pub connection_events_suppressed: bool,
+    /// Follows a server that shuts down to wherever it says, and back.
+    pub migrates: bool,
     /// Makes the waits between tries differ from client to client.
     pub seed: u64,
     /// For data that comes encrypted.
@@ -132,6 +135,8 @@ pub enum Output {
     Dial {
         query: JoinQuery,
         token: String,
+        /// Where, as a server has named it; else by the session's own way.
+        address: Option<String>,
     },
     /// Send one message on it.
     Send(Vec<u8>),
@@ -189,6 +194,7 @@ pub struct Core {
     pub(super) subscriptions: Subscriptions,
     pub(super) captions: Captions,
     pub(super) latecomers: Option<Latecomers>,
+    pub(super) elsewhere: Elsewhere,
     /// The number of the last call that muted all.
     pub(super) mutes: u64,
 }
@@ -205,6 +211,7 @@ impl Core {
             subscriptions: Subscriptions::default(),
             captions: Captions::default(),
             latecomers: None,
+            elsewhere: Elsewhere::default(),
             mutes: 0,
         }
     }

@@ -117,6 +117,12 @@ pub enum Event {
         connection: Arc<Connection>,
         capabilities: Capabilities,
     },
+    /// This client is in another room of the server, and known to it by another connection. All others of before have
+    /// been dropped; no program is told more than that.
+    Moved {
+        connection: Arc<Connection>,
+        capabilities: Capabilities,
+    },
     ArchiveStarted {
         id: String,
         name: String,

@@ -27,7 +27,7 @@ impl Core {
             return self.end(now, Ending::Failed(fault));
         }
         let query = self.query();
-        self.dial(query);
+        self.dial(query, None);
     }
 
     /// What needs no server to be known.
@@ -71,9 +71,9 @@ impl Core {
         }
     }
 
-    pub(super) fn dial(&mut self, query: JoinQuery) {
+    pub(super) fn dial(&mut self, query: JoinQuery, address: Option<String>) {
         let token = self.config.token.clone();
-        self.push(Output::Dial { query, token });
+        self.push(Output::Dial { query, token, address });
     }
 
     /// The server's first answer. `inline`: it is this library too, and data travels inside the link.

@@ -124,8 +124,8 @@ impl Core {
     }
 }
 
-/// Reads a server's farewell; rows D, I and J of the event rules.
-pub(super) fn dismissal(leave: &LeaveRequest) -> Dismissal {
+/// Reads a server's farewell; rows D, I and J of the event rules. `migrates`: a server that shuts down is no end.
+pub(super) fn dismissal(leave: &LeaveRequest, migrates: bool) -> Dismissal {
     match leave.action() {
         leave_request::Action::Resume => return Dismissal::Resume,
         leave_request::Action::Reconnect => return Dismissal::Rejoin,
@@ -139,6 +139,7 @@ pub(super) fn dismissal(leave: &LeaveRequest) -> Dismissal {
         ),
         DisconnectReason::RoomDeleted => lost("the session was deleted on the server"),
         DisconnectReason::RoomClosed => lost("the session was closed by the server"),
+        DisconnectReason::ServerShutdown if migrates => Dismissal::Rejoin,
         DisconnectReason::ServerShutdown => lost("the server was shut down"),
         DisconnectReason::ConnectionTimeout => lost("the server lost the connection to this client"),
         DisconnectReason::MediaFailure => {

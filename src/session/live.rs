@@ -11,7 +11,7 @@ use super::{Capabilities, Connection, Event};
 use crate::signal::frame::FromClient;
 use crate::signal::mute_mode;
 use crate::signal::proto::{
-    JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, signal_request,
+    JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, RoomMovedResponse, signal_request,
 };
 use crate::signal::signals::Incoming;
 use crate::signal::token::Token;
@@ -63,9 +63,7 @@ impl Live {
         };
         let ping_interval = seconds(join.ping_interval, PING_INTERVAL);
         let ping_timeout = seconds(join.ping_timeout, PING_TIMEOUT);
-        // A token that is good for every room makes nobody an admin of one.
-        let may_moderate = Token::parse(&config.token)
-            .is_ok_and(|token| token.claims().grants.room_admin && !token.claims().session_id.is_empty());
+        let may_moderate = may_moderate(&config.token);
         let suppressed = config.connection_events_suppressed;
         let mut roster = Roster::new(config.session_id.clone(), &participant, suppressed);
         let own = roster.own().clone();
@@ -108,6 +106,35 @@ impl Live {
         if old.is_recording != self.is_recording {
             events.push(self.recording_event(&old.room_sid));
         }
+        events
+    }
+
+    /// Into another room, where others are. The peer connections and what goes over them stay.
+    pub fn move_to(&mut self, now: Instant, moved: RoomMovedResponse, may_moderate: bool) -> Vec<Event> {
+        let room = moved.room.unwrap_or_default();
+        let participant = moved.participant.filter(|participant| !participant.sid.is_empty());
+        let mut events = self.roster.move_to(now, participant.as_ref(), &moved.other_participants);
+        if std::mem::take(&mut self.is_recording) {
+            events.push(self.recording_event(&self.room_sid));
+        }
+        self.own = self.roster.own().clone();
+        self.early = Early::default();
+        self.may_moderate = may_moderate;
+        let permission = participant.as_ref().and_then(|participant| participant.permission.as_ref());
+        self.capabilities = match permission {
+            Some(permission) => capabilities(Some(permission), may_moderate),
+            None => {
+                Capabilities { force_mute: may_moderate, force_disconnect: may_moderate, ..self.capabilities }
+            }
+        };
+        events.push(Event::Moved { connection: self.own.clone(), capabilities: self.capabilities });
+        events.extend(self.roster.everything());
+        self.room_sid = room.sid;
+        self.is_recording = room.active_recording;
+        events.extend(self.recording());
+        let before = std::mem::replace(&mut self.metadata, room.metadata);
+        self.owes_metadata = false;
+        events.extend(self.mute_event(&before));
         events
     }
 
@@ -204,6 +231,12 @@ impl Live {
         let ping = Some(self.next_ping);
         [ping, self.silent_until(), self.broken_until, self.roster.poll_timeout()].into_iter().flatten().min()
     }
+}
+
+/// A token that is good for every room makes nobody an admin of one.
+pub(super) fn may_moderate(token: &str) -> bool {
+    Token::parse(token)
+        .is_ok_and(|token| token.claims().grants.room_admin && !token.claims().session_id.is_empty())
 }
 
 /// What the server grants; moderation needs the token's word too, since LiveKit does not repeat it.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::core::{Core, JoinStep, Joining, Output, State};
 use super::event::Ending;
-use super::leave::{Dismissal, dismissal};
+use super::leave::Dismissal;
 use super::{Event, Fault, Reason};
 use crate::signal::frame::{FromClient, FromServer};
 use crate::signal::proto::{DisconnectReason, LeaveRequest, signal_request, signal_response::Message};
@@ -34,6 +34,7 @@ impl Core {
                 let events = update.room.and_then(|room| Some(self.live_mut()?.room_update(&room)));
                 self.say_or_hold(events.unwrap_or_default());
             }
+            FromServer::Message(Message::RoomMoved(moved)) => self.moved(now, moved),
             FromServer::Message(Message::Offer(offer)) => self.with_wires(|wires| wires.offered(now, offer)),
             FromServer::Message(Message::Answer(answer)) => {
                 self.with_wires(|wires| wires.answered(now, &answer))
@@ -92,7 +93,8 @@ impl Core {
     }
 
     fn dismissed(&mut self, now: Instant, leave: &LeaveRequest) {
-        match (&self.state, dismissal(leave)) {
+        let dismissal = self.dismissal(leave);
+        match (&self.state, dismissal) {
             (State::Joining(_), Dismissal::End(Ending::Lost(fault))) => {
                 self.end(now, Ending::Failed(refusal(leave, fault)));
             }

@@ -4,7 +4,7 @@
 //! number without a seed. One core object is one attempt to be in a session; connecting again makes a new one.
 //! OpenTok's words are used here (session, connection, stream); `roster.rs` translates LiveKit's.
 //! Read `event.rs` and `media.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
-//! `publish.rs`, `subscribe.rs`, `captions.rs`, `moderation.rs`, `reconnect.rs`, `leave.rs`.
+//! `publish.rs`, `subscribe.rs`, `captions.rs`, `moderation.rs`, `reconnect.rs`, `migration.rs`, `leave.rs`.
 
 mod captions;
 pub mod core;
@@ -17,6 +17,7 @@ mod live;
 pub mod media;
 mod members;
 mod messages;
+mod migration;
 mod moderation;
 mod publications;
 mod publish;

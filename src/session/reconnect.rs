@@ -119,7 +119,11 @@ impl Core {
         }
         reconnecting.tries += 1;
         reconnecting.step = Step::Dialling { deadline: now + STEP_TIMEOUT };
-        self.dial(query);
+        let address = match query.resume_sid {
+            Some(_) => self.elsewhere.for_resume(),
+            None => self.elsewhere.for_join(),
+        };
+        self.dial(query, address);
     }
 
     /// One try did not succeed; the next one waits a little longer.
@@ -239,6 +243,7 @@ impl Core {
         let State::Reconnecting(reconnecting) = std::mem::replace(&mut self.state, State::Over) else {
             return;
         };
+        self.elsewhere.arrived();
         let live = reconnecting.live;
         self.say([Event::Reconnected { connection: live.own.clone(), capabilities: live.capabilities }]);
         self.say(reconnecting.held);

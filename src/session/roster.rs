@@ -53,6 +53,23 @@ impl Roster {
         self.deadline = None;
     }
 
+    /// Into another room: whoever was here is gone, and others are there, [`Roster::everything`] says who. `own`: this
+    /// client, where it is called otherwise from now on.
+    pub fn move_to(
+        &mut self,
+        now: Instant,
+        own: Option<&ParticipantInfo>,
+        others: &[ParticipantInfo],
+    ) -> Vec<Event> {
+        let events = self.remove_where(|_| true);
+        if let Some(own) = own {
+            self.own = Arc::new(connection(&self.session_id, own));
+        }
+        self.expects_everyone = false;
+        self.fill(now, others);
+        events
+    }
+
     /// Every connection, then every stream.
     pub fn everything(&self) -> Vec<Event> {
         let connections = self.members.iter().filter(|_| !self.suppressed);

@@ -54,6 +54,27 @@ static void a_mistake_is_told_with_function_and_parameter(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
 }
 
+static int lines_about_pictures;
+
+static void count_lines_about_pictures(const char *message) { lines_about_pictures += strstr(message, "otc_video_") != NULL; }
+
+static void a_mistake_with_every_picture_is_told_once_for_each_handle(void) {
+  otc_log_set_logger_callback(count_lines_about_pictures);
+  otc_log_enable(OTC_LOG_LEVEL_WARN);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  for (int handles = 1; handles <= 3; handles++) {
+    otc_video_frame *frame = otc_video_frame_new(OTC_VIDEO_FRAME_FORMAT_YUV420P, 16, 16, NULL);
+    CHECK_EQUAL(otc_video_frame_delete(frame), OTC_SUCCESS);
+    for (int i = 0; i < 100; i++) {
+      CHECK_EQUAL(otc_video_frame_get_width(frame), 0);
+      CHECK_EQUAL(otc_video_capturer_provide_frame((const otc_video_capturer *)frame, 0, frame), OTC_INVALID_PARAM);
+      CHECK_EQUAL(otc_video_capturer_provide_frame(NULL, 0, frame), OTC_INVALID_PARAM);
+    }
+    CHECK_EQUAL(lines_about_pictures, 1 + 2 * handles);
+  }
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
 static void on_line_that_calls(const char *message) {
   (void)message;
   CHECK(otc_get_log_level() != OTC_LOG_LEVEL_DISABLED);
@@ -105,6 +126,7 @@ int main(int argc, char **argv) {
       TEST(a_line_comes_without_a_further_call_when_the_level_is_set_last),
       TEST(the_logger_may_be_set_before_the_library_starts),
       TEST(a_mistake_is_told_with_function_and_parameter),
+      TEST(a_mistake_with_every_picture_is_told_once_for_each_handle),
       TEST(the_logger_may_call_the_library),
       TEST(the_logger_may_call_the_library_when_that_is_not_running),
       TEST(levels_of_old_headers_are_understood),

@@ -125,6 +125,7 @@ impl Client {
             | Event::ArchiveStopped { .. }
             | Event::MuteForced { .. } => self.model.heard(Heard::Something),
             Event::CapabilitiesChanged(_) => {}
+            Event::Moved { .. } => panic!("the server of these tests moves nobody"),
             Event::Warned(fault) => {
                 assert_eq!(fault.reason, Reason::UnableToSendSignal);
                 self.model.heard(Heard::Error { fatal: false });

@@ -214,7 +214,7 @@ impl World {
 
     fn client_wants(&mut self, number: usize, output: Output) {
         match output {
-            Output::Dial { mut query, token } => {
+            Output::Dial { mut query, token, .. } => {
                 query.inline_data &= !self.weather.peers;
                 self.count += 1;
                 let wire = self.count;

@@ -176,7 +176,7 @@ need flock util-linux
 exec 9>"$peers_cache/lock"
 flock 9
 # What tests leave out where it is missing: the header in C++, the ways to compile and link, bindings for Rust, the C tests
-# under valgrind, the system's audio device.
+# under valgrind, the system's audio device, sessions through a proxy.
 need g++ g++
 need clang clang
 need_for has_libcxx libc++-dev libc++abi-dev
@@ -185,6 +185,8 @@ need cmake cmake
 need pkg-config pkg-config
 need valgrind valgrind
 need pulseaudio pulseaudio
+# The binary alone: the package of that name starts a service.
+need tinyproxy tinyproxy-bin
 # What the library finds at run time.
 need_library libvpx.so '^libvpx[0-9]+$'
 need_library libopus.so '^libopus0$'

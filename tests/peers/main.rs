@@ -6,6 +6,7 @@
 //! The tests that need an installed peer (livekit-server, LiveKit's Python clients) are ignored by `cargo test`;
 //! `make test` installs the peers and runs everything. Read `connect.rs` first; `server.rs` and `child.rs` are the tools.
 
+mod archive;
 mod captions;
 mod child;
 #[path = "../common/mod.rs"]
@@ -13,13 +14,16 @@ mod common;
 mod connect;
 mod foreign;
 mod harness;
+mod interpreter;
 mod loss;
 mod media;
 mod media_ours;
 mod media_sealed;
+mod migration;
 mod moderation;
 mod peers;
 mod program_c;
+mod proxy;
 mod relay;
 mod server;
 mod strange;

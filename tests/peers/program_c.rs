@@ -17,6 +17,13 @@ pub fn trace(server: &Server, room: &str, name: &str) -> Program {
     Program::start(name, command.args([token::KEY, room]))
 }
 
+/// The same with something in its environment that `trace.c` knows.
+pub fn trace_with(server: &Server, room: &str, name: &str, variables: &[(&str, &str)]) -> Program {
+    let mut command = tied(&compiled("tests/peers/trace.c"));
+    server.configure(&mut command);
+    Program::start(name, command.envs(variables.iter().copied()).args([token::KEY, room]))
+}
+
 /// Starts `media.c` for one session.
 pub fn film(server: &Server, room: &str, name: &str) -> Program {
     let mut command = tied(&compiled("tests/peers/media.c"));

@@ -15,7 +15,7 @@ use crate::child::{self, becomes_true, send_signal, tied};
 use crate::{peers, program_c, token};
 
 /// Both servers answer within 100 ms; a machine busy with compilers may need longer.
-const START_LIMIT: Duration = Duration::from_secs(20);
+pub const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 const STOP_TRIES: u32 = 20;
 
@@ -209,7 +209,7 @@ logging: {{ level: info }}
 }
 
 /// A folder of mode 0700, as the hub demands of a runtime directory.
-fn temporary_folder() -> PathBuf {
+pub fn temporary_folder() -> PathBuf {
     use std::os::unix::fs::DirBuilderExt;
 
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -220,9 +220,15 @@ fn temporary_folder() -> PathBuf {
     folder
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// For what would take a request for a mistake.
+pub fn is_listening(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
 }
 
 /// Any answer to a plain HTTP request will do: it means that the server has begun to serve.

@@ -25,6 +25,8 @@ pub struct Claims {
     pub is_moderator: bool,
     /// livekit-server takes transcriptions as packets from agents only.
     pub is_agent: bool,
+    /// Hidden, and the session counts as recorded while it is there.
+    pub is_recorder: bool,
 }
 
 impl Claims {
@@ -38,6 +40,7 @@ impl Claims {
             may_signal: true,
             is_moderator: false,
             is_agent: false,
+            is_recorder: false,
         }
     }
 
@@ -57,6 +60,8 @@ impl Claims {
                 "room": self.session,
                 "canPublishData": self.may_signal,
                 "roomAdmin": self.is_moderator,
+                "recorder": self.is_recorder,
+                "hidden": self.is_recorder,
             },
         });
         let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());

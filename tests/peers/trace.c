@@ -6,6 +6,8 @@
  *   signal TYPE DATA           signal_to NAME TYPE DATA
  *   remove NAME
  *
+ * In the environment: TRACE_PROXY, the URL of a proxy, and TRACE_MIGRATES, for session migration.
+ *
  * Other clients are printed by their connection data, which the tests choose, and not by their ids, which nobody can foresee:
  * so the output can be compared word for word. A call that does not return 0 prints its code. End of input: destroy and exit.
  */
@@ -93,6 +95,20 @@ static void on_reconnected(otc_session* session, void* user_data) {
   say("on_reconnected");
 }
 
+static void on_archive_started(otc_session* session, void* user_data, const char* archive_id, const char* name) {
+  (void)session;
+  (void)user_data;
+  printf("on_archive_started %s '%s'\n", archive_id, name);
+  fflush(stdout);
+}
+
+static void on_archive_stopped(otc_session* session, void* user_data, const char* archive_id) {
+  (void)session;
+  (void)user_data;
+  printf("on_archive_stopped %s\n", archive_id);
+  fflush(stdout);
+}
+
 static void on_error(otc_session* session, void* user_data, const char* error_string, enum otc_session_error_code error) {
   (void)session;
   (void)user_data;
@@ -135,6 +151,16 @@ static void remove_other(otc_session* session, const char* name) {
   otc_connection_delete(target);
 }
 
+static otc_session* session_of(const char* api_key, const char* session_id, const struct otc_session_callbacks* callbacks) {
+  const char* proxy = getenv("TRACE_PROXY");
+  otc_session_settings* settings = otc_session_settings_new();
+  if (proxy != NULL) print_code("set_proxy_url", otc_session_settings_set_proxy_url(settings, proxy));
+  otc_session_settings_set_session_migration(settings, getenv("TRACE_MIGRATES") != NULL);
+  otc_session* session = otc_session_new_with_settings(api_key, session_id, callbacks, settings);
+  otc_session_settings_delete(settings);
+  return session;
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) {
     fprintf(stderr, "usage: trace API_KEY SESSION_ID\n");
@@ -149,9 +175,11 @@ int main(int argc, char** argv) {
       .on_signal_received = on_signal_received,
       .on_reconnection_started = on_reconnection_started,
       .on_reconnected = on_reconnected,
+      .on_archive_started = on_archive_started,
+      .on_archive_stopped = on_archive_stopped,
       .on_error = on_error,
   };
-  otc_session* session = otc_session_new(argv[1], argv[2], &callbacks);
+  otc_session* session = session_of(argv[1], argv[2], &callbacks);
   if (session == NULL) return 1;
 
   static char line[LINE_MAX_BYTES];

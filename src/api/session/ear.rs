@@ -38,6 +38,11 @@ impl Listener for Ear {
                 inner.capabilities = capabilities;
                 return;
             }
+            Event::Moved { connection, capabilities } => {
+                inner.connection = Some(connection);
+                inner.capabilities = capabilities;
+                return;
+            }
             Event::Connected { connection, capabilities } => {
                 inner.become_up(Phase::Connecting, connection, capabilities);
                 Notice::Connected

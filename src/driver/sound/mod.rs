@@ -32,6 +32,7 @@ pub use keeper::Registered;
 pub use port::Ports;
 
 use super::callbacks::{self, DELETE_TIMEOUT, Gate};
+use super::signals_sys;
 use crate::media::audio::STEREO_STEP;
 
 /// A step of the mix: 10 ms in stereo.
@@ -121,7 +122,10 @@ impl Worker {
             return Ok(None);
         }
         let shared = shared.clone();
-        let thread = thread::Builder::new().name(name.into()).spawn(move || work(&shared))?;
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            signals_sys::as_the_program(); // the program may have a device of its own
+            work(&shared)
+        })?;
         self.is_running = true;
         Ok(self.thread.replace(thread))
     }

@@ -104,3 +104,29 @@ fn who_is_hidden_later_is_gone_for_the_others_and_can_come_back() {
     world.say(second, leave());
     assert_eq!(world.updates(first), []);
 }
+
+#[test]
+fn a_room_is_recorded_while_a_recorder_is_in_it() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let token = livekit_with("recorder", Grants { is_recorder: true, hidden: true, ..GRANTS });
+    let told = |world: &mut World| {
+        let frames = world.take(first);
+        let [FromServer::Message(Message::RoomUpdate(update))] = frames.as_slice() else {
+            panic!("one update, not {frames:?}")
+        };
+        update.room.as_ref().expect("a room").active_recording
+    };
+    let recorder = world.open(ours(), &token, Locality::Remote).expect("let in");
+    assert!(told(&mut world), "and nothing else: it is hidden");
+    let second = world.open(ours(), &token, Locality::Remote).expect("let in");
+    let join = world.take(second).into_iter().find_map(|frame| match frame {
+        FromServer::Welcome(join) => join.room,
+        _ => None,
+    });
+    assert!(join.expect("a room").active_recording, "who comes later hears it with the welcome");
+    world.say(recorder, leave());
+    assert_eq!(world.take(first), [], "another one is there");
+    world.say(second, leave());
+    assert!(!told(&mut world));
+}

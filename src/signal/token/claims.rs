@@ -35,6 +35,8 @@ pub struct Grants {
     pub hidden: bool,
     /// LiveKit only: may change its own name, metadata and attributes.
     pub can_update_metadata: bool,
+    /// LiveKit only: the session counts as recorded while its holder is in it.
+    pub is_recorder: bool,
     /// LiveKit only: what may be published.
     pub sources: Sources,
 }
@@ -121,6 +123,7 @@ impl Role {
             room_admin: moderator,
             hidden: false,
             can_update_metadata: false,
+            is_recorder: false,
             sources: Sources::All,
         }
     }

@@ -111,6 +111,9 @@ fn livekit_claims(payload: &Object, video: &Object, algorithm: &Algorithm) -> Re
         room_admin: flag(video, "roomAdmin")?.unwrap_or(false),
         hidden: flag(video, "hidden")?.unwrap_or(false),
         can_update_metadata: flag(video, "canUpdateOwnMetadata")?.unwrap_or(false),
+        // LiveKit's own recorder says so by its kind.
+        is_recorder: flag(video, "recorder")?.unwrap_or(false)
+            || payload.get("kind").and_then(Value::as_str) == Some("egress"),
         sources: sources(video)?,
     };
     Ok(Claims {
@@ -230,6 +233,7 @@ pub fn livekit(access: &Access) -> Result<String, TokenError> {
         ("roomList", access.can_list_rooms),
         ("hidden", access.grants.hidden),
         ("canUpdateOwnMetadata", access.grants.can_update_metadata),
+        ("recorder", access.grants.is_recorder),
     ];
     for (name, _) in flags.into_iter().filter(|(_, granted)| *granted) {
         video[name] = true.into();

@@ -149,6 +149,7 @@ fn a_token_of_livekits_generator_is_accepted() {
         room_admin: true,
         hidden: true,
         can_update_metadata: false,
+        is_recorder: false,
         sources: Sources::All,
     };
     assert_eq!(claims.grants, grants);

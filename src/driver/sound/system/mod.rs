@@ -19,6 +19,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::device::{Device, Direction, Settings};
 use super::port::Ports;
+use crate::driver::signals_sys;
 
 /// Before it is looked again for a sound server that was not there, or has gone.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
@@ -141,10 +142,11 @@ impl Device for SystemDevice {
             changed: Condvar::new(),
         });
         let name = format!("otc-{direction}");
-        let thread = thread::Builder::new().name(name).spawn({
+        let spawn = || {
             let order = order.clone();
-            move || order.run()
-        });
+            thread::Builder::new().name(name).spawn(move || order.run())
+        };
+        let thread = signals_sys::held(spawn);
         match thread {
             Ok(thread) => side.worker = Some(Worker { order, thread }),
             Err(error) => log::warn!("no thread for the audio device: {error}"),
