@@ -9,6 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,12 @@ const CHANNELS_MAX: usize = 64;
 
 /// How many datagrams wait for their channel. They are checks of the path, which are repeated anyway.
 const WAITING_MAX: usize = 4;
+
+/// Where a message names the request that it belongs to, together with the cookie of STUN (RFC 8489 section 5).
+const ID: Range<usize> = 4..20;
+
+/// How an answer begins that refuses a place.
+const ALLOCATE_ERROR: [u8; 2] = [0x01, 0x13];
 
 /// The protocol has nothing to wait for but says that it is due: it paces its requests by this much.
 const PACE: Duration = Duration::from_millis(50);
@@ -89,6 +96,8 @@ pub(super) struct Relay {
     server: SocketAddr,
     relayed: Option<SocketAddr>,
     channels: HashMap<SocketAddr, Channel>,
+    /// The last request for a place.
+    request: Vec<u8>,
     /// The protocol counts time from here.
     start: Instant,
     deadline: Option<Instant>,
@@ -107,6 +116,7 @@ impl Relay {
             server: path.server,
             relayed: None,
             channels: HashMap::new(),
+            request: Vec::new(),
             start: now,
             deadline: None,
             found: VecDeque::new(),
@@ -162,13 +172,24 @@ impl Relay {
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
         let Datagram { local, remote, bytes } = datagram;
         let relayed = self.relayed;
+        // A second refusal, after the credentials were shown, the protocol takes for a forgery and asks on until its time is
+        // over. Nobody else knows the request's id, so it is the server's.
+        let is_answer = bytes.starts_with(&ALLOCATE_ERROR) && bytes.get(ID) == Some(&self.request[..]);
+        let mut is_refused = false;
         self.drive(now, |client, moment, found| {
             let transmit = Transmit::new(bytes, TransportType::Udp, remote, local);
-            if let (TurnRecvRet::PeerData(data), Some(relayed)) = (client.recv(transmit, moment), relayed) {
-                let bytes = data.data().to_vec();
-                found.push_back(Found::Received(Datagram { local: relayed, remote: data.peer, bytes }));
+            match (client.recv(transmit, moment), relayed) {
+                (TurnRecvRet::PeerData(data), Some(relayed)) => {
+                    let bytes = data.data().to_vec();
+                    found.push_back(Found::Received(Datagram { local: relayed, remote: data.peer, bytes }));
+                }
+                (TurnRecvRet::Ignored(_), None) => is_refused = is_answer,
+                _ => {}
             }
         });
+        if is_refused {
+            self.abandon();
+        }
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
@@ -236,6 +257,9 @@ impl Relay {
             while let Some(transmit) = client.poll_transmit(moment) {
                 is_busy = true;
                 let (local, remote, bytes) = (transmit.from, transmit.to, transmit.data.to_vec());
+                if self.relayed.is_none() {
+                    self.request = bytes.get(ID).unwrap_or_default().to_vec();
+                }
                 self.found.push_back(Found::Transmit(Datagram { local, remote, bytes }));
             }
             while let Some(event) = client.poll_event() {
