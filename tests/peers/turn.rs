@@ -59,6 +59,7 @@ impl Coturn {
         let mut command = tied(Path::new("turnserver"));
         command
             .args(["-n", "--no-cli", "--no-dtls", "--allow-loopback-peers", "--verbose"])
+            .args(options)
             .args(["--lt-cred-mech", "--realm=peers.example", "--log-file=stdout", "--simple-log"])
             .args([
                 "--listening-ip=127.0.0.1",
@@ -113,7 +114,8 @@ impl Coturn {
     /// How many of the places were given back, and how many bytes went through them from and to peers.
     fn accounts(&self) -> (usize, u64) {
         let log = self.log();
-        let accounts: Vec<&str> = log.lines().filter(|line| line.contains("peer usage:")).collect();
+        let is_account = |line: &&str| line.contains("peer usage:") && line.contains(USER);
+        let accounts: Vec<&str> = log.lines().filter(is_account).collect();
         let bytes = accounts.iter().flat_map(|line| line.split([',', ' '])).filter_map(|word| {
             word.strip_prefix("rb=").or_else(|| word.strip_prefix("sb="))?.parse::<u64>().ok()
         });
