@@ -266,6 +266,16 @@ fn a_server_that_does_not_answer_is_given_up_before_a_join_is() {
 }
 
 #[test]
+fn a_way_to_the_server_that_is_cut_ends_a_connection_that_has_no_other() {
+    let mut world = World::connected();
+    world.alice.relay_lost(world.now, bob());
+    assert!(world.alice.is_connected(), "that was another's");
+    world.alice.relay_lost(world.now, base());
+    assert!(matches!(world.alice.poll(), Some(Output::Failed(_))));
+    assert_eq!(world.alice.poll(), None);
+}
+
+#[test]
 fn without_any_server_a_connection_through_servers_is_over() {
     let now = Instant::now();
     let mut peer = Peer::relayed(now, &[]);

@@ -27,6 +27,9 @@ pub fn film(server: &Server, room: &str, name: &str) -> Program {
 pub fn film_through(server: &Server, room: &str, name: &str, turn: &[&str]) -> Program {
     let mut command = tied(&compiled("tests/peers/media.c"));
     server.configure(&mut command);
+    if !turn.is_empty() {
+        command.env("OTC_LOG", "debug");
+    }
     if let Some(trusted) = turn.get(3) {
         command.env("SSL_CERT_FILE", trusted);
     }

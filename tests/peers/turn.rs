@@ -17,6 +17,7 @@ use crate::token::Claims;
 
 const USER: &str = "relayed";
 const WORD: &str = "not-a-secret";
+const WRONG_WORD: &str = "not-the-word";
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -163,6 +164,7 @@ fn two_programs_see_each_other(server: &Server, coturn: &Coturn, turn: &[&str]) 
     hears(&alice, "published");
     sees_all(&bob, "alice", (640, 360));
     assert_eq!(coturn.allocations(), 4, "one for each of their peer connections");
+    assert!(!alice.has_said(WORD) && !bob.has_said(WORD), "not even the log names it");
     alice.leave();
     hears(&bob, "stream_dropped alice");
     bob.leave();
@@ -246,7 +248,7 @@ fn media_goes_through_a_turn_server_to_otc_serve() {
 fn wrong_credentials_of_the_only_way_end_the_attempt() {
     let coturn = Coturn::start();
     let server = Server::start(Kind::LiveKit);
-    let alice = film(&server, "alice", &[&coturn.url(), USER, "wrong"]);
+    let alice = film(&server, "alice", &[&coturn.url(), USER, WRONG_WORD]);
     ends_with_error(&alice);
     assert_eq!(coturn.allocations(), 0);
     let log = coturn.log();
@@ -272,5 +274,5 @@ fn ends_with_error(program: &Program) {
     };
     program.find("the end of its attempt", SOON, is_so);
     assert!(!program.has_said("connected"));
-    assert!(!program.has_said("not-a-secret"));
+    assert!(!program.has_said(WORD) && !program.has_said(WRONG_WORD), "not even the log names it");
 }
