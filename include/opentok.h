@@ -1648,7 +1648,9 @@ typedef struct otc_custom_ice_config {
    */
   int num_ice_servers;
   /**
-   * Addresses: `stun:host:port`, `turn:host:port?transport=udp`, `turns:host:port`.
+   * Addresses: `turn:host:port?transport=udp`, also with `tcp`, and `turns:host:port` for TLS; port and transport may be
+   * left out. One that is none of these is left out with a line in the log. STUN servers are of no use here: the
+   * session's server finds out the public address by itself.
    */
   char **ice_url;
   /**
@@ -1699,8 +1701,12 @@ otc_status otc_session_settings_set_connection_events_suppressed(struct otc_sess
 /**
  * Sets STUN and TURN servers.
  *
- * They are kept for the media of a session. Signals use none: on the hub and on `otc serve` they need no connection of
- * their own, and a LiveKit server is reached without help. A connect with `force_turn` says so in the log.
+ * Peer connections are offered relays on at most four TURN servers: these, then those that the session's server names,
+ * unless `use_custom_turn_only` is set. On the hub, which is on this machine, the servers are not used.
+ *
+ * With `force_turn` media, and signals on a LiveKit server, go through a TURN server and no other way. Where none gives a
+ * relay a connect ends with `OTC_SESSION_CONNECTION_FAILED`, at once when it refuses, after 8 seconds when it does not
+ * answer.
  *
  * @param settings           Settings.
  * @param custom_ice_config  The servers; copied with all texts, so it may be freed at once.

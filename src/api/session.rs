@@ -7,7 +7,6 @@ mod ear;
 mod secret;
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,6 +24,7 @@ use crate::driver::session::{Attempt, attempt};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
 use crate::media::encryption::Keyring;
+use crate::session::ice::IceConfig;
 use crate::session::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
 use crate::session::{
     Capabilities, Config, Connection, Input, Moderation, QUEUE_LENGTH_MAX, Reason, Signal, Stream,
@@ -65,33 +65,6 @@ pub enum Notice {
 /// The program's side. Called on the callback thread, with no lock held; may call anything.
 pub trait Observer: Send + Sync + 'static {
     fn notify(&self, notice: Notice);
-}
-
-/// One server of an ICE configuration.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IceServer {
-    pub url: String,
-    pub user: String,
-    pub credential: String,
-}
-
-impl fmt::Debug for IceServer {
-    /// Without the credential.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("IceServer")
-            .field("url", &self.url)
-            .field("user", &self.user)
-            .finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct IceConfig {
-    pub servers: Vec<IceServer>,
-    pub force_turn: bool,
-    pub use_custom_turn_only: bool,
-    pub filter_out_lan_candidates: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -212,9 +185,6 @@ impl Session {
             return Err(Error::IllegalState);
         }
         let means = library::means(self)?;
-        if self.settings.ice.as_ref().is_some_and(|ice| ice.force_turn) {
-            log::warn!("force_turn is not honoured yet: a LiveKit server is reached without a relay");
-        }
         let mut inner = self.inner.lock();
         if inner.phase != Phase::Idle {
             return Err(Error::IllegalState);
@@ -248,6 +218,8 @@ impl Session {
             token,
             connection_events_suppressed: self.settings.connection_events_suppressed,
             migrates: self.settings.session_migration,
+            // The hub is on this machine: no TURN server leads there.
+            ice: self.settings.ice.clone().filter(|_| !way.is_hub()).unwrap_or_default(),
             seed: u64::from_le_bytes(random()),
             keyring: self.keyring.clone(),
         };

@@ -44,6 +44,10 @@ impl Way {
     pub fn to(address: Address, settings: &Settings) -> Self {
         Self(Road::to(address, settings))
     }
+
+    pub fn is_hub(&self) -> bool {
+        matches!(self.0, Ok(Road::Hub))
+    }
 }
 
 impl Road {

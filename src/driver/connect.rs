@@ -59,7 +59,7 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
 
 /// The addresses in the order in which to try them. Numbers and `localhost` need no resolver, whose threads can
 /// neither be interrupted nor hurried.
-async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, Fault> {
+pub(super) async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, Fault> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok([SocketAddr::new(address, port)].into());
     }

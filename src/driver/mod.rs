@@ -6,7 +6,7 @@
 //! Read `session.rs` first: it drives one core; `callbacks.rs` is the thread on which the program's code runs. The way
 //! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `connect`, `proxy`, `tls` and
 //! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it). `service` goes the same way to ask the
-//! server's own interface.
+//! server's own interface. Media goes by `sockets`, with `relays` and `turn_stream` where it goes through TURN servers.
 
 pub mod callbacks;
 pub mod camera;
@@ -18,6 +18,7 @@ mod interfaces;
 pub mod link;
 pub mod place;
 pub mod proxy;
+mod relays;
 pub mod service;
 pub mod session;
 pub mod signals_sys;
@@ -25,6 +26,7 @@ mod sockets;
 pub mod sound;
 pub mod threads;
 mod tls;
+mod turn_stream;
 pub mod video_in;
 pub mod video_out;
 pub mod wire;

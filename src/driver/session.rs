@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::link::{Link, LinkEvent};
-use super::sockets::Sockets;
+use super::relays::{self, Place};
+use super::sockets::{Received, Sockets};
 use crate::session::media::{Incoming, SubscriptionId};
 use crate::session::{Config, Core, Ending, Event, FAREWELL_TIMEOUT, Fault, Input, Output, Reason};
 use crate::signal::join::JoinQuery;
@@ -104,6 +105,7 @@ pub fn attempt(
             link: None,
             leaving: None,
             sockets: Sockets::default(),
+            finding: None,
             has_ended: false,
             media_waiting: waiting,
         };
@@ -131,6 +133,8 @@ pub fn attempt(
     (Attempt(wishes, media_waiting), run)
 }
 
+type Finding = Pin<Box<dyn Future<Output = Vec<Place>> + Send>>;
+
 struct Drive {
     core: Core,
     dialler: Arc<dyn Dialler>,
@@ -143,6 +147,8 @@ struct Drive {
     /// A link that was hung up; the server is still hearing the last words.
     leaving: Option<Link>,
     sockets: Sockets,
+    /// The TURN servers are being looked for.
+    finding: Option<Finding>,
     has_ended: bool,
     media_waiting: Arc<AtomicUsize>,
 }
@@ -176,7 +182,14 @@ impl Drive {
                     tell(called);
                     continue;
                 }
-                datagram = self.sockets.receive() => Some(Input::Datagram(datagram)),
+                places = found(&mut self.finding) => {
+                    self.finding = None;
+                    Some(Input::RelaysFound(self.sockets.add_relays(places)))
+                }
+                received = self.sockets.receive() => Some(match received {
+                    Received::Datagram(datagram) => Input::Datagram(datagram),
+                    Received::Lost(base) => Input::RelayLost(base),
+                }),
                 () = at(self.core.poll_timeout()) => None,
             };
             let now = Instant::now();
@@ -228,9 +241,16 @@ impl Drive {
                 }
                 Output::OpenSockets => {
                     let peer = self.link.as_ref().and_then(Link::local_addr);
+                    self.finding = None;
                     self.sockets = Sockets::open(peer);
                     let addresses = self.sockets.addresses().clone();
                     self.core.handle(Instant::now(), Input::SocketsOpened(addresses));
+                }
+                Output::FindRelays { servers, alone } => {
+                    if alone {
+                        self.sockets = Sockets::default();
+                    }
+                    self.finding = Some(Box::pin(relays::places(servers)));
                 }
                 Output::Transmit(datagram) => self.sockets.send(&datagram),
                 Output::Media { id, packet } => self.listener.media(id, packet),
@@ -280,6 +300,13 @@ async fn wished(wishes: &mut Option<mpsc::UnboundedReceiver<Input>>) -> Input {
 async fn dialled(dialling: &mut Option<Dialling>) -> Result<Link, Fault> {
     match dialling {
         Some(dialling) => dialling.await,
+        None => pending().await,
+    }
+}
+
+async fn found(finding: &mut Option<Finding>) -> Vec<Place> {
+    match finding {
+        Some(finding) => finding.await,
         None => pending().await,
     }
 }

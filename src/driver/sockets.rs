@@ -1,8 +1,8 @@
-//! The UDP sockets of one session's peer connections.
+//! The UDP sockets of one session's peer connections, and the streams to TURN servers that stand in for some.
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Poll;
 
 use socket2::SockRef;
@@ -10,16 +10,27 @@ use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 use super::interfaces;
-use crate::rtc::Datagram;
+use super::relays::{Place, Road};
+use super::turn_stream::TurnStream;
+use crate::rtc::{Datagram, RelayPath};
 use crate::session::Addresses;
+use crate::session::ice::Relays;
 
 /// Larger than any path carries; what is longer is none of WebRTC's and is cut, then refused.
 const DATAGRAM_SIZE_MAX: usize = 2048;
+
+/// What comes of waiting for a datagram.
+pub enum Received {
+    Datagram(Datagram),
+    /// A stream that stood in for the socket with this address has ended.
+    Lost(SocketAddr),
+}
 
 /// For each peer connection one socket on each address of this machine that the server may reach.
 #[derive(Default)]
 pub struct Sockets {
     sockets: Vec<(SocketAddr, UdpSocket)>,
+    streams: Vec<TurnStream>,
     addresses: Addresses,
 }
 
@@ -52,12 +63,57 @@ impl Sockets {
         opened
     }
 
+    /// Opens two sockets for each TURN server, one for each peer connection, or takes over the streams that stand in for
+    /// them. A server to which there is no way is left out.
+    pub fn add_relays(&mut self, places: Vec<Place>) -> Relays {
+        let mut relays = Relays::default();
+        for Place { server, road } in places {
+            let path = |base, address| RelayPath {
+                base,
+                server: address,
+                user: server.user.clone(),
+                credential: server.credential.clone(),
+            };
+            match road {
+                Road::Udp(addresses) => {
+                    let found = addresses.into_iter().find_map(|address| {
+                        let host = start_towards(address).ok()?;
+                        Some((address, bind(host).ok()?, bind(host).ok()?))
+                    });
+                    let Some((address, subscriber, publisher)) = found else {
+                        log::warn!("there is no way to the TURN server {}", server.host);
+                        continue;
+                    };
+                    relays.subscriber.push(path(subscriber.0, address));
+                    relays.publisher.push(path(publisher.0, address));
+                    self.sockets.extend([subscriber, publisher]);
+                }
+                Road::Streams(streams) => {
+                    // A port of TCP may have the number of one of UDP, and here only the number tells them apart.
+                    let is_taken = |base| self.sockets.iter().any(|(local, _)| *local == base);
+                    if streams.iter().any(|stream| is_taken(stream.local)) {
+                        log::warn!("the TURN server {} is left out: its port is in use", server.host);
+                        continue;
+                    }
+                    let [subscriber, publisher] = *streams;
+                    relays.subscriber.push(path(subscriber.local, subscriber.remote));
+                    relays.publisher.push(path(publisher.local, publisher.remote));
+                    self.streams.extend([subscriber, publisher]);
+                }
+            }
+        }
+        relays
+    }
+
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
     /// Never waits. A datagram that the kernel does not take is lost, as datagrams are.
-    pub fn send(&self, datagram: &Datagram) {
+    pub fn send(&mut self, datagram: &Datagram) {
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.local == datagram.local) {
+            return stream.send(&datagram.bytes);
+        }
         if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == datagram.local) {
             // Past the runtime, which takes a socket for busy until it has heard otherwise from the kernel: the first
             // datagrams, those that look for a path, would be lost to that.
@@ -66,7 +122,7 @@ impl Sockets {
     }
 
     /// The next datagram on any of them; never, where there are none.
-    pub async fn receive(&self) -> Datagram {
+    pub async fn receive(&mut self) -> Received {
         poll_fn(|context| {
             let mut space = [0; DATAGRAM_SIZE_MAX];
             for (local, socket) in &self.sockets {
@@ -75,14 +131,49 @@ impl Sockets {
                     // An error is the echo of an earlier datagram that nobody took; the next call reads on.
                     if let Ok(remote) = received {
                         let bytes = buffer.filled().to_vec();
-                        return Poll::Ready(Datagram { local: *local, remote, bytes });
+                        return Poll::Ready(Received::Datagram(Datagram { local: *local, remote, bytes }));
                     }
+                }
+            }
+            for index in 0..self.streams.len() {
+                let stream = &mut self.streams[index];
+                let (local, remote) = (stream.local, stream.remote);
+                match stream.poll(context) {
+                    Poll::Ready(Ok(bytes)) => {
+                        return Poll::Ready(Received::Datagram(Datagram { local, remote, bytes }));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        log::warn!("the connection to the TURN server {remote} has ended: {error}");
+                        self.streams.swap_remove(index);
+                        return Poll::Ready(Received::Lost(local));
+                    }
+                    Poll::Pending => {}
                 }
             }
             Poll::Pending
         })
         .await
     }
+}
+
+impl Drop for Sockets {
+    /// What the peer connections have said last is still to be heard.
+    fn drop(&mut self) {
+        for stream in &mut self.streams {
+            stream.flush_now();
+        }
+    }
+}
+
+/// The address that the kernel starts from on the way to another one. Nothing is sent.
+fn start_towards(remote: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match remote {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let probe = std::net::UdpSocket::bind((any, 0))?;
+    probe.connect(remote)?;
+    Ok(probe.local_addr()?.ip())
 }
 
 fn bind(address: IpAddr) -> io::Result<(SocketAddr, UdpSocket)> {
@@ -104,7 +195,7 @@ mod tests {
         let remote = receiver.local_addr().expect("an address");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let sockets = Sockets::open(Some(remote));
+            let mut sockets = Sockets::open(Some(remote));
             let local = sockets.addresses().publisher[0];
             sockets.send(&Datagram { local, remote, bytes: b"first".to_vec() });
             let mut space = [0; 16];

@@ -5,11 +5,11 @@
 //! floor keeps its contract (every mutation is followed by a complete drain), catches its panics, names LiveKit's two
 //! data channels, keeps the media sections and decides when a silent connection counts as lost.
 //!
-//! It deliberately does not gather candidates (the owner of the sockets says which addresses there are), does not
-//! relay through TURN, and does not know what the messages mean or what a packet's payload is made of.
+//! It deliberately does not gather candidates (the owner of the sockets says which addresses and which TURN servers
+//! there are), and does not know what the messages mean or what a packet's payload is made of.
 //!
-//! Read `peer.rs` first, for media `media.rs` and `peer_media.rs` after it. `link.rs` holds the four time limits of a
-//! connection.
+//! Read `peer.rs` first, for media `media.rs` and `peer_media.rs` after it, for the way through TURN servers `relay.rs`
+//! and `peer_relay.rs`. `link.rs` holds the four time limits of a connection.
 
 mod candidate;
 mod channel;
@@ -22,6 +22,8 @@ mod media;
 mod packets;
 mod peer;
 mod peer_media;
+mod peer_relay;
+mod relay;
 mod section_text;
 mod sections;
 mod state;
@@ -35,6 +37,8 @@ mod media_tests;
 #[cfg(test)]
 mod peer_tests;
 #[cfg(test)]
+mod relay_tests;
+#[cfg(test)]
 mod simulation;
 
 use std::net::SocketAddr;
@@ -47,10 +51,11 @@ pub use media::{
     SectionStatistics, SenderReport, Sending,
 };
 pub use peer::Peer;
+pub use relay::RelayPath;
 pub use section_text::preferring;
 
 /// One UDP datagram, in or out. Either way `local` is the address of our own socket, and one of those that the peer was
-/// made with: on a socket bound to all addresses it is the one that was meant, never `0.0.0.0`.
+/// made with, or the base of a relay: on a socket bound to all addresses it is the one that was meant, never `0.0.0.0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
     pub local: SocketAddr,
@@ -65,6 +70,8 @@ pub enum Output {
     Transmit(Datagram),
     /// The connection is up: for the first time, again after [`Output::Disconnected`], or anew after an ICE restart.
     Connected,
+    /// A way to reach this side that our last description does not name: the line of a candidate.
+    Candidate(String),
     /// Messages can be sent on this channel from now on.
     Opened(Channel),
     Data(Channel, Vec<u8>),

@@ -15,6 +15,7 @@ use super::description::take_candidates;
 use super::engine::{self, Deadline, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
 use super::peer_media::{Proposal, propose};
+use super::relay::{Relay, RelayPath};
 use super::sections::{Offered, Sections};
 use super::state::State;
 use super::{Datagram, Output, RtcError, SendError};
@@ -42,18 +43,23 @@ pub struct Peer {
     pub(super) engine: Engine,
     pub(super) state: State,
     /// Our last offer, until its answer comes.
-    pending: Option<Pending>,
+    pub(super) pending: Option<Pending>,
     /// Candidates that came before the description they belong to, or in the other side's head start.
     early: Vec<Candidate>,
     yields: bool,
     /// The end of the head start.
     yields_until: Option<Instant>,
     candidates: usize,
-    described: bool,
-    local: Vec<String>,
+    pub(super) described: bool,
+    pub(super) local: Vec<String>,
+    pub(super) relays: Vec<Relay>,
+    /// There is no way but through them.
+    pub(super) is_relayed_only: bool,
+    /// Descriptions do not name addresses of the local network.
+    pub(super) hides_local_network: bool,
 }
 
-struct Pending {
+pub(super) struct Pending {
     token: SdpPendingOffer,
     offer: String,
     restarts_ice: bool,
@@ -67,6 +73,27 @@ impl Peer {
     /// Where all of them are this machine's own the bandwidth is not estimated: there is no network that could be too
     /// narrow, and on a busy machine packets that are late for want of a processor would look like one.
     pub fn new(now: Instant, local: &[SocketAddr]) -> Self {
+        let is_networked = local.iter().any(|address| !address.ip().is_loopback());
+        let mut peer = Self::unreachable(now, is_networked);
+        for address in local {
+            peer.add_local(*address);
+        }
+        peer.advance(now);
+        peer
+    }
+
+    /// A peer that can be reached through these relays and at no address of this machine. Where none of them can be had
+    /// it fails.
+    pub fn relayed(now: Instant, paths: &[RelayPath]) -> Self {
+        let is_networked = paths.iter().any(|path| !path.server.ip().is_loopback());
+        let mut peer = Self::unreachable(now, is_networked);
+        peer.is_relayed_only = true;
+        peer.add_relays(now, paths);
+        peer.advance(now);
+        peer
+    }
+
+    fn unreachable(now: Instant, is_networked: bool) -> Self {
         let mut peer = Self {
             engine: Engine::stopped(),
             state: State::new(now),
@@ -77,16 +104,14 @@ impl Peer {
             candidates: 0,
             described: false,
             local: Vec::new(),
+            relays: Vec::new(),
+            is_relayed_only: false,
+            hides_local_network: false,
         };
-        let is_networked = local.iter().any(|address| !address.ip().is_loopback());
         match Engine::new(now, is_networked) {
             Ok(engine) => peer.engine = engine,
             Err(stopped) => peer.fail(stopped),
         }
-        for address in local {
-            peer.add_local(*address);
-        }
-        peer.advance(now);
         peer
     }
 
@@ -102,11 +127,18 @@ impl Peer {
             Ok(candidate) if candidate::reachable(address.ip()) => candidate,
             _ => return log::warn!("rtc: {address} cannot be a local address"),
         };
+        self.add_candidate(candidate);
+    }
+
+    /// Its line, where it is news.
+    pub(super) fn add_candidate(&mut self, candidate: Candidate) -> Option<String> {
         // Without the user name fragment, so that the line stays true after an ICE restart.
         let line = candidate.to_sdp_string();
-        if self.drive(|rtc| rtc.add_local_candidate(candidate).is_some()) == Some(true) {
-            self.local.push(line);
-        }
+        let is_new = self.drive(|rtc| rtc.add_local_candidate(candidate).is_some()) == Some(true);
+        is_new.then(|| {
+            self.local.push(line.clone());
+            line
+        })
     }
 
     /// An offer: the first one has both data channels, and each has what [`Peer::needs_offer`] speaks of. Called again
@@ -152,7 +184,7 @@ impl Peer {
         });
         let made = made.ok_or(RtcError::Over)?.ok_or(RtcError::NothingToOffer)?;
         let Proposal { offer, token, offered } = made;
-        let offer = self.with_sendings(&offer.to_sdp_string(), &offered);
+        let offer = self.without_hidden(self.with_sendings(&offer.to_sdp_string(), &offered));
         self.state.sections.offered(&offered);
         self.pending = Some(Pending { token, offer: offer.clone(), restarts_ice, offered });
         Ok(offer)
@@ -184,7 +216,7 @@ impl Peer {
         let answer = answer.ok_or(RtcError::Over)??;
         self.agree_on_media(&sdp);
         self.agreed(now, credentials, candidates, true);
-        Ok(self.with_wishes(&answer, &sdp))
+        Ok(self.without_hidden(self.with_wishes(&answer, &sdp)))
     }
 
     /// The other side's answer to [`Peer::offer`] or [`Peer::restart_ice`].
@@ -289,6 +321,16 @@ impl Peer {
 
     /// A datagram came. One that is not for this peer, or is garbage, changes nothing.
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+        match self.relays.iter_mut().find(|relay| relay.base() == datagram.local) {
+            Some(relay) => {
+                relay.handle_datagram(now, datagram);
+                self.take_relays(now);
+            }
+            None => self.hear(now, datagram),
+        }
+    }
+
+    pub(super) fn hear(&mut self, now: Instant, datagram: Datagram) {
         let heard = self.drive(|rtc| engine::hear(rtc, now, &datagram));
         if heard == Some(true) && self.engine.look(Rtc::is_connected) == Some(true) {
             self.state.heard(now);
@@ -299,6 +341,7 @@ impl Peer {
         if self.yields_until.is_some_and(|until| now >= until) {
             self.take_early();
         }
+        self.relays_timeout(now);
         self.advance(now);
         match self.state.link.expired(now) {
             Some(Expiry::Silent) => {
@@ -315,7 +358,7 @@ impl Peer {
 
     /// The next thing to do or to know.
     pub fn poll(&mut self) -> Option<Output> {
-        let output = self.state.outputs.pop_front();
+        let output = self.poll_through_relays();
         if output.is_none() && self.state.is_quiet() {
             // There may be many such peers, and what a busier time needed is a kilobyte in each.
             self.state.outputs = VecDeque::new();
@@ -325,7 +368,8 @@ impl Peer {
 
     /// When [`Peer::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.engine_deadline(), self.state.link.deadline(), self.yields_until].into_iter().flatten().min()
+        let own = [self.engine_deadline(), self.state.link.deadline(), self.yields_until];
+        own.into_iter().chain(self.relays.iter().map(Relay::poll_timeout)).flatten().min()
     }
 
     /// When str0m wants to know the time. Its pacer and estimator want to every 25 to 40 ms, even where there is no
@@ -409,7 +453,7 @@ impl Peer {
         }
     }
 
-    fn fail(&mut self, stopped: Stopped) {
+    pub(super) fn fail(&mut self, stopped: Stopped) {
         if self.state.link != Link::Over {
             self.end();
             self.state.outputs.push_back(Output::Failed(stopped.0));
@@ -418,6 +462,7 @@ impl Peer {
 
     fn end(&mut self) {
         self.engine.stop();
+        self.close_relays();
         self.state.link = Link::Over;
         self.state.channels = Channels::default();
         self.state.sections = Sections::default();

@@ -307,8 +307,10 @@ impl Peers {
                     events.push_back(Event::KeyFrameRequested(section));
                 }
                 rtc::Output::Bitrate(estimate_bps) => events.push_back(Event::Bitrate(estimate_bps)),
-                // An opened channel is tried with the next packet; nothing is published on this connection.
+                // An opened channel is tried with the next packet; nothing is published on this connection; no relays
+                // are asked for.
                 rtc::Output::Opened(_)
+                | rtc::Output::Candidate(_)
                 | rtc::Output::Data(..)
                 | rtc::Output::Packet(_)
                 | rtc::Output::Section(_)
@@ -325,6 +327,7 @@ impl Peers {
                 rtc::Output::Section(info) => events.push_back(Event::Section(info)),
                 rtc::Output::KeyFrameRequested { .. }
                 | rtc::Output::Bitrate(_)
+                | rtc::Output::Candidate(_)
                 | rtc::Output::Opened(_)
                 | rtc::Output::Disconnected => {}
             }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::event::Ending;
+use super::ice::{IceConfig, Relays, TurnServer};
 use super::leave::Farewell;
 use super::live::Live;
 use super::media::{Incoming, Outgoing, Publication, PublicationId, SubscriptionId, Wants};
@@ -39,6 +40,7 @@ pub struct Config {
     pub connection_events_suppressed: bool,
     /// Follows a server that shuts down to wherever it says, and back.
     pub migrates: bool,
+    pub ice: IceConfig,
     /// Makes the waits between tries differ from client to client.
     pub seed: u64,
     /// For data that comes encrypted.
@@ -126,6 +128,10 @@ pub enum Input {
     LinkClosed(Option<Fault>),
     /// Answers `Output::OpenSockets`: the addresses at which datagrams are received from now on.
     SocketsOpened(Addresses),
+    /// Answers `Output::FindRelays`: those servers to which there is a way.
+    RelaysFound(Relays),
+    /// The stream to a TURN server that began at this address has ended.
+    RelayLost(SocketAddr),
     Datagram(Datagram),
 }
 
@@ -151,6 +157,12 @@ pub enum Output {
     Cut,
     /// Open sockets for the peer connections.
     OpenSockets,
+    /// Find out where these TURN servers are, and open sockets for them beside the others. `alone`: there are no others
+    /// any more.
+    FindRelays {
+        servers: Vec<TurnServer>,
+        alone: bool,
+    },
     Transmit(Datagram),
     /// A packet for the subscriber with this subscription.
     Media {
@@ -244,6 +256,17 @@ impl Core {
                     live.wires.sockets_opened(now, addresses);
                 }
                 self.publish_waiting(now);
+            }
+            Input::RelaysFound(relays) => {
+                if let Some(live) = self.live_mut() {
+                    live.wires.relays_found(now, relays);
+                }
+                self.publish_waiting(now);
+            }
+            Input::RelayLost(base) => {
+                if let Some(live) = self.live_mut() {
+                    live.wires.relay_lost(now, base);
+                }
             }
             Input::Datagram(datagram) => {
                 if let Some(live) = self.live_mut() {

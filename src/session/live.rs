@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Config, Core, Output, State};
+use super::ice::Ways;
 use super::roster::Roster;
 use super::signals::Early;
 use super::wires::Wires;
@@ -52,6 +53,7 @@ pub(super) struct Live {
 impl Live {
     /// `None` when the server's answer names no participant.
     pub fn new(now: Instant, join: JoinResponse, inline: bool, config: &Config) -> Option<Self> {
+        let ways = Ways::new(config, &join);
         let participant = join.participant?;
         if participant.sid.is_empty() {
             return None;
@@ -69,8 +71,8 @@ impl Live {
         let own = roster.own().clone();
         roster.fill(now, &join.other_participants);
         let wires = match inline {
-            true => Wires::inline(),
-            false => Wires::peers(join.subscriber_primary, join.fast_publish),
+            true => Wires::inline(ways),
+            false => Wires::peers(join.subscriber_primary, join.fast_publish, ways),
         };
         Some(Self {
             own,

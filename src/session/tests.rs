@@ -17,6 +17,7 @@ mod captions;
 mod migration;
 mod moderation;
 mod peers;
+mod relays;
 mod sealed;
 mod strange;
 mod streaming;
@@ -36,15 +37,32 @@ struct Client {
     media: Vec<(media::SubscriptionId, media::Incoming)>,
     hung_up: usize,
     cut: usize,
+    /// How often sockets were asked for, and which TURN servers; whether alone.
+    opened: usize,
+    looked_for: Vec<(Vec<ice::TurnServer>, bool)>,
 }
 
 impl Client {
     fn new(config: Config) -> Self {
         let (events, dials, sent, calls, transmitted) = Default::default();
-        let (dialled, media) = (Vec::new(), Vec::new());
+        let (media, looked_for, dialled) = Default::default();
+        let (hung_up, cut, opened) = Default::default();
         let (core, now) = (Core::new(config), Instant::now());
-        let mut client =
-            Self { core, now, events, dials, dialled, sent, calls, transmitted, media, hung_up: 0, cut: 0 };
+        let mut client = Self {
+            core,
+            now,
+            events,
+            dials,
+            dialled,
+            sent,
+            calls,
+            transmitted,
+            media,
+            hung_up,
+            cut,
+            opened,
+            looked_for,
+        };
         client.input(Input::Connect);
         client
     }
@@ -96,7 +114,8 @@ impl Client {
                 Output::Cut => self.cut += 1,
                 Output::Call { call, .. } => self.calls.push(call),
                 Output::Transmit(datagram) => self.transmitted.push(datagram),
-                Output::OpenSockets => {}
+                Output::OpenSockets => self.opened += 1,
+                Output::FindRelays { servers, alone } => self.looked_for.push((servers, alone)),
                 Output::Media { id, packet } => self.media.push((id, packet)),
             }
         }

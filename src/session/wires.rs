@@ -5,13 +5,17 @@
 //! the *publisher* one and sends on it. The publisher's is made when there is something to send. With a server of
 //! this library neither is made before there is media.
 
+mod paths;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
+use self::paths::{reached_by, trickle};
 use super::core::{Addresses, Core, Output, State};
 use super::event::Ending;
+use super::ice::{Relays, TurnServer, Ways};
 use super::{Fault, Reason};
 use crate::rtc::{
     self, Channel, Codec, Datagram, Layer, PacketIn, PacketOut, Peer, Section, SectionInfo,
@@ -33,8 +37,10 @@ const EARLY_CANDIDATES_MAX: usize = 64;
 pub(super) struct Wires {
     /// Data goes inside the link.
     is_inline: bool,
-    /// `None` until the sockets are open.
+    ways: Ways,
+    /// `None` until the sockets are open; where only relays may be used, until it is known where they are.
     local: Option<Addresses>,
+    relays: Relays,
     has_asked_for_sockets: bool,
     subscriber: Option<Side>,
     publisher: Option<Side>,
@@ -70,6 +76,10 @@ pub(super) enum Way {
 /// What the peer connections have to say to the session.
 pub(super) enum WiresOutput {
     OpenSockets,
+    FindRelays {
+        servers: Vec<TurnServer>,
+        alone: bool,
+    },
     Transmit(Datagram),
     Request(Message),
     Data(DataPacket),
@@ -103,14 +113,16 @@ impl Side {
 
 impl Wires {
     /// To a server that is this library.
-    pub fn inline() -> Self {
-        Self { is_inline: true, ..Self::peers(true, false) }
+    pub fn inline(ways: Ways) -> Self {
+        Self { is_inline: true, ..Self::peers(true, false, ways) }
     }
 
-    pub fn peers(subscriber_primary: bool, fast_publish: bool) -> Self {
+    pub fn peers(subscriber_primary: bool, fast_publish: bool, ways: Ways) -> Self {
         Self {
             is_inline: false,
+            ways,
             local: None,
+            relays: Relays::default(),
             has_asked_for_sockets: false,
             subscriber: None,
             publisher: None,
@@ -142,16 +154,8 @@ impl Wires {
 
     /// Ends the peer connections. What comes back tells the other side.
     pub fn close(&mut self, now: Instant) -> Vec<Datagram> {
-        let mut farewells = Vec::new();
-        for mut side in [self.subscriber.take(), self.publisher.take()].into_iter().flatten() {
-            side.peer.close(now);
-            while let Some(output) = side.peer.poll() {
-                if let rtc::Output::Transmit(datagram) = output {
-                    farewells.push(datagram);
-                }
-            }
-        }
-        farewells
+        let sides = [self.subscriber.take(), self.publisher.take()].into_iter().flatten();
+        sides.flat_map(|side| farewell(now, side)).collect()
     }
 
     /// Takes over what had not left through the wires that were lost.
@@ -171,21 +175,6 @@ impl Wires {
         self.wants_publisher = true;
         self.drive(now);
         true
-    }
-
-    /// Asks for sockets, once.
-    pub fn want_sockets(&mut self) {
-        if !std::mem::replace(&mut self.has_asked_for_sockets, true) {
-            self.outputs.push_back(WiresOutput::OpenSockets);
-        }
-    }
-
-    pub fn sockets_opened(&mut self, now: Instant, addresses: Addresses) {
-        self.local = Some(addresses);
-        if let Some(offer) = self.early_offer.take() {
-            self.accept_offer(now, offer);
-        }
-        self.drive(now);
     }
 
     pub fn offered(&mut self, now: Instant, offer: SessionDescription) {
@@ -229,19 +218,6 @@ impl Wires {
                 self.early_candidates.push(trickle.clone())
             }
             None => {}
-        }
-        self.drive(now);
-    }
-
-    pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
-        let Some(local) = &self.local else { return };
-        let side = match &datagram.local {
-            address if local.publisher.contains(address) => &mut self.publisher,
-            address if local.subscriber.contains(address) => &mut self.subscriber,
-            _ => return,
-        };
-        if let Some(side) = side {
-            side.peer.handle_datagram(now, datagram);
         }
         self.drive(now);
     }
@@ -381,13 +357,16 @@ impl Wires {
             let (before, now) = (origin(&side.offer), origin(&offer.sdp));
             before.is_some() && now.is_some() && before != now
         };
-        if self.subscriber.as_ref().is_some_and(is_another) {
-            self.subscriber = None;
+        if let Some(side) = self.subscriber.take_if(|side| is_another(side)) {
+            if side.peer.has_relays() {
+                // They are given back: the new ones begin at the same sockets.
+                self.outputs.extend(farewell(now, side).into_iter().map(WiresOutput::Transmit));
+            }
             self.outputs.push_back(WiresOutput::Down(Way::Subscriber));
         }
         let is_inline = self.is_inline;
         let side = self.subscriber.get_or_insert_with(|| {
-            let peer = Peer::new(now, &local.subscriber);
+            let peer = reached_by(now, &self.ways, &local.subscriber, &self.relays.subscriber);
             Side::new(if is_inline { peer } else { peer.yields_first_check() })
         });
         side.offer = offer.sdp.clone();
@@ -399,6 +378,8 @@ impl Wires {
                 side.description = answer.clone();
                 self.outputs.push_back(WiresOutput::Request(Message::Answer(answer)));
             }
+            // It says so itself.
+            Err(rtc::RtcError::Over) => {}
             Err(error) => {
                 log::warn!("the server's offer could not be used: {error:?}");
                 self.fail(Way::Subscriber, "the server's offer could not be used");
@@ -427,7 +408,8 @@ impl Wires {
     /// The publisher's side, made when it is first needed and can be.
     fn publisher(&mut self, now: Instant) -> Option<&mut Side> {
         if self.publisher.is_none() {
-            let peer = Peer::new(now, &self.local.as_ref()?.publisher);
+            let local = &self.local.as_ref()?.publisher;
+            let peer = reached_by(now, &self.ways, local, &self.relays.publisher);
             self.publisher = Some(Side::new(peer));
             self.add_early_candidates(now);
         }
@@ -496,6 +478,7 @@ impl Wires {
         while let Some(output) = side.peer.poll() {
             let output = match output {
                 rtc::Output::Transmit(datagram) => WiresOutput::Transmit(datagram),
+                rtc::Output::Candidate(line) => WiresOutput::Request(Message::Trickle(trickle(way, &line))),
                 rtc::Output::Opened(channel) => {
                     side.is_open |= channel == Channel::Reliable;
                     continue;
@@ -527,7 +510,11 @@ impl Wires {
             self.outputs.push_back(output);
         }
         if has_failed {
-            self.fail(way, "the peer connection failed");
+            let text = match self.ways.is_relayed_only {
+                true => "the peer connection failed, and it may go through TURN servers only",
+                false => "the peer connection failed",
+            };
+            self.fail(way, text);
         }
     }
 
@@ -549,6 +536,18 @@ impl Wires {
     }
 }
 
+/// Ends a peer connection. What comes back tells the other side.
+fn farewell(now: Instant, mut side: Side) -> Vec<Datagram> {
+    let mut farewells = Vec::new();
+    side.peer.close(now);
+    while let Some(output) = side.peer.poll() {
+        if let rtc::Output::Transmit(datagram) = output {
+            farewells.push(datagram);
+        }
+    }
+    farewells
+}
+
 /// Which session a description belongs to: the second word of its origin (RFC 8866 section 5.2).
 fn origin(sdp: &str) -> Option<&str> {
     let line = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
@@ -559,6 +558,7 @@ impl Core {
     pub(super) fn wires_output(&mut self, now: Instant, output: WiresOutput) {
         match output {
             WiresOutput::OpenSockets => self.push(Output::OpenSockets),
+            WiresOutput::FindRelays { servers, alone } => self.push(Output::FindRelays { servers, alone }),
             WiresOutput::Transmit(datagram) => self.push(Output::Transmit(datagram)),
             WiresOutput::Request(message) => self.request(message),
             WiresOutput::Data(packet) => self.packet(now, &packet),

@@ -245,7 +245,7 @@ impl World {
                     self.agenda.put(at, Arrival::DatagramUp { client: number, datagram });
                 }
             }
-            Output::Event(_) | Output::Call { .. } | Output::Media { .. } => {}
+            Output::Event(_) | Output::Call { .. } | Output::Media { .. } | Output::FindRelays { .. } => {}
         }
     }
 

@@ -41,6 +41,14 @@ need_for() {
 has_libcxx() { printf '#include <string>\n' | clang++ -x c++ -stdlib=libc++ -fsyntax-only - 2>/dev/null; }
 has_libclang() { /sbin/ldconfig -p | grep -E 'libclang(-[0-9.]+)?\.so' >/dev/null; }
 
+# The tests start their own TURN server. Debian's package starts one where there is systemd, open to the network; nobody has
+# asked for that one.
+need_turn_server() {
+    command -v turnserver >/dev/null && return
+    need turnserver coturn
+    if [ -d /run/systemd/system ]; then systemctl disable --quiet --now coturn; fi
+}
+
 # The newest package of a codec library that this distribution has: the number in its name is the library's.
 need_library() {
     local library="$1" pattern="$2" package
@@ -187,6 +195,7 @@ need valgrind valgrind
 need pulseaudio pulseaudio
 # The binary alone: the package of that name starts a service.
 need tinyproxy tinyproxy-bin
+need_turn_server
 # What the library finds at run time.
 need_library libvpx.so '^libvpx[0-9]+$'
 need_library libopus.so '^libopus0$'

@@ -28,4 +28,5 @@ mod relay;
 mod server;
 mod strange;
 mod token;
+mod turn;
 mod within;

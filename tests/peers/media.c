@@ -1,6 +1,6 @@
 /* A session that publishes the mark and watches everybody else, steered by lines on standard input.
  *
- *   media API_KEY SESSION_ID
+ *   media API_KEY SESSION_ID [TURN_URL USER PASSWORD | none], through that server, or the session's, and no other way
  *
  *   connect TOKEN            publish WIDTH HEIGHT [audio]      unpublish       publish_blind, by a camera that tells no size
  *   mute video|audio         unmute video|audio                prefer WIDTH HEIGHT      disconnect
@@ -142,6 +142,20 @@ static const char *stream_of(const char *name, otc_publisher *publisher, otc_ses
   return id;
 }
 
+/* Settings under which media goes through a TURN server. The last member is garbage: older headers do not have it. */
+static otc_session_settings *through(int count, char **turn) {
+  otc_session_settings *settings = otc_session_settings_new();
+  struct otc_custom_ice_config ice;
+  if (count == 0) return settings;
+  memset(&ice, 0x5e, sizeof ice);
+  ice.num_ice_servers = count == 3;
+  ice.ice_url = turn, ice.ice_user = turn + 1, ice.ice_credential = turn + 2;
+  ice.force_turn = OTC_TRUE;
+  ice.use_custom_turn_only = count == 3;
+  if (otc_session_settings_set_custom_ice_config(settings, &ice) != OTC_SUCCESS) exit(2);
+  return settings;
+}
+
 static void *tell(void *unused) {
   (void)unused;
   for (int64_t next = film_now_us() + 1000000; !is_over; next += 1000000) {
@@ -160,7 +174,7 @@ int main(int argc, char **argv) {
   static char line[16384];
   char *context;
   pthread_t teller;
-  if (argc != 3) return 2;
+  if (argc != 3 && argc != 4 && argc != 6) return 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (otc_init(NULL) != OTC_SUCCESS || film_use_microphone(&microphone) != OTC_SUCCESS) return 2;
   struct otc_session_callbacks callbacks = {0};
@@ -176,7 +190,9 @@ int main(int argc, char **argv) {
   publishing.on_stream_destroyed = on_stream_destroyed;
   publishing.on_error = on_publisher_error;
   publishing.on_publisher_mute_forced = on_publisher_mute_forced;
-  otc_session *session = otc_session_new(argv[1], argv[2], &callbacks);
+  otc_session_settings *settings = through(argc - 3, argv + 3);
+  otc_session *session = otc_session_new_with_settings(argv[1], argv[2], &callbacks, settings);
+  otc_session_settings_delete(settings);
   otc_publisher *publisher = NULL;
   if (!session || pthread_create(&teller, NULL, tell, NULL) != 0) return 2;
 

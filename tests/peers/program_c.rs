@@ -26,9 +26,21 @@ pub fn trace_with(server: &Server, room: &str, name: &str, variables: &[(&str, &
 
 /// Starts `media.c` for one session.
 pub fn film(server: &Server, room: &str, name: &str) -> Program {
+    film_through(server, room, name, &[])
+}
+
+/// The same through a TURN server and no other way: its address, user and password, and where it has a certificate whose
+/// authority nobody knows, the file with that. `none` for the server of the session.
+pub fn film_through(server: &Server, room: &str, name: &str, turn: &[&str]) -> Program {
     let mut command = tied(&compiled("tests/peers/media.c"));
     server.configure(&mut command);
-    Program::start(name, command.args([token::KEY, room]))
+    if !turn.is_empty() {
+        command.env("OTC_LOG", "debug");
+    }
+    if let Some(trusted) = turn.get(3) {
+        command.env("SSL_CERT_FILE", trusted);
+    }
+    Program::start(name, command.args([token::KEY, room]).args(turn.iter().take(3)))
 }
 
 /// The same at an address that is no [`Server`].

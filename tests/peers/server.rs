@@ -37,13 +37,24 @@ pub struct Server {
     /// Holds the configuration, the log, and the hub's socket.
     folder: PathBuf,
     port: u16,
+    /// More lines of livekit-server's configuration, of its section `rtc`.
+    rtc: String,
     child: Option<Child>,
 }
 
 impl Server {
     pub fn start(kind: Kind) -> Self {
+        Self::start_with(kind, "")
+    }
+
+    /// livekit-server with more lines in the section `rtc` of its configuration.
+    pub fn livekit_with(rtc: &str) -> Self {
+        Self::start_with(Kind::LiveKit, rtc)
+    }
+
+    fn start_with(kind: Kind, rtc: &str) -> Self {
         let folder = temporary_folder();
-        let mut server = Self { kind, folder, port: 0, child: None };
+        let mut server = Self { kind, folder, port: 0, rtc: rtc.to_owned(), child: None };
         if kind == Kind::Hub {
             return server;
         }
@@ -161,7 +172,7 @@ impl Server {
 
     fn livekit_command(&self) -> Command {
         let configuration = self.folder.join("livekit.yaml");
-        fs::write(&configuration, livekit_configuration(self.port)).expect("the folder is ours");
+        fs::write(&configuration, livekit_configuration(self.port, &self.rtc)).expect("the folder is ours");
         let mut command = tied(&peers::livekit_server());
         command.arg("--config").arg(configuration);
         command
@@ -186,7 +197,7 @@ impl Drop for Server {
 
 /// Nothing of it leaves the loopback interface: without a STUN entry of our own it would name public servers to its clients,
 /// without `node_ip` it would ask one for its own address.
-fn livekit_configuration(port: u16) -> String {
+fn livekit_configuration(port: u16, rtc: &str) -> String {
     format!(
         r#"port: {port}
 bind_addresses: ["127.0.0.1"]
@@ -199,7 +210,7 @@ rtc:
   enable_loopback_candidate: true
   interfaces: {{ includes: [lo] }}
   stun_servers: ["127.0.0.1:9"]
-keys:
+{rtc}keys:
   {key}: {secret}
 logging: {{ level: info }}
 "#,

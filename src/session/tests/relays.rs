@@ -1,0 +1,117 @@
+//! By which ways the peer connections of a session may go.
+
+use std::net::SocketAddr;
+
+use super::*;
+use crate::rtc::{Datagram, Peer, RelayPath};
+use crate::session::ice::{IceConfig, IceServer, Relays};
+use crate::signal::proto::{IceServer as TheirServer, SessionDescription};
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+fn own_server(force_turn: bool) -> Config {
+    let server = IceServer { url: "turn:own.example".into(), user: "user".into(), credential: "word".into() };
+    let ice = IceConfig { servers: vec![server], force_turn, ..IceConfig::default() };
+    Config { ice, ..config() }
+}
+
+/// The server has let the client in.
+fn joined(config: Config) -> Client {
+    let mut client = Client::new(config);
+    client.input(Input::LinkOpened);
+    let theirs = TheirServer { urls: vec!["turn:theirs.example".into()], ..TheirServer::default() };
+    client.message(Message::Join(JoinResponse {
+        subscriber_primary: true,
+        ice_servers: vec![theirs],
+        ..welcome(&["ann"])
+    }));
+    client
+}
+
+fn offer(client: &mut Client) {
+    let sdp = Peer::new(client.now, &[address("10.0.0.9:9")]).offer(client.now).expect("an offer");
+    client.message(Message::Offer(SessionDescription {
+        r#type: "offer".into(),
+        sdp,
+        ..SessionDescription::default()
+    }));
+}
+
+fn answer(client: &Client) -> Option<String> {
+    client.sent.iter().find_map(|message| match message {
+        FromClient::Message(signal_request::Message::Answer(answer)) => Some(answer.sdp.clone()),
+        _ => None,
+    })
+}
+
+fn relays() -> Relays {
+    let path = |base| RelayPath {
+        base: address(base),
+        server: address("192.0.2.1:3478"),
+        user: "user".into(),
+        credential: "word".into(),
+    };
+    Relays { subscriber: vec![path("10.0.0.1:11")], publisher: vec![path("10.0.0.1:13")] }
+}
+
+fn goes_to_the_turn_server(datagram: &Datagram) -> bool {
+    (datagram.local, datagram.remote) == (address("10.0.0.1:11"), address("192.0.2.1:3478"))
+}
+
+#[test]
+fn both_sides_turn_servers_are_looked_for_beside_the_own_sockets() {
+    let client = joined(own_server(false));
+    let hosts: Vec<&str> = client.looked_for[0].0.iter().map(|server| server.host.as_str()).collect();
+    assert_eq!(hosts, ["own.example", "theirs.example"]);
+    assert!(!client.looked_for[0].1, "the own sockets stay");
+    assert_eq!(client.opened, 1);
+}
+
+#[test]
+fn a_relay_that_is_found_after_the_answer_is_asked_for_a_place() {
+    let mut client = joined(own_server(false));
+    let addresses = Addresses { subscriber: vec![address("10.0.0.1:1")], publisher: Vec::new() };
+    client.input(Input::SocketsOpened(addresses));
+    offer(&mut client);
+    assert!(answer(&client).is_some_and(|sdp| sdp.contains("10.0.0.1 1 typ host")));
+    client.input(Input::RelaysFound(relays()));
+    assert!(client.transmitted.iter().any(goes_to_the_turn_server), "{:?}", client.transmitted);
+}
+
+#[test]
+fn with_forced_relays_no_other_socket_is_opened_and_no_address_named() {
+    let mut client = joined(own_server(true));
+    assert_eq!((client.opened, client.looked_for[0].1), (0, true));
+    offer(&mut client);
+    assert_eq!(answer(&client), None, "it is not known yet where the servers are");
+    client.input(Input::RelaysFound(relays()));
+    let sdp = answer(&client).expect("an answer");
+    assert!(!sdp.contains("a=candidate:"), "{sdp}");
+    assert!(client.transmitted.iter().all(goes_to_the_turn_server), "{:?}", client.transmitted);
+    assert!(!client.transmitted.is_empty());
+}
+
+#[test]
+fn with_forced_relays_and_none_to_be_found_the_attempt_fails() {
+    let mut client = joined(own_server(true));
+    offer(&mut client);
+    client.input(Input::RelaysFound(Relays::default()));
+    match client.ending() {
+        Ending::Failed(fault) => {
+            assert_eq!(fault.reason, Reason::ConnectionFailed);
+            assert!(fault.text.contains("TURN"), "{}", fault.text);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn with_forced_relays_and_a_silent_server_the_attempt_fails_before_its_time_is_over() {
+    let mut client = joined(own_server(true));
+    offer(&mut client);
+    client.input(Input::RelaysFound(relays()));
+    client.pass(Duration::from_secs(9));
+    assert!(matches!(client.ending(), Ending::Failed(fault) if fault.reason == Reason::ConnectionFailed));
+}

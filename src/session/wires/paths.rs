@@ -1,0 +1,99 @@
+//! Where the peer connections of a session begin: its own sockets, and those to TURN servers.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::{Way, Wires, WiresOutput};
+use crate::rtc::{self, Datagram, Peer, RelayPath};
+use crate::session::Addresses;
+use crate::session::ice::{Relays, Ways};
+use crate::signal::proto::{SignalTarget, TrickleRequest};
+
+impl Wires {
+    /// Asks for sockets, once.
+    pub fn want_sockets(&mut self) {
+        if std::mem::replace(&mut self.has_asked_for_sockets, true) {
+            return;
+        }
+        let alone = self.ways.is_relayed_only;
+        if !alone {
+            self.outputs.push_back(WiresOutput::OpenSockets);
+        }
+        let servers = std::mem::take(&mut self.ways.servers);
+        if alone || !servers.is_empty() {
+            self.outputs.push_back(WiresOutput::FindRelays { servers, alone });
+        }
+    }
+
+    pub fn sockets_opened(&mut self, now: Instant, addresses: Addresses) {
+        self.local = Some(addresses);
+        if let Some(offer) = self.early_offer.take() {
+            self.accept_offer(now, offer);
+        }
+        self.drive(now);
+    }
+
+    pub fn relays_found(&mut self, now: Instant, relays: Relays) {
+        self.relays = relays;
+        if self.ways.is_relayed_only {
+            // There is nothing else that could be opened.
+            return self.sockets_opened(now, Addresses::default());
+        }
+        for (side, paths) in
+            [(&mut self.subscriber, &self.relays.subscriber), (&mut self.publisher, &self.relays.publisher)]
+        {
+            if let Some(side) = side {
+                side.peer.add_relays(now, paths);
+            }
+        }
+        self.drive(now);
+    }
+
+    pub fn relay_lost(&mut self, now: Instant, base: SocketAddr) {
+        for side in [&mut self.subscriber, &mut self.publisher].into_iter().flatten() {
+            side.peer.relay_lost(now, base);
+        }
+        self.drive(now);
+    }
+
+    pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+        let Some(local) = &self.local else { return };
+        let begins = |addresses: &[SocketAddr], paths: &[RelayPath]| {
+            addresses.contains(&datagram.local) || paths.iter().any(|path| path.base == datagram.local)
+        };
+        let side = if begins(&local.publisher, &self.relays.publisher) {
+            &mut self.publisher
+        } else if begins(&local.subscriber, &self.relays.subscriber) {
+            &mut self.subscriber
+        } else {
+            return;
+        };
+        if let Some(side) = side {
+            side.peer.handle_datagram(now, datagram);
+        }
+        self.drive(now);
+    }
+}
+
+/// A new peer connection.
+pub(super) fn reached_by(now: Instant, ways: &Ways, local: &[SocketAddr], relays: &[RelayPath]) -> Peer {
+    if ways.is_relayed_only {
+        return Peer::relayed(now, relays);
+    }
+    let mut peer = Peer::new(now, local);
+    peer.add_relays(now, relays);
+    if ways.hides_local_network {
+        peer.hide_local_network();
+    }
+    peer
+}
+
+/// Tells the server of a candidate. All sections go one way together, so it stands with the first of them.
+pub(super) fn trickle(way: Way, line: &str) -> TrickleRequest {
+    let target = match way {
+        Way::Subscriber => SignalTarget::Subscriber,
+        Way::Publisher => SignalTarget::Publisher,
+    };
+    let candidate_init = rtc::candidate_json(line, "0", 0);
+    TrickleRequest { candidate_init, target: target as i32, r#final: false }
+}
