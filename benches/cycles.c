@@ -55,13 +55,13 @@ int main(int argc, char **argv) {
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
   cycles(DISCONNECT, good, 1); /* starts the hub */
   cycles(kind, kind == REFUSED ? bad : good, warm_up);
-  holding before = settled(otc_ext_live_objects());
+  holding before = settled(otc_ext_live_objects);
   print_holding("before", &before);
   long long start = now_ns();
   cycles(kind, kind == REFUSED ? bad : good, count);
   double took_s = (double)(now_ns() - start) / 1e9;
   check_back(&before, otc_ext_live_objects);
-  holding after = settled(otc_ext_live_objects());
+  holding after = settled(otc_ext_live_objects);
   print_holding("after", &after);
   double in_use = (double)(after.in_use - before.in_use) / (double)count,
          resident = (double)(after.resident - before.resident) / (double)count;

@@ -120,7 +120,7 @@ int main(int argc, char **argv) {
   char *token = token_of(KEY, "first");
   client_init(&first, "first");
   client_connect(&first, token);
-  holding before = settled(otc_ext_live_objects());
+  holding before = settled(otc_ext_live_objects);
   print_holding("one", &before);
 
   make_sessions();

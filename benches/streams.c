@@ -81,13 +81,13 @@ int main(int argc, char **argv) {
   client_connect(&watcher.client, token);
 
   for (long i = 0; i < WARM_UP; i++) cycle(&watcher, token);
-  holding before = settled(otc_ext_live_objects());
+  holding before = settled(otc_ext_live_objects);
   print_holding("before", &before);
   long long start = now_ns();
   for (long i = 0; i < count; i++) cycle(&watcher, token);
   double cycle_ms = (double)(now_ns() - start) / 1e6 / (double)count;
   check_back(&before, otc_ext_live_objects);
-  holding after = settled(otc_ext_live_objects());
+  holding after = settled(otc_ext_live_objects);
   print_holding("after", &after);
   double in_use = (double)(after.in_use - before.in_use) / (double)count;
   double resident = (double)(after.resident - before.resident) / (double)count;

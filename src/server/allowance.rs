@@ -23,9 +23,10 @@ pub const NEGOTIATIONS: Rate = Rate { burst: 768 << 10, per_second: 64 << 10 };
 /// A client needs a few to be found, so this is hundreds of them per second.
 pub const STRANGERS: Rate = Rate { burst: 1000, per_second: 1000 };
 
-/// A client's requests about tracks: each track that one names counts. A client that subscribes to a whole conference
-/// does so at once; nobody changes their mind a hundred times in a second.
-pub const MEDIA_REQUESTS: Rate = Rate { burst: 1000, per_second: 100 };
+/// A client's requests: each track that one names counts. Whoever subscribes to a whole conference does so at once, with
+/// two tracks and two requests for each of its people, and again for everybody who comes and goes. A request takes the
+/// server some hundredths of a millisecond.
+pub const MEDIA_REQUESTS: Rate = Rate { burst: 2000, per_second: 500 };
 
 /// What is left of it.
 #[derive(Debug)]

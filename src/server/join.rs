@@ -218,6 +218,7 @@ fn relink(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key:
     let Some(participant) = room.participants.get_mut(&key) else { return };
     if let Some(old) = participant.link() {
         shared.close(old);
+        participant.forget_requests();
     }
     participant.presence = Presence::Linked { link, heard: now };
     shared.seats.insert(link, Seat { room: room.name.clone(), key });

@@ -32,6 +32,7 @@ pub mod service;
 mod shared;
 mod sids;
 mod timers;
+mod turns;
 mod twirp;
 
 pub use claims::{Admission, Locality, Refusal};

@@ -12,6 +12,7 @@ use super::core::LinkId;
 use super::media::share::Share;
 use super::peers::Peers;
 use super::shared::{Seat, Shared};
+use super::turns::Turns;
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission, leave_request::Action};
 use crate::signal::token::{Grants, Sources};
@@ -56,6 +57,8 @@ pub struct Participant {
     pub locality: Locality,
     pub presence: Presence,
     pub queue: Queue,
+    /// What it asks for, since it asked for something that costs.
+    pub turns: Option<Box<Turns>>,
     /// Data packets go inside the signalling connection, and peer connections are only made for media.
     pub is_inline: bool,
     /// It gets whatever is published, without asking.
@@ -94,6 +97,7 @@ impl Participant {
             locality: admission.locality,
             presence: Presence::Linked { link, heard: now },
             queue: Queue::default(),
+            turns: None,
             is_inline: admission.query.inline_data,
             auto_subscribe: admission.query.auto_subscribe,
             peers: None,
@@ -152,6 +156,13 @@ impl Participant {
         self.presence = Presence::Away { until: now + hold, reason };
     }
 
+    /// What waits for its turn came over a link that is gone. Its client says anew what it wants when it comes back.
+    pub fn forget_requests(&mut self) {
+        if let Some(turns) = &mut self.turns {
+            turns.clear();
+        }
+    }
+
     /// As it is described to others and to itself while it is here.
     pub fn present(&self) -> ParticipantInfo {
         let is_joining = matches!(self.standing, Standing::Joining { .. });
@@ -159,8 +170,8 @@ impl Participant {
     }
 
     /// Its part in the media of the room, which begins now if it has none.
-    pub fn share(&mut self, now: Instant) -> &mut Share {
-        self.share.get_or_insert_with(|| Box::new(Share::new(now)))
+    pub fn share(&mut self) -> &mut Share {
+        self.share.get_or_insert_with(|| Box::new(Share::new()))
     }
 
     pub fn publishes(&self) -> bool {
@@ -173,7 +184,7 @@ impl Participant {
         if !shared.has_sockets(seat) {
             return false;
         }
-        let peers = self.peers.get_or_insert_with(|| Box::new(Peers::new(now)));
+        let peers = self.peers.get_or_insert_with(|| Box::new(Peers::new()));
         peers.need_subscriber(now, &shared.config.udp_addresses);
         true
     }

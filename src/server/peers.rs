@@ -12,17 +12,14 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
-use super::allowance::{Allowance, NEGOTIATIONS};
 use super::config::FAREWELL_GRACE;
 use super::data;
 use super::media::{allocate, forward, publish, subscribe};
 use super::participant::{Key, Participant, Standing};
-use super::requests;
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use super::timers::Timer;
 use crate::rtc::{self, Channel, Codec, Datagram, PacketIn, Peer, Section, SectionInfo, SendError};
-use crate::signal::proto::signal_request::Message as Asked;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{DataPacket, SessionDescription, SignalTarget, TrickleRequest, data_packet::Kind};
 
@@ -33,10 +30,6 @@ const FAILURES_MAX: u32 = 4;
 /// The shortest time after which a connection is looked at again by itself. Its pacer may want to go on at once, and a
 /// server that only did that would do nothing else.
 const STEP_MIN: Duration = Duration::from_micros(500);
-
-/// How many descriptions and candidates wait for the sockets to be opened, which takes no time, or until the client may
-/// have them read. No client has more under way: it waits for the answer to its offer, and makes few candidates.
-const KEPT_MAX: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -53,11 +46,6 @@ pub struct Peers {
     offers: u32,
     /// The answer to the last offer has not come.
     awaits_answer: bool,
-    kept: Vec<Asked>,
-    kept_size: usize,
-    negotiations: Allowance,
-    /// When what is kept may be looked at.
-    resume: Option<Instant>,
     /// One of the two is gone for good: how long the client's farewell is waited for.
     pub farewell_until: Option<Instant>,
     /// As in [`Participant::wake`].
@@ -84,17 +72,13 @@ impl std::fmt::Debug for Peers {
 
 impl Peers {
     /// Without a connection.
-    pub fn new(now: Instant) -> Self {
+    pub fn new() -> Self {
         Self {
             publisher: None,
             subscriber: None,
             origin: None,
             offers: 0,
             awaits_answer: false,
-            kept: Vec::new(),
-            kept_size: 0,
-            negotiations: Allowance::new(now, NEGOTIATIONS),
-            resume: None,
             farewell_until: None,
             wake: None,
         }
@@ -102,7 +86,7 @@ impl Peers {
 
     /// With both connections.
     pub fn both(now: Instant, local: &[SocketAddr]) -> Self {
-        let mut peers = Self::new(now);
+        let mut peers = Self::new();
         peers.publisher = Some(Peer::new(now, local));
         peers.subscriber = Some(Peer::new(now, local));
         peers
@@ -157,7 +141,7 @@ impl Peers {
 
     fn deadline(&self) -> Option<Instant> {
         let peers = [&self.subscriber, &self.publisher].into_iter().flatten().filter_map(Peer::poll_timeout);
-        peers.chain(self.resume).min()
+        peers.min()
     }
 
     /// An offer for the subscriber's connection: the first one, or one that finds the client at its new address.
@@ -180,31 +164,6 @@ impl Peers {
         let mut offer = description("offer", sdp, self.offers);
         subscribe::name_sections(&mut offer);
         Some(Message::Offer(offer))
-    }
-
-    /// Whether reading so much of what the client says of its connections is its due. What it said before comes first.
-    pub fn affords(&mut self, now: Instant, cost: usize) -> bool {
-        let may = self.kept.is_empty() && self.negotiations.take(now, cost);
-        if !may && self.kept.is_empty() {
-            self.resume = self.negotiations.when(cost);
-        }
-        may
-    }
-
-    /// Keeps what cannot be looked at yet. False when that would be too much: nobody who keeps to the rules gets there.
-    pub fn keep(&mut self, message: &Asked, size: usize) -> bool {
-        let may = self.kept.len() < KEPT_MAX && self.kept_size + size <= NEGOTIATIONS.burst();
-        if may {
-            self.kept_size += size;
-            self.kept.push(message.clone());
-        }
-        may
-    }
-
-    pub fn take_kept(&mut self) -> Vec<Asked> {
-        self.resume = None;
-        self.kept_size = 0;
-        std::mem::take(&mut self.kept)
     }
 
     /// True where the offer is for a connection that replaces the one before. `codec_of` knows what was announced for a
@@ -492,10 +451,6 @@ pub fn wake(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, set: I
         return;
     }
     peers.wake = None;
-    if peers.resume.is_some_and(|when| when <= now) {
-        requests::resume(room, shared, now, key);
-    }
-    let Some(peers) = room.participants.get_mut(&key).and_then(|one| one.peers.as_mut()) else { return };
     if peers.deadline().is_some_and(|when| when <= now) {
         peers.handle_timeout(now);
     }

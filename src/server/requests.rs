@@ -11,18 +11,12 @@ use super::participant::{Key, Participant, Presence};
 use super::peers::Peers;
 use super::room::Room;
 use super::shared::{Seat, Shared};
+use super::turns::{Price, Turns};
 use crate::signal::frame::FromClient;
 use crate::signal::proto::request_response::{Reason, Request};
 use crate::signal::proto::signal_request::Message as Asked;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{DisconnectReason, Pong, RequestResponse, UpdateParticipantMetadata};
-
-/// What a description or a candidate costs beside its bytes, in bytes.
-const NEGOTIATION_BASE: usize = 1 << 10;
-
-/// An answer is as long as the server's own offer made it, and comes once for each. In a room of hundreds, each of whom is
-/// news to all others, descriptions are long, and nobody should wait for them.
-const ANSWER_DISCOUNT: usize = 8;
 
 /// A frame of the participant `key`, which sits at `link`.
 pub fn handle(
@@ -40,7 +34,7 @@ pub fn handle(
     match FromClient::decode(bytes) {
         Ok(Some(FromClient::Data(packet))) => data::publish(room, shared, now, key, packet),
         Ok(Some(FromClient::Message(message))) => {
-            answer(room, shared, now, wall_ms, link, key, message);
+            ask(room, shared, now, wall_ms, link, key, &message);
         }
         // A message of a newer protocol.
         Ok(None) => {}
@@ -53,6 +47,80 @@ pub fn handle(
     }
 }
 
+/// Deals with a message, or lets it wait for its turn.
+fn ask(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    wall_ms: i64,
+    link: LinkId,
+    key: Key,
+    message: &Asked,
+) {
+    let price = Price::of(message);
+    if price == Price::Nothing {
+        return answer(room, shared, now, wall_ms, link, key, message);
+    }
+    let seat = Seat { room: room.name.clone(), key };
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    if matches!(price, Price::Negotiation(_)) && !negotiates(participant, shared, message) {
+        return;
+    }
+    let turns = participant.turns.get_or_insert_with(|| Box::new(Turns::new(now)));
+    if !turns.is_waiting() && is_ready(shared, &seat, price) && turns.pay(now, price) {
+        answer(room, shared, now, wall_ms, link, key, message);
+    } else if turns.put(message, wall_ms) {
+        room.watch(shared, key);
+    } else {
+        refuse(shared, link, message, price);
+    }
+}
+
+/// Whether what is said about peer connections is about any. One of our clients has them made by its first offer, when
+/// media is about to flow.
+fn negotiates(participant: &mut Participant, shared: &Shared, message: &Asked) -> bool {
+    if participant.is_inline && matches!(message, Asked::Offer(_)) && shared.may_have_sockets() {
+        participant.peers.get_or_insert_with(|| Box::new(Peers::new()));
+    }
+    participant.peers.is_some()
+}
+
+/// Descriptions wait for the sockets, which are opened when they are needed; that takes no time.
+fn is_ready(shared: &mut Shared, seat: &Seat, price: Price) -> bool {
+    !matches!(price, Price::Negotiation(_)) || shared.has_sockets(seat)
+}
+
+/// More waits than anybody needs who keeps to the rules.
+fn refuse(shared: &mut Shared, link: LinkId, message: &Asked, price: Price) {
+    match price {
+        Price::Nothing => {}
+        Price::Negotiation(_) => shared.counters.negotiations_refused += 1,
+        Price::Requests(count) => shared.counters.media_requests_refused += count as u64,
+    }
+    if let Asked::AddTrack(request) = message {
+        shared.send(link, publish::refusal(Reason::LimitExceeded, request.clone()));
+    }
+}
+
+/// What waited for the sockets, or for its turn, is dealt with as far as it may be now.
+pub fn resume(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
+    let seat = Seat { room: room.name.clone(), key };
+    loop {
+        let Some(participant) = room.participants.get_mut(&key) else { return };
+        let (link, turns) = (participant.link(), participant.turns.as_mut());
+        let (Some(link), Some(turns)) = (link, turns) else { break };
+        let Some(price) = turns.first().map(Price::of) else { break };
+        if !is_ready(shared, &seat, price) || !turns.pay(now, price) {
+            break;
+        }
+        if let Some(waiting) = turns.take() {
+            answer(room, shared, now, waiting.wall_ms, link, key, &waiting.message);
+        }
+    }
+    room.watch(shared, key);
+    shared.restless.push_back(seat);
+}
+
 fn answer(
     room: &mut Room,
     shared: &mut Shared,
@@ -60,10 +128,10 @@ fn answer(
     wall_ms: i64,
     link: LinkId,
     key: Key,
-    message: Asked,
+    message: &Asked,
 ) {
     match message {
-        Asked::Ping(sent_ms) => shared.send(link, Message::Pong(sent_ms)),
+        Asked::Ping(sent_ms) => shared.send(link, Message::Pong(*sent_ms)),
         Asked::PingReq(ping) => {
             let pong = Pong { last_ping_timestamp: ping.timestamp, timestamp: wall_ms };
             shared.send(link, Message::PongResp(pong));
@@ -73,44 +141,25 @@ fn answer(
             room.remove(shared, now, key, DisconnectReason::ClientInitiated);
         }
         Asked::UpdateMetadata(wanted) => {
-            let reason = update_own(room, shared, key, &wanted);
+            let reason = update_own(room, shared, key, wanted);
             let response = RequestResponse {
                 request_id: wanted.request_id,
                 reason: reason.into(),
                 message: reason.as_str_name().into(),
-                request: Some(Request::UpdateMetadata(wanted)),
+                request: Some(Request::UpdateMetadata(wanted.clone())),
             };
             shared.send(link, Message::RequestResponse(response));
         }
         Asked::Offer(_) | Asked::Answer(_) | Asked::Trickle(_) => {
-            negotiate(room, shared, now, link, key, &message)
+            negotiate(room, shared, now, link, key, message)
         }
-        other => {
-            media::requests::answer(room, shared, now, wall_ms, link, key, &other);
-        }
+        other => media::requests::answer(room, shared, now, wall_ms, link, key, other),
     }
 }
 
 fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, key: Key, message: &Asked) {
-    let seat = Seat { room: room.name.clone(), key };
     let Some(participant) = room.participants.get_mut(&key) else { return };
-    if participant.is_inline && matches!(message, Asked::Offer(_)) {
-        // The first one: media is about to flow.
-        participant.peers.get_or_insert_with(|| Box::new(Peers::new(now)));
-    }
     let Some(peers) = participant.peers.as_mut() else { return };
-    let size = match message {
-        Asked::Offer(description) => description.sdp.len(),
-        Asked::Answer(description) => description.sdp.len() / ANSWER_DISCOUNT,
-        Asked::Trickle(trickle) => trickle.candidate_init.len(),
-        _ => 0,
-    };
-    let cost = size + NEGOTIATION_BASE;
-    if !shared.has_sockets(&seat) || !peers.affords(now, cost) {
-        shared.counters.negotiations_refused += u64::from(!peers.keep(message, cost));
-        shared.restless.push_back(seat);
-        return;
-    }
     match message {
         Asked::Offer(offer) => {
             let share = participant.share.as_ref();
@@ -128,22 +177,6 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
         }
         Asked::Trickle(trickle) => peers.handle_trickle(now, trickle),
         _ => {}
-    }
-    shared.restless.push_back(seat);
-}
-
-/// What waited for the sockets, or for its turn, is looked at as far as it may be now.
-pub fn resume(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
-    let Some(participant) = room.participants.get_mut(&key) else { return };
-    let kept = participant.peers.as_mut().map(|peers| peers.take_kept()).unwrap_or_default();
-    let link = participant.link();
-    if shared.config.udp_addresses.is_empty() {
-        return;
-    }
-    for message in kept {
-        if let Some(link) = link {
-            negotiate(room, shared, now, link, key, &message);
-        }
     }
     shared.restless.push_back(Seat { room: room.name.clone(), key });
 }
@@ -194,6 +227,7 @@ pub fn describe(
 pub fn cut(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, reason: DisconnectReason) {
     if let Some(participant) = room.participants.get_mut(&key) {
         participant.part(now, reason);
+        participant.forget_requests();
         room.watch(shared, key);
     }
 }

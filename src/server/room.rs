@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::media::{Media, publish, tick};
 use super::participant::{Key, Participant, Presence};
+use super::requests;
 use super::shared::Shared;
 use super::timers::Timer;
 use crate::rtc::Datagram;
@@ -217,15 +218,16 @@ impl Room {
     /// Sets the next deadline of a participant, unless an earlier one is set anyway.
     pub fn watch(&mut self, shared: &mut Shared, key: Key) {
         let Some(participant) = self.participants.get_mut(&key) else { return };
-        let when = participant.deadline();
+        let turn = participant.turns.as_ref().and_then(|turns| turns.resume);
+        let when = turn.into_iter().fold(participant.deadline(), Instant::min);
         if participant.wake.is_none_or(|set| when < set) {
             let timer = Timer::Participant { room: self.name.clone(), key };
             shared.timers.put(&mut participant.wake, Some(when), timer);
         }
     }
 
-    /// A deadline has come: the connections failed, the link was silent for too long, the absence lasted too long, or
-    /// none of it.
+    /// A deadline has come: the connections failed, the link was silent for too long, the absence lasted too long, it is
+    /// the turn of what was asked for, or none of it.
     pub fn wake(&mut self, shared: &mut Shared, now: Instant, key: Key, set: Instant) {
         let Some(participant) = self.participants.get_mut(&key) else { return };
         if participant.wake != Some(set) {
@@ -243,6 +245,9 @@ impl Room {
                 }
                 Presence::Away { reason, .. } => return self.remove(shared, now, key, reason),
             }
+        }
+        if participant.turns.as_ref().is_some_and(|turns| turns.resume.is_some_and(|when| when <= now)) {
+            return requests::resume(self, shared, now, key);
         }
         self.watch(shared, key);
     }

@@ -95,6 +95,11 @@ impl Shared {
         self.out.push_back(Output::Transmit(datagram));
     }
 
+    /// Whether there are UDP sockets, or will be.
+    pub fn may_have_sockets(&self) -> bool {
+        self.config.opens_udp_on_demand || !self.config.udp_addresses.is_empty()
+    }
+
     /// Whether there are UDP sockets. Where they are opened on demand this is the demand, and `seat` is told.
     pub fn has_sockets(&mut self, seat: &Seat) -> bool {
         if !self.config.udp_addresses.is_empty() {

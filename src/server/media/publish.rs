@@ -40,7 +40,7 @@ pub fn announce(
     key: Key,
     request: AddTrackRequest,
 ) {
-    let published = match check(room, now, key, &request) {
+    let published = match check(room, key, &request) {
         Err(reason) => Err(reason),
         Ok(()) if request.sid.is_empty() || keeps_sid(room, key, &request.sid) => {
             Ok(add(room, shared, now, wall_ms, key, &request))
@@ -63,7 +63,7 @@ pub fn announce(
     }
 }
 
-fn refusal(reason: Reason, request: AddTrackRequest) -> Message {
+pub fn refusal(reason: Reason, request: AddTrackRequest) -> Message {
     Message::RequestResponse(RequestResponse {
         reason: reason.into(),
         message: reason.as_str_name().into(),
@@ -72,7 +72,7 @@ fn refusal(reason: Reason, request: AddTrackRequest) -> Message {
     })
 }
 
-fn check(room: &mut Room, now: Instant, key: Key, request: &AddTrackRequest) -> Result<(), Reason> {
+fn check(room: &mut Room, key: Key, request: &AddTrackRequest) -> Result<(), Reason> {
     let participant = room.participants.get_mut(&key).ok_or(Reason::NotFound)?;
     if !may_publish(&participant.permission, request.source) {
         return Err(Reason::NotAllowed);
@@ -80,10 +80,10 @@ fn check(room: &mut Room, now: Instant, key: Key, request: &AddTrackRequest) -> 
     if !matches!(TrackType::try_from(request.r#type), Ok(TrackType::Audio | TrackType::Video)) {
         return Err(Reason::UnsupportedType);
     }
-    let share = participant.share(now);
+    let share = participant.share();
     let is_known = !request.sid.is_empty() && share.by_sid(&request.sid).is_some();
     let is_full = !is_known && share.publications.len() >= PUBLICATIONS_MAX;
-    if is_full || request.encoded_len() > ANNOUNCEMENT_SIZE_MAX || !share.requests.take(now, 1) {
+    if is_full || request.encoded_len() > ANNOUNCEMENT_SIZE_MAX {
         return Err(Reason::LimitExceeded);
     }
     Ok(())
@@ -137,7 +137,7 @@ fn add(
     request: &AddTrackRequest,
 ) -> Option<TrackInfo> {
     let track = room.media(now).next_key();
-    let share = room.participants.get_mut(&key)?.share(now);
+    let share = room.participants.get_mut(&key)?.share();
     let known = share.publications.iter().find(|known| known.cid == request.cid);
     let standing = match known.map(|known| known.standing) {
         Some(Standing::Announced) => return known.map(|known| known.info.clone()),
@@ -259,7 +259,7 @@ pub fn section(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, inf
     if participant.share.is_none() && !info.is_sending {
         return;
     }
-    let share = participant.share(now);
+    let share = participant.share();
     share.strangers.retain(|stranger| stranger.section != info.section);
     let old = share.by_section(info.section).map(|old| (old.track, is_named(old, &info)));
     match old {
@@ -324,7 +324,7 @@ fn go_live(
 ) {
     let Some(participant) = room.participants.get_mut(&key) else { return };
     let mid = participant.peers.as_ref().and_then(|peers| peers.publisher()?.mid(info.section));
-    let share = participant.share(now);
+    let share = participant.share();
     let Some(publication) = share.publications.iter_mut().find(|known| known.track == track) else { return };
     let was_public = publication.is_public();
     publication.standing = Standing::Live(info.section);

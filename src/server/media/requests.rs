@@ -29,8 +29,7 @@ pub fn answer(
             publish::announce(room, shared, now, wall_ms, link, key, request.clone());
         }
         Asked::Mute(request) => {
-            let may = subscribe::may_ask(room, shared, now, key);
-            if may && publish::mute(room, shared, key, request).is_none() {
+            if publish::mute(room, shared, key, request).is_none() {
                 let response = RequestResponse {
                     reason: Reason::NotFound.into(),
                     message: Reason::NotFound.as_str_name().into(),
@@ -43,16 +42,10 @@ pub fn answer(
         Asked::Subscription(wanted) => subscribe::update(room, shared, now, link, key, wanted),
         Asked::TrackSetting(settings) => subscribe::set(room, shared, now, key, settings),
         Asked::UpdateVideoTrack(update) => {
-            let may = subscribe::may_ask(room, shared, now, key);
-            if may {
-                publish::resize(room, shared, key, &update.track_sid, update.width, update.height);
-            }
+            publish::resize(room, shared, key, &update.track_sid, update.width, update.height);
         }
         Asked::UpdateAudioTrack(update) => {
-            let may = subscribe::may_ask(room, shared, now, key);
-            if may {
-                publish::refeature(room, shared, key, &update.track_sid, &update.features);
-            }
+            publish::refeature(room, shared, key, &update.track_sid, &update.features);
         }
         Asked::SyncState(state) => synchronise(room, shared, now, link, key, state),
         // Everybody may subscribe to everything here; the layers of a track are what its description said.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::super::allowance::{Allowance, MEDIA_REQUESTS};
 use super::TrackKey;
 use super::allocate::Budget;
 use super::down::Down;
@@ -63,7 +62,6 @@ impl Publication {
 
 #[derive(Debug)]
 pub struct Share {
-    pub requests: Allowance,
     pub publications: Vec<Publication>,
     /// Sections that send something which nobody has announced.
     pub strangers: Vec<SectionInfo>,
@@ -81,9 +79,8 @@ pub struct Share {
 }
 
 impl Share {
-    pub fn new(now: Instant) -> Self {
+    pub fn new() -> Self {
         Self {
-            requests: Allowance::new(now, MEDIA_REQUESTS),
             publications: Vec::new(),
             strangers: Vec::new(),
             downs: BTreeMap::new(),

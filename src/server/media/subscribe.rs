@@ -6,6 +6,7 @@ use super::super::core::LinkId;
 use super::super::participant::{Key, Participant, Standing};
 use super::super::room::Room;
 use super::super::shared::{Seat, Shared};
+use super::super::turns::TRACKS_MAX;
 use super::down::{Down, Path};
 use super::share::{SUBSCRIPTIONS_MAX, Share};
 use super::{Media, TrackKey, allocate, dynacast, forward};
@@ -27,10 +28,7 @@ pub fn update(
     wanted: &UpdateSubscription,
 ) {
     let grouped = wanted.participant_tracks.iter().flat_map(|tracks| &tracks.track_sids);
-    for sid in wanted.track_sids.iter().chain(grouped) {
-        if !may_ask(room, shared, now, key) {
-            return;
-        }
+    for sid in wanted.track_sids.iter().chain(grouped).take(TRACKS_MAX) {
         let track = room.media.as_ref().and_then(|media| media.by_sid(sid));
         match track {
             Some(track) if wanted.subscribe => subscribe(room, shared, now, key, track),
@@ -42,14 +40,6 @@ pub fn update(
             None => {}
         }
     }
-}
-
-/// Whether one more of a participant's requests is looked at.
-pub fn may_ask(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) -> bool {
-    let Some(participant) = room.participants.get_mut(&key) else { return false };
-    let may = participant.share(now).requests.take(now, 1);
-    shared.counters.media_requests_refused += u64::from(!may);
-    may
 }
 
 fn refuse(shared: &mut Shared, link: LinkId, sid: &str, error: SubscriptionError) {
@@ -74,7 +64,7 @@ pub fn subscribe(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, t
         return;
     }
     let link = participant.link();
-    let share = participant.share(now);
+    let share = participant.share();
     if share.downs.contains_key(&track) {
         return;
     }
@@ -149,13 +139,10 @@ pub fn drop_down(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, t
 
 /// What a participant wishes for tracks: off, or a size and a frame rate.
 pub fn set(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, settings: &UpdateTrackSettings) {
-    for sid in &settings.track_sids {
-        if !may_ask(room, shared, now, key) {
-            return;
-        }
+    for sid in settings.track_sids.iter().take(TRACKS_MAX) {
         let Some(track) = room.media.as_ref().and_then(|media| media.by_sid(sid)) else { continue };
         let Some(participant) = room.participants.get_mut(&key) else { return };
-        let share = participant.share(now);
+        let share = participant.share();
         // Nothing is remembered of more tracks than may be subscribed to.
         if share.settings.len() >= 2 * SUBSCRIPTIONS_MAX && !share.settings.contains_key(&track) {
             continue;

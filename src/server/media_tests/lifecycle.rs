@@ -202,6 +202,26 @@ fn offers_and_media_requests_without_end_stop_nobody_else() {
     is_seen(&mut call, &mut source, &info.sid);
 }
 
+/// As a program does in a room where many come and go.
+#[test]
+fn who_asks_faster_than_is_allowed_waits_and_is_served() {
+    let (mut call, info, mut source) = watching();
+    for _ in 0..1200 {
+        call.subscribe(1, &info.sid, false);
+        call.subscribe(1, &info.sid, true);
+    }
+    assert!(is_waiting(&call), "more than is allowed at once");
+    call.until("each had its turn", |call| !is_waiting(call));
+    is_seen(&mut call, &mut source, &info.sid);
+    assert_eq!(call.world.server.counters().media_requests_refused, 0);
+}
+
+fn is_waiting(call: &Call) -> bool {
+    let room = call.world.room_of(call.clients[1].link);
+    let bob = room.participants.values().find(|one| one.link() == Some(call.clients[1].link));
+    bob.and_then(|bob| bob.turns.as_ref()).is_some_and(|turns| turns.is_waiting())
+}
+
 #[test]
 fn who_subscribes_faster_than_answers_are_read_waits_and_is_served() {
     let (mut call, info, mut source) = watching();
