@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
   printf("%ld cycles (%s), %.0f per second: growth per cycle %.1f bytes in use, %.1f bytes resident\n", count,
          argc > 1 ? argv[1] : "disconnect", (double)count / took_s, in_use, resident);
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
-  CHECK_EQUAL(threads(), 1);
+  only_this_thread_is_left();
   free(good), free(bad);
   check_growth(in_use, resident, limit);
   return 0;

@@ -91,7 +91,7 @@ static void one_round(const char *token, int has_host_thread) {
 static void rounds(const char *token, long count, int descriptors_before) {
   for (long i = 0; i < count; i++) {
     one_round(token, i % 10 == 9);
-    CHECK_EQUAL(threads(), 1);
+    only_this_thread_is_left();
     CHECK_EQUAL(descriptors(), descriptors_before);
   }
 }

@@ -147,7 +147,7 @@ int main(int argc, char **argv) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
   double destroy_ms = (double)(now_ns() - start) / 1e6;
   printf("otc_destroy with all of them connected: %.0f ms\n", destroy_ms);
-  CHECK_EQUAL(threads(), 1);
+  only_this_thread_is_left();
   CHECK_EQUAL(otc_ext_live_objects(), 0); /* it has deleted them */
   if (host) {
     int status = 0;

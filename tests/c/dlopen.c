@@ -43,7 +43,7 @@ static void rounds_of_dlopen_and_dlclose_leave_nothing(void) {
   int descriptors_before = descriptors();
   for (int round = 0; round < 100; round++) {
     use_and_close(0);
-    CHECK_EQUAL(threads(), 1);
+    only_this_thread_is_left();
     CHECK_EQUAL(descriptors(), descriptors_before);
   }
 }

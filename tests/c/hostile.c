@@ -34,7 +34,7 @@ static recorder *connected(const char *token) {
 
 static void nothing_is_left(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
-  CHECK_EQUAL(threads(), 1);
+  only_this_thread_is_left();
   CHECK_EQUAL(otc_ext_live_objects(), 0);
 }
 
@@ -401,7 +401,7 @@ static void of_threads_that_destroy_at_once_each_finds_nothing_left(void) {
     for (int i = 0; i < NUMBER; i++) CHECK_EQUAL(pthread_create(&all[i], NULL, destroys, NULL), 0);
     for (int i = 0; i < NUMBER; i++) pthread_join(all[i], NULL);
     recorder_free(one), recorder_free(two);
-    CHECK_EQUAL(threads(), 1);
+    only_this_thread_is_left();
     CHECK_EQUAL(otc_ext_live_objects(), 0);
     CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
   }

@@ -22,21 +22,6 @@ static const char *TOKEN, *OTHER_TOKEN;
 /* The machine that runs the tests may be busy with something else for a moment. */
 #define BUSY_MS (900 * slowness())
 
-/* Says which threads there still are. */
-static void only_this_thread_is_left(void) {
-  if (threads() == 1) return;
-  DIR *tasks = opendir("/proc/self/task");
-  for (struct dirent *task; (task = readdir(tasks));) {
-    char path[300], name[32] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
-    FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
-    if (!file) continue;
-    if (fgets(name, sizeof name, file)) fprintf(stderr, "left: %s", name);
-    fclose(file);
-  }
-  _exit(1);
-}
-
 /* ---- Deletion inside each callback ---- */
 
 static const char *deadly;      /* the callback in which it happens */

@@ -367,6 +367,26 @@ static inline int threads(void) {
 }
 static inline int descriptors(void) { return entries("/proc/self/fd") - 1; /* opendir's own */ }
 
+/* How long the kernel may still list a thread that has been joined: who joins is woken before it has been cleared away. */
+#define CLEARING_MS (200 * slowness())
+
+/* Or the end, with the names of those there still are. */
+static inline void only_this_thread_is_left(void) {
+  for (long long deadline = now_ms() + CLEARING_MS; threads() != 1; usleep(500)) {
+    if (now_ms() < deadline) continue;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *task; (task = readdir(tasks));) {
+      char path[300], name[32] = "";
+      snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+      FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+      if (!file) continue;
+      if (fgets(name, sizeof name, file)) fprintf(stderr, "left: %s", name);
+      fclose(file);
+    }
+    _exit(1);
+  }
+}
+
 /* ---- The tests of a file ---- */
 
 typedef struct test {

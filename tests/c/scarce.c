@@ -103,7 +103,7 @@ static void every_number_of_threads_left_is_lived_with(void) {
   for (int left = 0; left <= (was_root ? 8 : 0); left++) {
     limit(RLIMIT_NPROC, (rlim_t)(1 + left));
     a_life();
-    CHECK_EQUAL(threads(), 1);
+    only_this_thread_is_left();
   }
 }
 
@@ -129,7 +129,7 @@ static void a_storm_of_signals_disturbs_nothing(void) {
     CHECK_EQUAL(recorder_count(one, "reconnection"), 0);
     recorder_delete(one), recorder_delete(two);
     CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
-    CHECK_EQUAL(threads(), 1);
+    only_this_thread_is_left();
   }
   CHECK_EQUAL(setitimer(ITIMER_REAL, &never, NULL), 0);
   CHECK(storms > 0);

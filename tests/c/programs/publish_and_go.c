@@ -25,7 +25,7 @@ typedef struct app {
   otc_publisher *publisher;
   const otc_video_capturer *capturer;
   pthread_t thread;
-  atomic_bool exits;
+  atomic_bool exits, is_on;
   sem_t connected, created;
 } app;
 
@@ -72,6 +72,7 @@ static otc_bool capturer_start(const otc_video_capturer *capturer, void *user_da
   app *self = user_data;
   (void)capturer;
   self->exits = false;
+  self->is_on = true;
   return pthread_create(&self->thread, NULL, capture, self) == 0;
 }
 
@@ -79,6 +80,7 @@ static otc_bool capturer_destroy(const otc_video_capturer *capturer, void *user_
   app *self = user_data;
   (void)capturer;
   self->exits = true;
+  self->is_on = false;
   return pthread_join(self->thread, NULL) == 0;
 }
 
@@ -128,7 +130,7 @@ static void run(char **argv, enum order order) {
   otc_status status = otc_destroy();
   clock_gettime(CLOCK_MONOTONIC, &after);
   int is_quick = after.tv_sec - before.tv_sec < 5;
-  printf("main: destroy gives %d, in time: %d, camera off: %d\n", status, is_quick, self->exits);
+  printf("main: destroy gives %d, in time: %d, camera off: %d\n", status, is_quick, !self->is_on);
   memset(self, 0xee, sizeof *self);
   free(self);
 }
