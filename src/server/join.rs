@@ -51,11 +51,16 @@ fn kept(room: &Room, admission: &Admission, now: Instant) -> Kept {
         return if room.key_of_identity(sid).is_some() { Kept::No } else { Kept::Free(sid.clone()) };
     };
     let Some(participant) = room.participants.get(&key) else { return Kept::No };
+    let query = &admission.query;
+    let is_same = participant.fingerprint == admission.fingerprint && participant.client == query.client;
     let lost = match participant.presence {
         Presence::Away { .. } => true,
-        Presence::Linked { heard, .. } => now.saturating_duration_since(heard) >= STALE_AFTER,
+        // A client may know of the end of its link before the server does. One that has no name has to wait for that.
+        Presence::Linked { heard, .. } => {
+            query.client.is_some() || now.saturating_duration_since(heard) >= STALE_AFTER
+        }
     };
-    if lost && participant.fingerprint == admission.fingerprint { Kept::Replaces(key) } else { Kept::No }
+    if is_same && lost { Kept::Replaces(key) } else { Kept::No }
 }
 
 /// The link of a client comes in.

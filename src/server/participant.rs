@@ -54,6 +54,8 @@ pub struct Participant {
     /// Counts the changes, so that a receiver can tell the newer of two reports.
     pub version: u32,
     pub fingerprint: Fingerprint,
+    /// What its client calls itself.
+    pub client: Option<String>,
     pub locality: Locality,
     pub presence: Presence,
     pub queue: Queue,
@@ -94,6 +96,7 @@ impl Participant {
             joined_ms,
             version: 0,
             fingerprint: admission.fingerprint,
+            client: admission.query.client,
             locality: admission.locality,
             presence: Presence::Linked { link, heard: now },
             queue: Queue::default(),

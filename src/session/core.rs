@@ -41,7 +41,7 @@ pub struct Config {
     /// Follows a server that shuts down to wherever it says, and back.
     pub migrates: bool,
     pub ice: IceConfig,
-    /// Makes the waits between tries differ from client to client.
+    /// Differs from attempt to attempt. Makes the waits between tries differ too, and names this client to its server.
     pub seed: u64,
     /// For data that comes encrypted.
     pub keyring: Keyring,

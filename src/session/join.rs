@@ -66,6 +66,7 @@ impl Core {
             auto_subscribe: false,
             room: self.config.room.clone(),
             inline_data: true,
+            client: Some(format!("{:016x}", self.config.seed)),
             api_key: Some(self.config.api_key.clone()),
             ..JoinQuery::default()
         }

@@ -40,6 +40,9 @@ pub struct JoinQuery {
     pub keep_sid: Option<String>,
     /// When the kept session began, in milliseconds since 1970.
     pub keep_created_ms: Option<i64>,
+    /// A name by chance of the client's session, the same in each of its requests: by it the server knows that whoever asks
+    /// for a sid is who had it. No secret; the token comes with it.
+    pub client: Option<String>,
     /// The API key the program gave to its session. A token for another key is refused.
     pub api_key: Option<String>,
 }
@@ -63,6 +66,7 @@ impl JoinQuery {
             ("otc_room", &self.room),
             ("otc_keep_sid", &self.keep_sid),
             ("otc_keep_created_ms", &created),
+            ("otc_client", &self.client),
             ("otc_api_key", &self.api_key),
         ];
         for (name, value) in own {
@@ -91,6 +95,7 @@ impl JoinQuery {
                 "otc_room" => join.room = Some(value),
                 "otc_keep_sid" => join.keep_sid = Some(value),
                 "otc_keep_created_ms" => join.keep_created_ms = value.parse().ok(),
+                "otc_client" => join.client = Some(value),
                 "otc_api_key" => join.api_key = Some(value),
                 _ => {}
             }
@@ -123,6 +128,7 @@ mod tests {
             inline_data: true,
             keep_sid: Some("PA_1".into()),
             keep_created_ms: Some(1_700_000_000_000),
+            client: Some("0123456789abcdef".into()),
             api_key: Some("123".into()),
         };
         assert_eq!(JoinQuery::decode(&join.encode()), join);

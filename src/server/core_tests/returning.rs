@@ -142,6 +142,22 @@ fn a_kept_sid_whose_link_is_lost_is_taken_over_in_silence() {
 }
 
 #[test]
+fn a_client_that_lost_its_link_before_the_server_did_comes_back_as_itself() {
+    let named = |query: JoinQuery, name: &str| JoinQuery { client: Some(name.into()), ..query };
+    let token = classic(Role::Publisher, "bob");
+    let mut world = World::new();
+    let (first, bob) = world.join(named(ours(), "one"), &token);
+    let bob = bob.participant.expect("a participant");
+    let (_, other) = world.join(named(keeping(&bob.sid), "two"), &token);
+    assert_ne!(other.participant.expect("a participant").sid, bob.sid, "another client with the same token");
+    let (_, join) = world.join(named(keeping(&bob.sid), "one"), &token);
+    assert_eq!(join.participant.expect("a participant").sid, bob.sid);
+    assert!(world.closed.contains(&first), "what is left of the old link");
+    let sids: Vec<String> = join.other_participants.into_iter().map(|other| other.sid).collect();
+    assert_eq!(sids.len(), 1, "and it does not meet itself: {sids:?}");
+}
+
+#[test]
 fn a_kept_sid_that_is_the_identity_of_another_is_not_granted() {
     let mut world = World::new();
     world.join(theirs(), &livekit("PA_robot"));
