@@ -14,6 +14,7 @@
 mod candidate;
 mod channel;
 mod codecs;
+mod congestion;
 mod counters;
 mod description;
 mod engine;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use str0m::bwe::Bitrate;
 use str0m::change::{SdpApi, SdpOffer, SdpPendingOffer};
 use str0m::media::{self, Direction, KeyframeRequestKind, Mid, Rids, Simulcast, SimulcastLayer};
-use str0m::rtp::Ssrc;
+use str0m::rtp::{Ssrc, StreamTx};
 use str0m::{Input, Rtc};
 
 use super::link::Link;
@@ -138,12 +138,19 @@ impl Peer {
     /// What is being sent, and what would be sent if the network allowed it: the peer probes for that much.
     pub fn set_bitrate(&mut self, now: Instant, current_bps: u64, desired_bps: u64) {
         self.advance(now);
-        let desired = Bitrate::from(desired_bps.max(current_bps));
+        self.state.desired_bps = desired_bps.max(current_bps);
+        let (least, desired) = (self.state.demand.0.min(self.state.desired_bps), self.state.desired_bps);
+        self.state.demand = (least, desired);
         let now = self.state.now;
         self.drive(|rtc| {
-            rtc.bwe().set_bitrate(Bitrate::ZERO, desired);
+            rtc.bwe().set_bitrate(Bitrate::bps(least), Bitrate::bps(desired));
             pass_time(rtc, now);
         });
+    }
+
+    /// It finds out itself whether the network carries as much as [`Peer::set_bitrate`] says.
+    pub fn can_probe(&self) -> bool {
+        self.state.estimates()
     }
 
     /// The codec that a section of ours is to send, once agreed on.
@@ -340,11 +347,23 @@ fn opening(rtc: &mut Rtc, mid: Mid, sending: &Sending, known: &[Ssrc]) -> Openin
     for layer in layers {
         let Some(stream) = direct.stream_tx_by_mid(mid, layer.map(Layer::rid)) else { continue };
         if sending.kind == MediaKind::Video && !known.contains(&stream.ssrc()) {
-            stream.set_rtx_cache(RESENDABLE_PACKETS_MAX, RESENDABLE_AGE_MAX, Some(RESENT_SHARE_MAX));
+            begin_sent(stream);
         }
         streams.push((layer, stream.ssrc()));
     }
     Opening { is_sending, is_dead, codecs, streams }
+}
+
+/// With nothing to send again.
+fn begin_sent(stream: &mut StreamTx) {
+    stream.set_rtx_cache(RESENDABLE_PACKETS_MAX, RESENDABLE_AGE_MAX, Some(RESENT_SHARE_MAX));
+}
+
+/// Nothing of what a stream has sent is sent again.
+pub(super) fn forget_sent(rtc: &mut Rtc, ssrc: Ssrc) {
+    if let Some(stream) = rtc.direct_api().stream_tx(&ssrc).filter(|stream| stream.rtx().is_some()) {
+        begin_sent(stream);
+    }
 }
 
 /// New sources for a section with a new life: its sequence numbers begin anew, and those must not meet the old ones

@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use str0m::bwe::BweKind;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::media::{Mid, Rid};
 use str0m::{Event, Rtc};
 
 use super::channel::{Channels, Opening};
+use super::congestion::{Congestion, RESTART_BPS, Verdict};
 use super::engine::Found;
 use super::link::Link;
 use super::sections::Sections;
-use super::{Layer, Output, Section, packets};
+use super::{Layer, Output, Section, packets, peer_media};
 
 /// How long after a message its acknowledgement and repetition are still looked after closely. A repetition that is due
 /// later than this was pushed back for seconds already.
@@ -19,6 +20,18 @@ const TALK_TIME: Duration = Duration::from_secs(3);
 
 /// Both sides check the path every 3 s; hearing nothing for longer means that something was lost.
 const HEARD_INTERVAL_MAX: Duration = Duration::from_millis(3_500);
+
+/// How often the network is asked whether it carries more. A question takes a few packets of padding.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// By how much more is told at once, and how often. Every layer of a camera begins with a key frame, and all of them together with that of
+/// the largest one would fill the queue of a network that just carries them; and an estimate that is lowered while little was sent is lowered
+/// to that little.
+const RAISE_STEP: f64 = 1.5;
+const RAISE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Until what is told has been used for a while, padding fills it up: it shows whether the network carries what a probe of a few packets found.
+const PADDED_AFTER: Duration = Duration::from_millis(2_000);
 
 pub(super) struct State {
     /// The latest moment that a call has named.
@@ -34,6 +47,15 @@ pub(super) struct State {
     pub sections: Sections,
     /// The last estimate that was told, and whether it is one of our own.
     bitrate: Option<(u64, bool)>,
+    congestion: Congestion,
+    /// When the estimate that is told last grew by a whole step.
+    raised: Option<Instant>,
+    /// What would be sent if the network allowed it.
+    pub desired_bps: u64,
+    /// What str0m was last told: how much is to be sent at least, with padding, and how much would be.
+    pub demand: (u64, u64),
+    /// When the network was last asked whether it carries more than is estimated, and whether the question is still open.
+    probed: Option<(Instant, bool)>,
     /// Of the path, as the checks of ICE measure it.
     pub round_trip: Option<Duration>,
     pub outputs: VecDeque<Output>,
@@ -50,6 +72,11 @@ impl State {
             channels: Channels::default(),
             sections: Sections::default(),
             bitrate: None,
+            congestion: Congestion::default(),
+            raised: None,
+            desired_bps: 0,
+            demand: (0, 0),
+            probed: None,
             round_trip: None,
             outputs: VecDeque::new(),
         }
@@ -104,7 +131,9 @@ impl State {
                     self.outputs.push_back(Output::KeyFrameRequested { section, layer });
                 }
             }
-            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true })
+                if !self.estimates() =>
+            {
                 self.estimated(estimate.as_u64(), true);
             }
             Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
@@ -112,6 +141,9 @@ impl State {
             }
             Event::PeerStats(stats) => {
                 let pair = stats.selected_candidate_pair.as_ref();
+                if let Some(estimate) = stats.bwe_tx.filter(|_| self.estimates()) {
+                    self.judge(rtc, estimate.as_u64(), stats.rtt, stats.egress_loss_fraction);
+                }
                 self.round_trip = pair.and_then(|pair| pair.current_round_trip_time).or(self.round_trip);
             }
             Event::MediaEgressStats(stats) => {
@@ -132,8 +164,66 @@ impl State {
         }
     }
 
+    /// The estimate is one of our own.
+    pub fn estimates(&self) -> bool {
+        matches!(self.bitrate, Some((_, true)))
+    }
+
     fn place(&self, mid: Mid, rid: Option<Rid>) -> Option<(Section, Option<Layer>)> {
         Some((self.sections.by_mid(mid)?, rid.map(Layer::from_rid)))
+    }
+
+    /// The estimate of this moment, and what speaks for and against it.
+    fn judge(&mut self, rtc: &mut Rtc, estimate_bps: u64, round_trip: Option<Duration>, loss: Option<f32>) {
+        match self.congestion.hear(self.now, round_trip, loss, estimate_bps) {
+            Verdict::Believe => {
+                let steady = self.steadied(estimate_bps);
+                self.estimated(steady, true);
+                self.demand(rtc, estimate_bps);
+            }
+            Verdict::BreakIn => {
+                for stream in self.sections.outgoing().flat_map(|(_, _, outgoing)| &outgoing.streams) {
+                    peer_media::forget_sent(rtc, stream.ssrc);
+                }
+                self.estimated(RESTART_BPS, true);
+            }
+            Verdict::Wait => {}
+            Verdict::Restart => rtc.bwe().reset(Bitrate::bps(RESTART_BPS)),
+        }
+    }
+
+    /// A probe may find ten times as much from one moment to the next. It grows step by step.
+    fn steadied(&mut self, estimate_bps: u64) -> u64 {
+        let told = self.bitrate.map_or(estimate_bps, |(told, _)| told);
+        let step = (told as f64 * RAISE_STEP) as u64;
+        if estimate_bps <= step {
+            return estimate_bps;
+        }
+        let is_time =
+            self.raised.is_none_or(|raised| self.now.saturating_duration_since(raised) >= RAISE_INTERVAL);
+        if is_time {
+            self.raised = Some(self.now);
+        }
+        if is_time { step } else { told }
+    }
+
+    /// Has the network asked whether it carries more, where more is wanted: str0m does so when it hears of a larger wish. And has padding sent
+    /// while what is told grows.
+    fn demand(&mut self, rtc: &mut Rtc, estimate_bps: u64) {
+        let (at, is_open) = self.probed.unwrap_or((self.now, false));
+        let is_time = self.now.saturating_duration_since(at) >= PROBE_INTERVAL / 2;
+        if self.probed.is_none() || is_time && estimate_bps < self.desired_bps {
+            self.probed = Some((self.now, !is_open));
+        }
+        let is_open = self.probed.is_some_and(|(_, is_open)| is_open);
+        let is_rising =
+            self.raised.is_some_and(|raised| self.now.saturating_duration_since(raised) < PADDED_AFTER);
+        let padded_bps =
+            if is_rising { self.bitrate.map_or(0, |(told, _)| told.min(self.desired_bps)) } else { 0 };
+        let demand = (padded_bps, self.desired_bps + u64::from(is_open));
+        if std::mem::replace(&mut self.demand, demand) != demand {
+            rtc.bwe().set_bitrate(Bitrate::bps(demand.0), Bitrate::bps(demand.1));
+        }
     }
 
     /// What the other side estimates counts only as long as we cannot estimate ourselves.
