@@ -417,8 +417,10 @@ impl Publisher {
             PublisherEvent::KeyFrameWanted(layer) if is_current => self.order(Order::KeyFrame(layer)),
             PublisherEvent::LayersWanted(layers) if is_current => self.order(Order::Layers(layers)),
             PublisherEvent::Bitrate(bits_per_second) if is_current => {
-                self.order(Order::Estimate(bits_per_second));
                 self.watch_network(Instant::now(), &mut inner, Some(bits_per_second));
+            }
+            PublisherEvent::VideoBitrate(bits_per_second) if is_current => {
+                self.order(Order::Estimate(bits_per_second));
             }
             PublisherEvent::Held(is_held) if is_current => self.order(Order::Hold(is_held)),
             PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),

@@ -126,6 +126,8 @@ pub enum PublisherEvent {
     LayersWanted(Vec<bool>),
     /// What the network carries, in bit/s.
     Bitrate(u64),
+    /// What of that is for the pictures of this publication.
+    VideoBitrate(u64),
     /// More pictures would only wait behind those that the network has not taken yet; or no longer.
     Held(bool),
     /// What has gone out so far: answers `Input::Count`.

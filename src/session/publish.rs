@@ -25,6 +25,12 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
 const BACKLOG_MAX: Duration = Duration::from_millis(600);
 const BACKLOG_CLEARED: Duration = Duration::from_millis(150);
 
+/// What encoders are given of an estimate: they do not keep to their rate from one second to the next, and lost packets are sent again.
+const ENCODED_SHARE: f64 = 0.9;
+
+/// What the sound of a publication takes of it.
+const SOUND_BPS: u64 = 40_000;
+
 impl Core {
     pub(super) fn publish(&mut self, now: Instant, wish: Publication) {
         let published = Published::new(wish);
@@ -311,8 +317,20 @@ impl Core {
 
     pub(super) fn bitrate_estimated(&mut self, bits_per_second: u64) {
         self.publications.estimate_bps = Some(bits_per_second);
-        let all = self.publications.all.iter().filter(|published| published.wish.video.is_some());
-        let events = all.map(|published| published.event(PublisherEvent::Bitrate(bits_per_second)));
+        let all = &self.publications.all;
+        let sounds =
+            all.iter().filter(|published| published.wish.audio.is_some() && published.is_on(Kind::Audio));
+        let sound_bps = sounds.count() as u64 * SOUND_BPS;
+        let for_video = ((bits_per_second as f64 * ENCODED_SHARE) as u64).saturating_sub(sound_bps);
+        let with_video = || all.iter().filter(|published| published.wish.video.is_some());
+        // Until their encoders have said what they wish for they are all alike.
+        let desired = |published: &Published| published.bitrates.1.max(1);
+        let sum = with_video().map(desired).sum::<u64>().max(1);
+        let events = with_video().flat_map(|published| {
+            let part = u128::from(for_video) * u128::from(desired(published)) / u128::from(sum);
+            let part = PublisherEvent::VideoBitrate(part as u64);
+            [PublisherEvent::Bitrate(bits_per_second), part].map(|event| published.event(event))
+        });
         let events = events.collect();
         self.say_media(events);
     }

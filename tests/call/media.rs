@@ -59,7 +59,7 @@ impl Media {
             (PublisherEvent::Renewed { .. } | PublisherEvent::MuteForced, Some(Publication::Up))
             | (PublisherEvent::Changed(_) | PublisherEvent::Counted { .. }, Some(Publication::Up)) => state,
             (PublisherEvent::KeyFrameWanted(_) | PublisherEvent::LayersWanted(_), Some(_))
-            | (PublisherEvent::Bitrate(_), Some(_)) => state,
+            | (PublisherEvent::Bitrate(_) | PublisherEvent::VideoBitrate(_), Some(_)) => state,
             (PublisherEvent::Ended | PublisherEvent::Failed(_), Some(_)) => None,
             _ => panic!("unlawful: {event:?} of {id:?} in {state:?}"),
         };
