@@ -21,18 +21,27 @@ const RAISE_MARGIN: f64 = 1.15;
 /// What is sent already stays as long as the estimate covers this part of it: an estimate trembles, and so does a bitrate.
 const KEEP_MARGIN: f64 = 0.9;
 
+/// The least of a track stays even longer: a picture that comes and goes is worse than one that is late, and begins with a key frame each time.
+const KEEP_LEAST_MARGIN: f64 = 0.5;
+
+/// A layer is cut off, and not sent until the key frame of a lower one is there, when the network carries less than this part of it.
+const CUT_SHARE: f64 = 0.6;
+
 /// How long estimates are not believed after the first picture. A connection begins with a guess, and finds out within
 /// a second or two; the first picture does not wait for that, and pacing spares a network that is slower.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// How long more is waited for when the estimate does not allow it, before it is tried all the same: where little is sent
-/// nobody can tell how much could be. Twice as long after each attempt that failed, up to the second.
+/// How long more is waited for when the estimate does not allow it, before it is tried all the same: where it is the other side that
+/// estimates and little is sent, it cannot tell how much could be; where it is this side, probes can. Twice as long after each attempt that failed, up to the second.
 const PATIENCE_FIRST: Duration = Duration::from_secs(3);
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
 
+/// Below this probes are too small to tell anything: where hardly anything is sent the estimate may stay low for good.
+const PROBED_MIN_BPS: u64 = 100_000;
+
 /// How long nothing is raised after the network made something be lowered. An estimate that recovers needs some seconds
 /// to be worth something.
-const RAISE_PAUSE: Duration = Duration::from_secs(3);
+const RAISE_PAUSE: Duration = Duration::from_secs(2);
 
 /// What is kept for a sound track, with its headers, until it was measured.
 const AUDIO_BPS: u64 = 50_000;
@@ -198,8 +207,11 @@ fn choices(track: &Track, top: usize, frames_per_second: u32) -> Vec<Choice> {
             let upto = upto.min(TEMPORAL_LAYERS_MAX as u8 - 1);
             (stream.rate(upto).bits_per_second as f64 * OVERHEAD) as u64
         };
-        if index == 0 && temporal > 0 {
-            choices.push(Choice { target: Target { layer: *layer, temporal: 0 }, bps: bps(0) });
+        if index == 0 {
+            // Where even the smallest picture is too much, rather fewer pictures than none.
+            let fewer = (0..temporal)
+                .map(|temporal| Choice { target: Target { layer: *layer, temporal }, bps: bps(temporal) });
+            choices.extend(fewer);
         }
         choices.push(Choice { target: Target { layer: *layer, temporal: top }, bps: bps(top) });
     }
@@ -247,12 +259,14 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         });
     }
     let audio_bps = share.budget.audio_bps.max(sounds * AUDIO_BPS);
+    let probes = peers.as_mut().and_then(|peers| peers.subscriber_mut()).is_some_and(|peer| peer.can_probe());
     match share.budget.purse(now) {
         Purse::Unknown => candidates.iter_mut().for_each(|one| one.chosen = one.choices.len().checked_sub(1)),
         Purse::Untouched => candidates.iter_mut().for_each(|one| one.chosen = one.before.or(Some(0))),
         Purse::Known(estimate_bps) => {
             spend(&mut candidates, estimate_bps.saturating_sub(audio_bps));
-            if share.budget.attempt(now, &candidates)
+            if (!probes || estimate_bps < PROBED_MIN_BPS)
+                && share.budget.attempt(now, &candidates)
                 && let Some(first) = candidates.iter_mut().find(|one| one.next().is_some())
             {
                 first.chosen = first.next();
@@ -266,8 +280,20 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         let Candidate { track, choices, chosen, before, .. } = candidate;
         let Some(down) = share.downs.get_mut(&track) else { continue };
         desired_bps += choices.last().map_or(0, |best| best.bps);
-        if before.is_some() && chosen < before {
+        let layer = |index: Option<usize>| {
+            index.and_then(|index| choices.get(index)).map(|choice| choice.target.layer)
+        };
+        if before.is_some() && layer(chosen) < layer(before) {
             down.lowered = Some(now);
+            let sent_bps = before.and_then(|before| choices.get(before)).map_or(0, |sent| sent.bps);
+            if share
+                .budget
+                .estimate_bps
+                .is_some_and(|estimate| (estimate as f64) < sent_bps as f64 * CUT_SHARE)
+            {
+                // What would come until the key frame of the lower layer is mostly lost, and keeps that away.
+                down.current = None;
+            }
         }
         let target = chosen.and_then(|index| choices.get(index)).map(|choice| choice.target);
         if turn(down, target) {
@@ -329,9 +355,16 @@ fn spend(candidates: &mut [Candidate], available_bps: u64) {
             let spent = candidate.chosen.and_then(|chosen| candidate.choices.get(chosen));
             let more = choice.bps.saturating_sub(spent.map_or(0, |spent| spent.bps));
             let is_raise = candidate.before.is_none_or(|before| next > before);
-            let margin = if is_raise { RAISE_MARGIN } else { KEEP_MARGIN };
+            // More pictures of the same layer need no key frame, and are given up as easily.
+            let before = candidate.before.and_then(|before| candidate.choices.get(before));
+            let is_same_layer = before.is_some_and(|before| before.target.layer == choice.target.layer);
+            let margin = match (is_raise, next) {
+                (true, _) => RAISE_MARGIN,
+                (false, 0) => KEEP_LEAST_MARGIN,
+                (false, _) => KEEP_MARGIN,
+            };
             let fits = (more as f64 * margin) as u64 <= left;
-            if fits && (!is_raise || candidate.may_raise) {
+            if fits && (!is_raise || is_same_layer || candidate.may_raise) {
                 candidate.chosen = Some(next);
                 left = left.saturating_sub(more);
                 has_changed = true;
@@ -376,7 +409,7 @@ mod tests {
     #[test]
     fn everybody_gets_something_before_anybody_gets_more() {
         let two = || vec![candidate(1, 0, Some(0)), candidate(2, 0, Some(0))];
-        assert_eq!(spent(two(), 100_000), [None, None]);
+        assert_eq!(spent(two(), 50_000), [None, None]);
         assert_eq!(spent(two(), 200_000), [Some(0), None]);
         assert_eq!(spent(two(), 400_000), [Some(0), Some(0)]);
         assert_eq!(

@@ -353,6 +353,7 @@ fn go_live(
                 was_subscribed: false,
                 loudness: Loudness::default(),
                 told: Told::default(),
+                sent: Vec::new(),
             };
             let media: &mut Media = room.media(now);
             media.sids.insert(fresh.sid.clone(), track);

@@ -1,5 +1,6 @@
 //! The pulse of a room in which somebody publishes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::super::participant::Key;
@@ -34,14 +35,20 @@ pub fn wake(room: &mut Room, shared: &mut Shared, now: Instant, set: Instant) {
     dynacast::expire(room, shared, now);
     speakers::review(room, shared, now);
     quality::review(room, shared, now);
+    let changed = room.media.iter_mut().flat_map(|media| media.tracks.values_mut()).filter_map(|track| {
+        // Whoever watches a layer that has ended waits for another one.
+        track.has_other_layers().then(|| track.subscribers.clone())
+    });
+    let changed: BTreeSet<Key> = changed.flatten().collect();
     let is_due = |reviewed: Option<Instant>| {
         reviewed.is_none_or(|at| now.saturating_duration_since(at) >= allocate::REVIEW_INTERVAL)
     };
     let due: Vec<Key> = room
         .participants
         .iter()
-        .filter(|(_, one)| {
-            one.share.as_ref().is_some_and(|share| !share.downs.is_empty() && is_due(share.budget.reviewed))
+        .filter(|(key, one)| {
+            let has_to = |reviewed| is_due(reviewed) || changed.contains(key);
+            one.share.as_ref().is_some_and(|share| !share.downs.is_empty() && has_to(share.budget.reviewed))
         })
         .map(|(key, _)| *key)
         .collect();

@@ -9,7 +9,10 @@ use super::speakers::Loudness;
 use crate::rtc::{Codec, Layer, MediaKind, PacketIn, Section};
 use crate::signal::proto::{TrackInfo, VideoLayer, VideoQuality};
 
-/// How long a simulcast layer may be silent, while another one of its track is not, until it counts as switched off.
+/// How long a simulcast layer may be silent, while another one of its track is not, until it counts as switched off: so many of its usual
+/// intervals between pictures, at least and at most so long. Whoever watches it sees nothing meanwhile.
+const LAYER_SILENCE_INTERVALS: f32 = 12.0;
+const LAYER_SILENCE_MIN: Duration = Duration::from_millis(400);
 const LAYER_SILENCE_MAX: Duration = Duration::from_millis(1500);
 
 /// Over which time bitrates and frame rates are measured.
@@ -51,6 +54,8 @@ pub struct Track {
     pub was_subscribed: bool,
     pub loudness: Loudness,
     pub told: Told,
+    /// Which layers were sent when it was last looked at.
+    pub sent: Vec<bool>,
 }
 
 /// One of a track's simulcast layers.
@@ -153,6 +158,15 @@ impl Stream {
         self.measured.rate.as_ref().map_or(0, seen) as u8
     }
 
+    fn silence_max(&self) -> Duration {
+        let frames_per_second = self.rate(u8::MAX).frames_per_second;
+        if frames_per_second <= 0.0 {
+            return LAYER_SILENCE_MAX;
+        }
+        let usual = Duration::from_secs_f32(LAYER_SILENCE_INTERVALS / frames_per_second.max(1.0));
+        usual.clamp(LAYER_SILENCE_MIN, LAYER_SILENCE_MAX)
+    }
+
     fn expected_bps(&self) -> u64 {
         match (self.announced_bps, u64::from(self.width) * u64::from(self.height)) {
             (0, 0) => BITRATE_UNKNOWN_BPS,
@@ -192,12 +206,20 @@ impl Track {
         self.layers.iter().position(|stream| stream.name == name)
     }
 
+    /// Whether other layers are being sent than when this was last asked.
+    pub fn has_other_layers(&mut self) -> bool {
+        let sent: Vec<bool> = (0..self.layers.len()).map(|layer| self.is_sent(layer)).collect();
+        let has_changed = sent != self.sent;
+        self.sent = sent;
+        has_changed
+    }
+
     /// Whether the layer is being sent, as far as can be seen.
     pub fn is_sent(&self, index: usize) -> bool {
         let Some(stream) = self.layers.get(index) else { return false };
         let newest = self.layers.iter().filter_map(|stream| stream.heard).max();
         match (stream.heard, newest) {
-            (Some(heard), Some(newest)) => newest.saturating_duration_since(heard) < LAYER_SILENCE_MAX,
+            (Some(heard), Some(newest)) => newest.saturating_duration_since(heard) < stream.silence_max(),
             _ => false,
         }
     }
