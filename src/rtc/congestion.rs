@@ -1,8 +1,9 @@
 //! When a network breaks in, and what is believed of it until it is known anew.
 //!
-//! An estimate that follows what arrives takes two seconds from 3 Mbit/s to 300 kbit/s, and all that is sent meanwhile is lost or
-//! makes the queue long. What has happened shows much sooner: packets take longer, and many are lost. Then little is sent until the
-//! queue is empty, and the estimate begins anew from there: its first probes tell within a round trip what there is.
+//! An estimate that follows what arrives takes two seconds from 3 Mbit/s to 300 kbit/s, and all that is sent meanwhile
+//! is lost or makes the queue long. What has happened shows much sooner: packets take longer, and many are lost. Then
+//! little is sent until the queue is empty, and the estimate begins anew from there: its first probes tell within a
+//! round trip what there is.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +13,16 @@ pub(super) const RESTART_BPS: u64 = 200_000;
 /// An estimate that is hardly more than that is left to itself.
 const ESTIMATE_MIN_BPS: u64 = RESTART_BPS * 2;
 
-/// How much longer than usual packets take when they queue, and which share of them is lost when the queue is full. A bad wireless network
-/// loses a tenth, and ways that have become longer are no queue.
+/// How much longer than usual packets take when they queue, and which share of them is lost when the queue is full. A
+/// bad wireless network loses a tenth, and ways that have become longer are no queue.
 const LATE: Duration = Duration::from_millis(100);
 const LOSS: f32 = 0.25;
 
 /// Some networks have such queues that nothing is lost.
 const VERY_LATE: Duration = Duration::from_millis(200);
 
-/// The queue is empty when packets take hardly longer than usual. What was under way is told of in a round trip at least, and a queue that
-/// does not become empty is somebody else's.
+/// The queue is empty when packets take hardly longer than usual. What was under way is told of in a round trip at
+/// least, and a queue that does not become empty is somebody else's.
 const EMPTY: Duration = Duration::from_millis(50);
 const EMPTY_AFTER: Duration = Duration::from_millis(300);
 const EMPTY_WITHIN: Duration = Duration::from_millis(1_500);
@@ -36,7 +37,8 @@ const USUAL_PERIOD: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Believe,
-    /// It is far too high: [`RESTART_BPS`] is what is told, and nothing that was sent before is worth to be sent again. Said for a while.
+    /// It is far too high: [`RESTART_BPS`] is what is told, and nothing that was sent before is worth to be sent again.
+    /// Said for a while.
     BreakIn,
     /// [`RESTART_BPS`] it remains.
     Wait,

@@ -23,8 +23,9 @@ pub(super) const SEND_BUFFER_SIZE: usize = 128 << 10;
 /// picture are aligned by these reports, so the first one should not be long in coming.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the estimate is read where there is one. str0m's own events tell a mean of three seconds, in which a network that has become
-/// narrow shows when packets have been queueing for as long; its statistics tell the estimate as it is.
+/// How often the estimate is read where there is one. str0m's own events tell a mean of three seconds, in which a
+/// network that has become narrow shows when packets have been queueing for as long; its statistics tell the estimate
+/// as it is.
 const ESTIMATE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a network is trusted to carry before anything is known. Enough for one camera in a modest size; a slower

@@ -24,13 +24,14 @@ const HEARD_INTERVAL_MAX: Duration = Duration::from_millis(3_500);
 /// How often the network is asked whether it carries more. A question takes a few packets of padding.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// By how much more is told at once, and how often. Every layer of a camera begins with a key frame, and all of them together with that of
-/// the largest one would fill the queue of a network that just carries them; and an estimate that is lowered while little was sent is lowered
-/// to that little.
+/// By how much more is told at once, and how often. Every layer of a camera begins with a key frame, and all of them
+/// together with that of the largest one would fill the queue of a network that just carries them; and an estimate that
+/// is lowered while little was sent is lowered to that little.
 const RAISE_STEP: f64 = 1.5;
 const RAISE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Until what is told has been used for a while, padding fills it up: it shows whether the network carries what a probe of a few packets found.
+/// Until what is told has been used for a while, padding fills it up: it shows whether the network carries what a probe
+/// of a few packets found.
 const PADDED_AFTER: Duration = Duration::from_millis(2_000);
 
 pub(super) struct State {
@@ -207,8 +208,8 @@ impl State {
         if is_time { step } else { told }
     }
 
-    /// Has the network asked whether it carries more, where more is wanted: str0m does so when it hears of a larger wish. And has padding sent
-    /// while what is told grows.
+    /// Has the network asked whether it carries more, where more is wanted: str0m does so when it hears of a larger
+    /// wish. And has padding sent while what is told grows.
     fn demand(&mut self, rtc: &mut Rtc, estimate_bps: u64) {
         let (at, is_open) = self.probed.unwrap_or((self.now, false));
         let is_time = self.now.saturating_duration_since(at) >= PROBE_INTERVAL / 2;

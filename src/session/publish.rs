@@ -20,12 +20,13 @@ use crate::signal::proto::{
 /// How long the server may take for its part of a publishing. The platform that is mirrored waits about as long.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a packet may wait for the network until no further picture is encoded, and how short the wait is when they go on. A
-/// key frame in three layers takes a quarter of a second on a network that just carries them.
+/// How long a packet may wait for the network until no further picture is encoded, and how short the wait is when they
+/// go on. A key frame in three layers takes a quarter of a second on a network that just carries them.
 const BACKLOG_MAX: Duration = Duration::from_millis(600);
 const BACKLOG_CLEARED: Duration = Duration::from_millis(150);
 
-/// What encoders are given of an estimate: they do not keep to their rate from one second to the next, and lost packets are sent again.
+/// What encoders are given of an estimate: they do not keep to their rate from one second to the next, and lost packets
+/// are sent again.
 const ENCODED_SHARE: f64 = 0.9;
 
 /// What the sound of a publication takes of it.
@@ -335,8 +336,8 @@ impl Core {
         self.say_media(events);
     }
 
-    /// A network that has become narrow takes what waits for it slowly, and what waits is of the time when it was wide. Pictures
-    /// that are added to that would come when nobody wants them any more.
+    /// A network that has become narrow takes what waits for it slowly, and what waits is of the time when it was wide.
+    /// Pictures that are added to that would come when nobody wants them any more.
     pub(super) fn watch_backlog(&mut self, now: Instant) {
         let Some(live) = self.live_mut() else { return };
         let backlog = live.wires.backlog(now);

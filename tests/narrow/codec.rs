@@ -1,4 +1,5 @@
-//! A codec without pictures: frames have the sizes that a real encoder's have, say which frame they need, and when they were made.
+//! A codec without pictures: frames have the sizes that a real encoder's have, say which frame they need, and when they
+//! were made.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use opentok::media::Picture;
 use opentok::media::codec::{CodecError, EncodedFrame, VideoDecoder, VideoEncoder, VideoSettings};
 
-/// A key frame takes as much as so many pictures at the rate that is asked for, as `vp8.rs` limits it at 30 pictures a second; and no more
-/// than so many bits for each pixel.
+/// A key frame takes as much as so many pictures at the rate that is asked for, as `vp8.rs` limits it at 30 pictures a
+/// second; and no more than so many bits for each pixel.
 const KEY_PICTURES: f32 = 9.0;
 const KEY_BITS_PER_PIXEL: f32 = 0.5;
 

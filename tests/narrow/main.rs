@@ -1,7 +1,8 @@
-//! How fluent a film is when the network becomes narrow: a publisher, the server and a watcher in one process, on simulated time. The
-//! encoders are models, so that only the network counts, and not how busy the machine is.
+//! How fluent a film is when the network becomes narrow: a publisher, the server and a watcher in one process, on
+//! simulated time. The encoders are models, so that only the network counts, and not how busy the machine is.
 //!
-//! `PRINTS=1 cargo test --test narrow -- --nocapture` shows each second. `benches/network.sh` is the same with real programs.
+//! `PRINTS=1 cargo test --test narrow -- --nocapture` shows each second. `benches/network.sh` is the same with real
+//! programs.
 
 mod codec;
 #[allow(dead_code, reason = "calls need more of it")]

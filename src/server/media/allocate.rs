@@ -21,23 +21,28 @@ const RAISE_MARGIN: f64 = 1.15;
 /// What is sent already stays as long as the estimate covers this part of it: an estimate trembles, and so does a bitrate.
 const KEEP_MARGIN: f64 = 0.9;
 
-/// The least of a track stays even longer: a picture that comes and goes is worse than one that is late, and begins with a key frame each time.
+/// The least of a track stays even longer: a picture that comes and goes is worse than one that is late, and begins
+/// with a key frame each time.
 const KEEP_LEAST_MARGIN: f64 = 0.5;
 
-/// A layer is cut off, and not sent until the key frame of a lower one is there, when the network carries less than this part of it.
+/// A layer is cut off, and not sent until the key frame of a lower one is there, when the network carries less than
+/// this part of it.
 const CUT_SHARE: f64 = 0.6;
 
 /// How long estimates are not believed after the first picture. A connection begins with a guess, and finds out within
 /// a second or two; the first picture does not wait for that, and pacing spares a network that is slower.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// How long more is waited for when the estimate does not allow it, before it is tried all the same: where it is the other side that
-/// estimates and little is sent, it cannot tell how much could be; where it is this side, probes can. Twice as long after each attempt that failed, up to the second.
+/// How long more is waited for when the estimate does not allow it, before it is tried all the same: where it is the
+/// other side that estimates and little is sent, it cannot tell how much could be; where it is this side, probes can.
+/// Twice as long after each attempt that failed, up to the second.
 const PATIENCE_FIRST: Duration = Duration::from_secs(3);
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
 
-/// Below this probes are too small to tell anything: where hardly anything is sent the estimate may stay low for good.
-const PROBED_MIN_BPS: u64 = 100_000;
+/// How long nothing is tried after the network made something be lowered, where this side estimates. Probes find out
+/// then what there is, and an attempt would fill the queue. Later it may be probes that find nothing: where little was
+/// sent for a while the estimate stays near that for good.
+const ATTEMPT_PAUSE: Duration = Duration::from_secs(20);
 
 /// How long nothing is raised after the network made something be lowered. An estimate that recovers needs some seconds
 /// to be worth something.
@@ -158,6 +163,7 @@ struct Candidate {
     /// What it gets until now.
     before: Option<usize>,
     may_raise: bool,
+    may_try: bool,
 }
 
 impl Candidate {
@@ -243,8 +249,8 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         };
         let choices = choices(track, top, frames_per_second);
         let before = choices.iter().rposition(|choice| Some(choice.target) == down.target);
-        let may_raise =
-            down.lowered.is_none_or(|lowered| now.saturating_duration_since(lowered) >= RAISE_PAUSE);
+        let is_over = |pause| down.lowered.is_none_or(|at| now.saturating_duration_since(at) >= pause);
+        let (may_raise, may_try) = (is_over(RAISE_PAUSE), is_over(ATTEMPT_PAUSE));
         // A track that sends nothing takes nothing.
         let is_free = track.is_muted || down.path == Path::Unsupported;
         let choices =
@@ -256,6 +262,7 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
             chosen: None,
             before,
             may_raise,
+            may_try,
         });
     }
     let audio_bps = share.budget.audio_bps.max(sounds * AUDIO_BPS);
@@ -265,7 +272,7 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
         Purse::Untouched => candidates.iter_mut().for_each(|one| one.chosen = one.before.or(Some(0))),
         Purse::Known(estimate_bps) => {
             spend(&mut candidates, estimate_bps.saturating_sub(audio_bps));
-            if (!probes || estimate_bps < PROBED_MIN_BPS)
+            if (!probes || candidates.iter().all(|one| one.may_try))
                 && share.budget.attempt(now, &candidates)
                 && let Some(first) = candidates.iter_mut().find(|one| one.next().is_some())
             {
@@ -397,6 +404,7 @@ mod tests {
             chosen: None,
             before,
             may_raise: true,
+            may_try: true,
         }
     }
 

@@ -9,8 +9,9 @@ use super::speakers::Loudness;
 use crate::rtc::{Codec, Layer, MediaKind, PacketIn, Section};
 use crate::signal::proto::{TrackInfo, VideoLayer, VideoQuality};
 
-/// How long a simulcast layer may be silent, while another one of its track is not, until it counts as switched off: so many of its usual
-/// intervals between pictures, at least and at most so long. Whoever watches it sees nothing meanwhile.
+/// How long a simulcast layer may be silent, while another one of its track is not, until it counts as switched off: so
+/// many of its usual intervals between pictures, at least and at most so long. Whoever watches it sees nothing
+/// meanwhile.
 const LAYER_SILENCE_INTERVALS: f32 = 12.0;
 const LAYER_SILENCE_MIN: Duration = Duration::from_millis(400);
 const LAYER_SILENCE_MAX: Duration = Duration::from_millis(1500);
