@@ -30,11 +30,12 @@ cc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wpedantic -Werror -I include -o "$w
 mkfifo "$work/weather"
 python3 benches/weather.py "$NEAR" "$FAR" <"$work/weather" >"$work/weather.out" &
 weather=$!
+# No child keeps it: its end is the end of weather.py.
 exec 8>"$work/weather"
 until grep -q ready "$work/weather.out"; do kill -0 $weather; sleep 0.1; done
 say() { echo "$*" >&8; }
 
-ip netns exec "$FAR" "$built/otc" serve --listen 10.77.0.2:7880 --key $KEY --secret $SECRET >"$work/serve.log" 2>&1 &
+ip netns exec "$FAR" "$built/otc" serve --listen 10.77.0.2:7880 --key $KEY --secret $SECRET >"$work/serve.log" 2>&1 8>&- &
 pids+=($!)
 export OTC_URL=ws://10.77.0.2:7880 OTC_API_SECRET=$SECRET
 token() { "$built/otc" token --key $KEY --secret $SECRET --session "$1" --role publisher; }
@@ -47,11 +48,11 @@ scene() {
   say up loss=0 delay=0 rate=0
   say down loss=0 delay=0 rate=0
   local length=$((seconds * $#))
-  ip netns exec "$publisher_in" "$work/film" publish "$name" "$(token "$name")" $((length + 6)) >/dev/null &
+  ip netns exec "$publisher_in" "$work/film" publish "$name" "$(token "$name")" $((length + 6)) >/dev/null 8>&- &
   pids+=($!)
   local publisher=$!
   sleep 2
-  ip netns exec "$watcher_in" "$work/film" watch "$name" "$(token "$name")" "$length" >"$work/$name" &
+  ip netns exec "$watcher_in" "$work/film" watch "$name" "$(token "$name")" "$length" >"$work/$name" 8>&- &
   local watcher=$!
   pids+=("$watcher")
   until [ -s "$work/$name" ]; do kill -0 $watcher; sleep 0.05; done
