@@ -264,6 +264,7 @@ c_tests! {
         what_the_publisher_switches_off_and_on_is_told
         what_the_subscriber_does_not_want_does_not_come
         what_is_set_before_takes_effect_with_the_publishing_and_subscribing
+        pictures_of_another_size_are_told_and_those_of_the_same_are_not
         statistics_come_every_second_and_reports_when_asked_for
         without_a_picture_there_is_sound
         without_sound_there_is_a_picture

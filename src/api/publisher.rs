@@ -94,6 +94,8 @@ struct Placed {
     waits_for_picture: bool,
     /// What is sent is encrypted with it.
     keyring: Option<Keyring>,
+    /// How many layers the session was asked for: no more are agreed on, however large the pictures become.
+    layers_max: usize,
 }
 
 /// What came of starting the capturer.
@@ -275,6 +277,7 @@ impl Publisher {
             runtime,
             waits_for_picture: false,
             keyring,
+            layers_max: 1,
         });
         drop(inner);
         let publisher = self.clone();
@@ -318,10 +321,10 @@ impl Publisher {
         // Where it has been unpublished meanwhile, what was started is stopped by whoever did that.
         let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
         match video {
-            Captured::Nothing => self.announce(&inner, None),
+            Captured::Nothing => self.announce(&mut inner, None),
             Captured::Known(settings) => {
                 self.is_mirrored.store(settings.is_mirrored_locally, Ordering::Relaxed);
-                self.announce(&inner, Some(settings));
+                self.announce(&mut inner, Some(settings));
             }
             Captured::Unknown => {
                 placed.waits_for_picture = true;
@@ -341,13 +344,15 @@ impl Publisher {
         let mut inner = self.inner.lock();
         let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
         if std::mem::take(&mut placed.waits_for_picture) {
-            self.announce(&inner, Some(settings));
+            self.announce(&mut inner, Some(settings));
         }
     }
 
-    fn announce(&self, inner: &Inner, captured: Option<CaptureSettings>) {
-        if let Some(placed) = &inner.placed {
-            let wish = self.wish(placed.id, inner, captured);
+    fn announce(&self, inner: &mut Inner, captured: Option<CaptureSettings>) {
+        let Some(id) = inner.placed.as_ref().map(|placed| placed.id) else { return };
+        let wish = self.wish(id, inner, captured);
+        if let Some(placed) = &mut inner.placed {
+            placed.layers_max = wish.video.as_ref().map_or(1, |video| video.layers.len());
             placed.port.wish(Input::Publish(Box::new(wish)));
         }
     }

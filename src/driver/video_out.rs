@@ -119,6 +119,8 @@ struct Encoding {
     port: MediaPort,
     sender: VideoSender,
     rates: Rates,
+    /// Of the picture before.
+    size: (u32, u32),
 }
 
 impl Worker {
@@ -154,7 +156,8 @@ impl Worker {
                         if let Some(keyring) = keyring {
                             sender = sender.sealed_with(&keyring);
                         }
-                        self.encoding = Some(Encoding { id, port, sender, rates: Rates::default() });
+                        self.encoding =
+                            Some(Encoding { id, port, sender, rates: Rates::default(), size: (0, 0) });
                     }
                     Err(error) => self.source.encoder_failed(id, error),
                 }
@@ -186,6 +189,11 @@ impl Worker {
             return;
         }
         let Some(encoding) = &mut self.encoding else { return };
+        let size = (picture.width(), picture.height());
+        if std::mem::replace(&mut encoding.size, size) != size {
+            let (width, height) = size;
+            encoding.port.wish(Input::SetSize { id: encoding.id, width, height });
+        }
         let mut frames = Vec::new();
         if let Err(error) = encoding.sender.send(at, &picture, &mut frames) {
             let id = encoding.id;

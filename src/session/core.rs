@@ -95,6 +95,12 @@ pub enum Input {
         id: PublicationId,
         video_type: VideoType,
     },
+    /// What the program shows has this size from now on.
+    SetSize {
+        id: PublicationId,
+        width: u32,
+        height: u32,
+    },
     Media {
         id: PublicationId,
         outgoing: Outgoing,
@@ -238,6 +244,7 @@ impl Core {
             Input::Unpublish(id) => self.unpublish(now, id),
             Input::SetPublishing { id, kind, is_on } => self.set_publishing(id, kind, is_on),
             Input::SetVideoType { id, video_type } => self.set_video_type(id, video_type),
+            Input::SetSize { id, width, height } => self.set_size(now, id, (width, height)),
             Input::Media { id, outgoing } => self.send_media(now, id, outgoing),
             Input::Bitrates { id, current_bps, desired_bps } => {
                 self.set_bitrates(now, id, (current_bps, desired_bps));
@@ -283,6 +290,7 @@ impl Core {
         }
         if matches!(self.state, State::Connected(_)) {
             self.publications_timeout(now);
+            self.tell_sizes(now);
             self.subscriptions_timeout(now);
             if self.publications.is_held {
                 self.watch_backlog(now);

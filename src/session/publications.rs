@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use super::event::Ending;
 use super::live::Live;
-use super::media::{
-    MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublishedVideo, PublisherEvent,
-};
+use super::media::{MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublisherEvent};
+use super::sizes::Resizing;
 use super::streams::stream_name;
 use super::wires::Wires;
 use super::{Event, Stream, VideoType};
@@ -44,6 +43,7 @@ pub(super) struct Published {
     pub was_up: bool,
     /// What it sends now, and what it would send.
     pub bitrates: (u64, u64),
+    pub resizing: Resizing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,7 +81,14 @@ impl Published {
         let audio = wish.audio.map(|_| track(Kind::Audio, 1));
         let video = wish.video.as_ref().map(|video| track(Kind::Video, video.layers.len()));
         let tracks = audio.into_iter().chain(video).collect();
-        Self { wish, state: Stage::Waiting, tracks, was_up: false, bitrates: (0, 0) }
+        Self {
+            wish,
+            state: Stage::Waiting,
+            tracks,
+            was_up: false,
+            bitrates: (0, 0),
+            resizing: Resizing::default(),
+        }
     }
 
     pub fn event(&self, event: PublisherEvent) -> Event {
@@ -123,8 +130,7 @@ impl Published {
     pub fn stream(&self, live: &Live) -> Arc<Stream> {
         let sid = |kind| Some(self.track(kind)?.info.as_ref()?.sid.clone());
         let (audio_track, video_track) = (sid(Kind::Audio), sid(Kind::Video));
-        let size = |video: &PublishedVideo| video.layers.last().map(|layer| (layer.width, layer.height));
-        let (video_width, video_height) = self.wish.video.as_ref().and_then(size).unwrap_or_default();
+        let (video_width, video_height) = self.size().unwrap_or_default();
         let infos = self.tracks.iter().filter_map(|track| track.info.as_ref()?.version.as_ref());
         let created_ms = infos.map(|version| version.unix_micro / 1000).min();
         Arc::new(Stream {
@@ -290,7 +296,7 @@ impl Publications {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadlines = self.all.iter().filter_map(|published| match published.state {
             Stage::Asked { deadline } => Some(deadline),
-            Stage::Waiting | Stage::Up => None,
+            Stage::Waiting | Stage::Up => published.resizing_due(),
         });
         deadlines.min()
     }

@@ -239,7 +239,7 @@ impl Core {
         self.publication_changed(id);
     }
 
-    fn publication_changed(&mut self, id: PublicationId) {
+    pub(super) fn publication_changed(&mut self, id: PublicationId) {
         let Some(live) = self.live() else { return };
         let published = self.publications.all.iter().find(|published| published.wish.id == id);
         if let Some(published) = published.filter(|published| published.state == Stage::Up) {

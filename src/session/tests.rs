@@ -20,6 +20,7 @@ mod moderation;
 mod peers;
 mod relays;
 mod sealed;
+mod sizes;
 mod strange;
 mod streaming;
 mod streams;

@@ -156,6 +156,7 @@ struct camera {
   const otc_video_capturer *capturer;
   pthread_t thread;
   atomic_int is_on, is_inside_provide, is_freed;
+  atomic_int lines, degrees; /* so many lines of each picture, 0: all; and how it is to be turned */
   atomic_int is_orphan; /* its publisher is deleted before it was stopped */
   stage stage;
   int starts, ends, pictures; /* counters */
@@ -173,9 +174,10 @@ static inline void *camera_show(void *argument) {
   struct timespec next;
   clock_gettime(CLOCK_MONOTONIC, &next);
   while (atomic_load(&self->is_on)) {
-    otc_video_frame *frame = otc_video_frame_new(format, width, height, pixels);
+    int lines = atomic_load(&self->lines);
+    otc_video_frame *frame = otc_video_frame_new(format, width, lines ? lines : height, pixels);
     atomic_store(&self->is_inside_provide, 1);
-    otc_status status = otc_video_capturer_provide_frame(self->capturer, 0, frame);
+    otc_status status = otc_video_capturer_provide_frame(self->capturer, atomic_load(&self->degrees), frame);
     atomic_store(&self->is_inside_provide, 0);
     CHECK(status == OTC_SUCCESS || status == OTC_INVALID_PARAM);
     CHECK(status == OTC_SUCCESS || !atomic_load(&self->is_on) || atomic_load(&self->is_freed) || atomic_load(&self->is_orphan));

@@ -231,6 +231,11 @@ static inline void recorded_has_audio(otc_session *s, void *u, const otc_stream 
   CHECK_EQUAL(otc_stream_has_audio(stream), has_audio);
   record((recorder *)u, s, "stream %s: audio %d", otc_stream_get_name(stream), has_audio);
 }
+static inline void recorded_size(otc_session *s, void *u, const otc_stream *stream, int width, int height) {
+  CHECK_EQUAL(otc_stream_get_video_width(stream), width);
+  CHECK_EQUAL(otc_stream_get_video_height(stream), height);
+  record((recorder *)u, s, "stream %s: %d x %d", otc_stream_get_name(stream), width, height);
+}
 static inline void recorded_video_type(otc_session *s, void *u, const otc_stream *stream, otc_stream_video_type type) {
   CHECK_EQUAL(otc_stream_get_video_type(stream), type);
   record((recorder *)u, s, "stream %s: type %d", otc_stream_get_name(stream), (int)type);
@@ -257,6 +262,7 @@ static inline struct otc_session_callbacks recorded_callbacks(recorder *self) {
   callbacks.on_stream_has_video_changed = recorded_has_video;
   callbacks.on_stream_has_audio_changed = recorded_has_audio;
   callbacks.on_stream_video_type_changed = recorded_video_type;
+  callbacks.on_stream_video_dimensions_changed = recorded_size;
   callbacks.on_signal_received = recorded_signal;
   callbacks.on_reconnection_started = recorded_reconnection_started;
   callbacks.on_reconnected = recorded_reconnected;

@@ -355,6 +355,28 @@ static void what_is_set_before_takes_effect_with_the_publishing_and_subscribing(
   call_end(call);
 }
 
+/* Of the stream that a subscriber has by now. */
+static int has_size(const otc_stream *stream, int width, int height) {
+  return otc_stream_get_video_width(stream) == width && otc_stream_get_video_height(stream) == height;
+}
+
+static void pictures_of_another_size_are_told_and_those_of_the_same_are_not(void) {
+  call call = call_begun();
+  CHECK(has_size(otc_subscriber_get_stream(call.sink->subscriber), 160, 120));
+  CHECK_EQUAL(recorder_count(call.there, "stream film: "), 0);
+  atomic_store(&call.source->camera.lines, 60);
+  recorder_wait(call.there, "stream film: 160 x 60", 1);
+  AWAIT_MORE(call.sink->frames);
+  atomic_store(&call.source->camera.degrees, 90);
+  recorder_wait(call.there, "stream film: 60 x 160", 1);
+  CHECK(has_size(otc_subscriber_get_stream(call.sink->subscriber), 60, 160));
+  CHECK(has_size(otc_publisher_get_stream(call.source->publisher), 60, 160));
+  AWAIT_MORE(call.sink->frames);
+  CHECK_EQUAL(call.sink->width, 60);
+  CHECK_EQUAL(recorder_count(call.there, "stream film: "), 2);
+  call_end(call);
+}
+
 /* ---- Statistics ---- */
 
 static int reports;
@@ -480,6 +502,7 @@ int main(int argc, char **argv) {
       TEST(what_the_publisher_switches_off_and_on_is_told),
       TEST(what_the_subscriber_does_not_want_does_not_come),
       TEST(what_is_set_before_takes_effect_with_the_publishing_and_subscribing),
+      TEST(pictures_of_another_size_are_told_and_those_of_the_same_are_not),
       TEST(statistics_come_every_second_and_reports_when_asked_for),
       TEST(without_a_picture_there_is_sound),
       TEST(without_sound_there_is_a_picture),

@@ -83,17 +83,10 @@ impl Publisher {
         }
         if let Some(codec) = video {
             let is_screen = inner.video_type == VideoType::Screen;
-            let layers_max = match self.wants_simulcast(is_screen) {
-                true => {
-                    let (width, height) = (stream.video_width, stream.video_height);
-                    plan_layers(width, height, is_screen, true, inner.video_limit_bps).len()
-                }
-                false => 1,
-            };
             let settings = video::SenderSettings {
                 is_screen,
                 hint: inner.hint,
-                layers_max,
+                layers_max: placed.layers_max,
                 preset: inner.preset,
                 limit_bps: inner.video_limit_bps,
                 threads: threads(),

@@ -16,14 +16,14 @@ use crate::signal::proto::{
 
 use crate::signal::sender_stats;
 
-const FILM: PublicationId = PublicationId(7);
+pub(super) const FILM: PublicationId = PublicationId(7);
 const VIEW: SubscriptionId = SubscriptionId(9);
 
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], port))
 }
 
-fn film(layers: usize) -> Publication {
+pub(super) fn film(layers: usize) -> Publication {
     let names = ["q", "h", "f"];
     let layer = |name| PublishedLayer { name, width: 320, height: 180, bitrate_bps: 100_000 };
     Publication {
@@ -53,13 +53,13 @@ impl Client {
             .collect()
     }
 
-    fn opened() -> Self {
+    pub(super) fn opened() -> Self {
         let mut client = Self::connected();
         client.asked();
         client
     }
 
-    fn publish(&mut self, wish: Publication) {
+    pub(super) fn publish(&mut self, wish: Publication) {
         self.input(Input::Publish(Box::new(wish)));
         self.input(Input::SocketsOpened(Addresses {
             subscriber: vec![address(1)],
@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// The server takes everything that was asked for.
-    fn take(&mut self) -> Vec<AddTrackRequest> {
+    pub(super) fn take(&mut self) -> Vec<AddTrackRequest> {
         self.agree().0
     }
 
@@ -95,7 +95,7 @@ impl Client {
         (requests, server)
     }
 
-    fn published() -> Self {
+    pub(super) fn published() -> Self {
         let mut client = Self::opened();
         client.publish(film(3));
         client.take();
@@ -103,7 +103,7 @@ impl Client {
         client
     }
 
-    fn publisher_heard(&mut self) -> Vec<PublisherEvent> {
+    pub(super) fn publisher_heard(&mut self) -> Vec<PublisherEvent> {
         let events = self.heard().into_iter();
         events
             .filter_map(|event| match event {
