@@ -5,6 +5,7 @@ use str0m::media::{Frequency, Media, Pt};
 use str0m::{Rtc, RtcConfig};
 
 use super::media::Codec;
+use super::reports::FormatReport;
 
 /// H.264 as browsers and LiveKit's server offer it: payload type, that of its repair, packetization mode, profile. The
 /// one that we make ourselves comes first; the others are for taking what a browser sends.
@@ -48,6 +49,22 @@ pub(super) fn received(rtc: &Rtc, format: Pt) -> Option<Codec> {
         return Some(Codec::Red);
     }
     all.iter().find(|params| params.pt() == format).and_then(codec)
+}
+
+/// What a payload type stands for.
+pub(super) fn report(rtc: &Rtc, format: Pt) -> Option<FormatReport> {
+    let all = rtc.codec_config().params();
+    let is_it = |params: &&PayloadParams| params.pt() == format || params.red() == Some(format);
+    let params = all.iter().find(is_it)?;
+    let spec = params.spec();
+    let is_plain = params.pt() == format;
+    Some(FormatReport {
+        payload_type: *format,
+        name: if is_plain { spec.codec.to_string() } else { "red".into() },
+        clock_rate: spec.clock_rate.get(),
+        channels: spec.channels,
+        parameters: if is_plain { spec.format.to_string() } else { String::new() },
+    })
 }
 
 /// The codecs that may be sent on a section, in the order of `wanted`, and their payload types.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use str0m::stats::{MediaEgressStats, MediaIngressStats};
 
-use super::media::{Layer, MediaKind, Section, SectionStatistics};
+use super::media::{Layer, MediaKind, Section};
+use super::reports::{Amount, SectionStatistics};
 
 /// Packets and bytes are counted here, where they pass; the rest str0m tells once a second.
 #[derive(Debug, Default, Clone)]
@@ -17,9 +18,13 @@ pub(super) struct Counters {
     lost: u64,
     loss: Option<f32>,
     nacks: u64,
-    key_frame_requests: u64,
+    plis: u64,
+    firs: u64,
     round_trip: Option<Duration>,
     jitter: u32,
+    /// The other side has told what came of it.
+    is_reported: bool,
+    remote_sent: Option<Amount>,
 }
 
 impl Counters {
@@ -37,17 +42,20 @@ impl Counters {
     }
 
     pub fn take_egress(&mut self, stats: &MediaEgressStats) {
-        (self.nacks, self.key_frame_requests) = (stats.nacks, stats.plis + stats.firs);
+        (self.nacks, self.plis, self.firs) = (stats.nacks, stats.plis, stats.firs);
         (self.round_trip, self.loss) = (stats.rtt.or(self.round_trip), stats.loss);
         if let Some(remote) = &stats.remote {
             (self.jitter, self.lost) = (remote.jitter, remote.packets_lost);
+            self.is_reported = true;
         }
     }
 
     pub fn take_ingress(&mut self, stats: &MediaIngressStats) {
-        (self.nacks, self.key_frame_requests) = (stats.nacks, stats.plis + stats.firs);
+        (self.nacks, self.plis, self.firs) = (stats.nacks, stats.plis, stats.firs);
         (self.round_trip, self.loss) = (stats.rtt.or(self.round_trip), stats.loss);
         self.jitter = stats.jitter;
+        let told = stats.remote.as_ref();
+        self.remote_sent = told.map(|told| Amount { packets: told.packets, bytes: told.bytes });
     }
 
     pub fn statistics(
@@ -65,14 +73,18 @@ impl Counters {
             section,
             layer,
             is_sending,
+            ssrc: 0,
             packets: self.packets,
             bytes: self.bytes,
             lost: self.lost,
             loss: self.loss,
             nacks: self.nacks,
-            key_frame_requests: self.key_frame_requests,
+            plis: self.plis,
+            firs: self.firs,
             round_trip: self.round_trip,
             jitter: (self.jitter > 0).then(|| Duration::from_secs_f64(f64::from(self.jitter) / clock)),
+            is_reported: self.is_reported,
+            remote_sent: self.remote_sent,
         }
     }
 }

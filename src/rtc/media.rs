@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use str0m::media::Rid;
 
@@ -179,27 +179,4 @@ pub struct SectionInfo {
     pub is_sending: bool,
     /// The layers it sends, as it lists them.
     pub layers: Vec<Layer>,
-}
-
-/// What has gone over a section, or one of its layers, in one direction since it exists.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SectionStatistics {
-    pub section: Section,
-    pub layer: Option<Layer>,
-    /// Of this peer, else of the other side.
-    pub is_sending: bool,
-    /// Without retransmissions.
-    pub packets: u64,
-    /// Of payload, without retransmissions.
-    pub bytes: u64,
-    /// Packets that never came: as the other side reports it where this one sends.
-    pub lost: u64,
-    /// Share lost in the last interval, 0 to 1.
-    pub loss: Option<f32>,
-    /// Requests for packets and for key frames: heard where this peer sends, made where it receives.
-    pub nacks: u64,
-    pub key_frame_requests: u64,
-    pub round_trip: Option<Duration>,
-    /// As the receiving side measures it.
-    pub jitter: Option<Duration>,
 }

@@ -6,6 +6,7 @@ mod sections;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::reports::{CandidateKind, DtlsState, SectionReport};
 use super::simulation::{ALICE, BOB, Network};
 use super::{
     AudioLevel, Codec, Layer, MediaKind, Output, PAYLOAD_SIZE_MAX, PacketIn, PacketOut, RtcError, Section,

@@ -8,7 +8,7 @@
 //! It deliberately does not gather candidates (the owner of the sockets says which addresses and which TURN servers
 //! there are), and does not know what the messages mean or what a packet's payload is made of.
 //!
-//! Read `peer.rs` first, for media `media.rs` and `peer_media.rs` after it, for the way through TURN servers `relay.rs`
+//! Read `peer.rs` first, for media `media.rs` and `peer_media.rs` after it, for statistics `reports.rs`, for the way through TURN servers `relay.rs`
 //! and `peer_relay.rs`. `link.rs` holds the four time limits of a connection.
 
 mod candidate;
@@ -25,6 +25,7 @@ mod peer;
 mod peer_media;
 mod peer_relay;
 mod relay;
+mod reports;
 mod section_text;
 mod sections;
 mod state;
@@ -49,10 +50,14 @@ pub use channel::Channel;
 pub use description::{DESCRIPTION_LINES_MAX, DESCRIPTION_SIZE_MAX};
 pub use media::{
     AudioLevel, Codec, Layer, MediaKind, PAYLOAD_SIZE_MAX, PacketIn, PacketOut, Section, SectionInfo,
-    SectionStatistics, SenderReport, Sending,
+    SenderReport, Sending,
 };
 pub use peer::Peer;
 pub use relay::RelayPath;
+pub use reports::{
+    Amount, CandidateKind, CandidateReport, DtlsState, FormatReport, PairReport, SectionReport,
+    SectionStatistics, TransportReport,
+};
 pub use section_text::preferring;
 
 /// One UDP datagram, in or out. Either way `local` is the address of our own socket, and one of those that the peer was

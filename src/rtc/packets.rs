@@ -25,6 +25,7 @@ pub(super) fn received(rtc: &mut Rtc, sections: &mut Sections, packet: RtpPacket
     let incoming = sections.incoming_mut(section).filter(|incoming| incoming.info.is_sending)?;
     let stream = incoming.stream_mut(layer, header.ssrc);
     stream.ssrc = header.ssrc;
+    stream.format = Some(header.payload_type);
     stream.counters.count_numbered(packet.payload.len(), *packet.seq_no);
     let timestamp = packet.time.numer();
     Some(PacketIn {

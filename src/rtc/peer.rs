@@ -16,6 +16,7 @@ use super::engine::{self, Deadline, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
 use super::peer_media::{Proposal, propose};
 use super::relay::{Relay, RelayPath};
+use super::reports::CandidateKind;
 use super::sections::{Offered, Sections};
 use super::state::State;
 use super::{Datagram, Output, RtcError, SendError};
@@ -50,6 +51,8 @@ pub struct Peer {
     /// The end of the head start.
     yields_until: Option<Instant>,
     candidates: usize,
+    /// The candidates of the other side, by their addresses.
+    pub(super) remote: Vec<(SocketAddr, CandidateKind)>,
     pub(super) described: bool,
     pub(super) local: Vec<String>,
     pub(super) relays: Vec<Relay>,
@@ -102,6 +105,7 @@ impl Peer {
             yields: false,
             yields_until: None,
             candidates: 0,
+            remote: Vec::new(),
             described: false,
             local: Vec::new(),
             relays: Vec::new(),
@@ -259,6 +263,7 @@ impl Peer {
         self.state.link.negotiated(now, restarted);
         if restarted {
             self.candidates = 0;
+            self.remote.clear();
         }
         self.early.extend(candidates);
         self.early.truncate(CANDIDATES_MAX);
@@ -306,6 +311,7 @@ impl Peer {
     fn add_remote(&mut self, candidate: Candidate) {
         if self.candidates < CANDIDATES_MAX {
             self.candidates += 1;
+            self.remote.push((candidate.addr(), candidate.kind().into()));
             self.drive(|rtc| rtc.add_remote_candidate(candidate));
         }
     }
@@ -334,6 +340,7 @@ impl Peer {
         let heard = self.drive(|rtc| engine::hear(rtc, now, &datagram));
         if heard == Some(true) && self.engine.look(Rtc::is_connected) == Some(true) {
             self.state.heard(now);
+            self.state.traffic.received(&datagram);
         }
     }
 

@@ -9,9 +9,7 @@ use str0m::rtp::{Ssrc, StreamTx};
 use str0m::{Input, Rtc};
 
 use super::link::Link;
-use super::media::{
-    Codec, Layer, MediaKind, PAYLOAD_SIZE_MAX, PacketOut, Section, SectionStatistics, Sending,
-};
+use super::media::{Codec, Layer, MediaKind, PAYLOAD_SIZE_MAX, PacketOut, Section, Sending};
 use super::section_text::{self, SectionText, token};
 use super::sections::{Change, Offered, Opening};
 use super::{Output, Peer, RtcError, SendError, codecs, packets};
@@ -173,24 +171,6 @@ impl Peer {
     /// What the section is called in the descriptions, once one says so.
     pub fn mid(&self, section: Section) -> Option<String> {
         Some(self.state.sections.mid(section)?.to_string())
-    }
-
-    /// Counters of all sections, in both directions.
-    pub fn statistics(&self) -> Vec<SectionStatistics> {
-        let mut all = Vec::new();
-        for (section, entry) in self.state.sections.entries() {
-            for stream in entry.outgoing.iter().flat_map(|outgoing| &outgoing.streams) {
-                all.push(stream.counters.statistics(section, stream.layer, entry.kind, true));
-            }
-            for stream in entry.incoming.iter().flat_map(|incoming| &incoming.streams) {
-                all.push(stream.counters.statistics(section, stream.layer, entry.kind, false));
-            }
-        }
-        // Most senders do not answer the reports by which a receiver could measure it.
-        for statistics in &mut all {
-            statistics.round_trip = statistics.round_trip.or(self.state.round_trip);
-        }
-        all
     }
 
     /// What the other side has written, with directions that we can agree to. `offered` is what it answers, if it does.

@@ -67,6 +67,8 @@ pub(super) struct StreamIn {
     pub layer: Option<Layer>,
     /// The last one that something came from.
     pub ssrc: Ssrc,
+    /// Of its last packet.
+    pub format: Option<Pt>,
     pub counters: Counters,
 }
 
@@ -319,6 +321,10 @@ impl Sections {
         self.entries.iter().map(|(section, entry)| (*section, entry))
     }
 
+    pub fn entry(&self, section: Section) -> Option<&Entry> {
+        self.entries.get(&section)
+    }
+
     pub fn outgoing(&self) -> impl Iterator<Item = (Section, Option<Mid>, &Outgoing)> {
         self.entries().filter_map(|(section, entry)| Some((section, entry.mid, entry.outgoing.as_ref()?)))
     }
@@ -362,7 +368,7 @@ impl Incoming {
     pub fn stream_mut(&mut self, layer: Option<Layer>, ssrc: Ssrc) -> &mut StreamIn {
         let at = self.streams.iter().position(|stream| stream.layer == layer);
         let at = at.unwrap_or_else(|| {
-            self.streams.push(StreamIn { layer, ssrc, counters: Counters::default() });
+            self.streams.push(StreamIn { layer, ssrc, format: None, counters: Counters::default() });
             self.streams.len() - 1
         });
         &mut self.streams[at]

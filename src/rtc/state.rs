@@ -11,6 +11,7 @@ use super::channel::{Channels, Opening};
 use super::congestion::{Congestion, RESTART_BPS, Verdict};
 use super::engine::Found;
 use super::link::Link;
+use super::reports::Traffic;
 use super::sections::Sections;
 use super::{Layer, Output, Section, packets, peer_media};
 
@@ -59,6 +60,9 @@ pub(super) struct State {
     probed: Option<(Instant, bool)>,
     /// Of the path, as the checks of ICE measure it.
     pub round_trip: Option<Duration>,
+    pub traffic: Traffic,
+    /// The connection has been up.
+    pub was_up: bool,
     pub outputs: VecDeque<Output>,
 }
 
@@ -79,6 +83,8 @@ impl State {
             demand: (0, 0),
             probed: None,
             round_trip: None,
+            traffic: Traffic::default(),
+            was_up: false,
             outputs: VecDeque::new(),
         }
     }
@@ -96,10 +102,14 @@ impl State {
     /// Something came out of str0m, which may be changed in return.
     pub fn take(&mut self, rtc: &mut Rtc, found: Found) {
         match found {
-            Found::Transmit(datagram) => self.outputs.push_back(Output::Transmit(datagram)),
+            Found::Transmit(datagram) => {
+                self.traffic.sent(&datagram);
+                self.outputs.push_back(Output::Transmit(datagram));
+            }
             Found::Event(Event::Connected | Event::IceConnectionStateChange(_)) => {
                 if matches!(self.link, Link::Connecting { .. }) && rtc.is_connected() {
                     self.link.up(self.now);
+                    self.was_up = true;
                     self.outputs.push_back(Output::Connected);
                 }
             }
@@ -146,6 +156,9 @@ impl State {
                     self.judge(rtc, estimate.as_u64(), stats.rtt, stats.egress_loss_fraction);
                 }
                 self.round_trip = pair.and_then(|pair| pair.current_round_trip_time).or(self.round_trip);
+                if let Some(pair) = pair {
+                    self.traffic.take_checks(pair);
+                }
             }
             Event::MediaEgressStats(stats) => {
                 let Some((section, layer)) = self.place(stats.mid, stats.rid) else { return };
@@ -225,6 +238,11 @@ impl State {
         if std::mem::replace(&mut self.demand, demand) != demand {
             rtc.bwe().set_bitrate(Bitrate::bps(demand.0), Bitrate::bps(demand.1));
         }
+    }
+
+    /// What was told last.
+    pub fn estimate_bps(&self) -> Option<u64> {
+        self.bitrate.map(|(bits_per_second, _)| bits_per_second)
     }
 
     /// What the other side estimates counts only as long as we cannot estimate ourselves.

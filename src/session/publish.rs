@@ -377,7 +377,7 @@ impl Core {
                 sum.packets_lost += one.lost;
                 sum.loss = one.loss.into_iter().chain(sum.loss).reduce(f32::max);
                 sum.nacks += one.nacks;
-                sum.key_frame_requests += one.key_frame_requests;
+                sum.key_frame_requests += one.plis + one.firs;
                 sum.round_trip = one.round_trip.or(sum.round_trip);
                 sum.jitter = one.jitter.or(sum.jitter);
             }

@@ -38,6 +38,47 @@ fn lost_packets_are_sent_again_until_all_are_there() {
 }
 
 #[test]
+fn both_ends_report_the_same_sources_formats_and_path() {
+    let mut network = Network::connected(56);
+    let section = network.add(ALICE, &camera("cam", &["q", "f"]));
+    network.agree(ALICE);
+    assert_eq!(network.peers[ALICE].transport_report().dtls, DtlsState::Connected);
+    let mut sources = ["q", "f"].map(|name| Source::new(section, Some(Layer::new(name))));
+    for _ in 0..90 {
+        for source in &mut sources {
+            source.picture(&mut network, ALICE, 1);
+        }
+        network.pass(PICTURE_TIME);
+    }
+    let of = |peer: usize| {
+        let mut all = network.peers[peer].statistics();
+        all.sort_by_key(|one| one.layer);
+        all
+    };
+    let (sent, received) = (of(ALICE), of(BOB));
+    assert_eq!((sent.len(), received.len()), (2, 2));
+    assert_ne!(sent[0].ssrc, sent[1].ssrc);
+    for (sent, received) in sent.iter().zip(&received) {
+        assert_eq!((sent.layer, sent.ssrc), (received.layer, received.ssrc));
+        assert!(sent.is_reported && !received.is_reported && sent.remote_sent.is_none());
+        assert!(received.remote_sent.is_some_and(|told| (1..=90).contains(&told.packets)));
+    }
+    let ours = network.peers[ALICE].section_report(section, true);
+    let theirs = network.peers[BOB].section_report(received[0].section, false);
+    assert_eq!(ours, theirs);
+    let format = ours.format.expect("a format");
+    assert_eq!((format.name.as_str(), format.clock_rate, format.channels), ("VP8", 90_000, None));
+    assert_eq!((ours.track_id.as_str(), ours.mid), ("cam", network.peers[ALICE].mid(section)));
+    assert_eq!(network.peers[ALICE].section_report(section, false), SectionReport::default());
+    let path = |peer: usize| network.peers[peer].transport_report().pair.expect("a path");
+    let (here, there) = (path(ALICE), path(BOB));
+    assert_eq!((here.local, here.remote), (there.remote, there.local));
+    assert_eq!(here.local.kind, CandidateKind::Host);
+    assert!(here.round_trip.is_some() && here.responses > 0);
+    assert!(there.received.packets >= 180 && there.received.bytes >= 180_000);
+}
+
+#[test]
 fn the_estimate_follows_the_network_down_and_up_again() {
     let mut network = Network::connected(55);
     let section = network.add(ALICE, &camera("cam", &[]));
