@@ -2963,7 +2963,7 @@ typedef struct otc_publisher_rtc_stats {
    */
   const char *connection_id;
   /**
-   * A JSON array of objects with the names of the W3C's `RTCStatsReport`.
+   * A JSON array of objects; `otc_publisher_get_rtc_stats_report` says of which types.
    */
   const char *json_array_of_reports;
 } otc_publisher_rtc_stats;
@@ -2992,6 +2992,12 @@ typedef struct otc_publisher_rtc_stats_report_cb {
 /**
  * Asks for a report of statistics. The function registered with `otc_publisher_set_rtc_stats_report_cb` gets it, on the
  * callback thread.
+ *
+ * Types, members and units are those of the W3C's "Identifiers for WebRTC's Statistics API", except that `timestamp` is in
+ * microseconds. There is an `outbound-rtp` for sound and for each layer of the picture (those of several have a `rid`), a
+ * `remote-inbound-rtp` for each that the server has reported on, a `codec`, a `media-source` of sound and of the picture, the
+ * `transport`, and the `candidate-pair` in use with its `local-candidate` and `remote-candidate`. What is not known is left
+ * out, and before there is a way for the media that is everything: the array is empty.
  *
  * @param publisher  A publisher.
  *
@@ -3244,7 +3250,8 @@ typedef struct otc_subscriber_rtc_stats_report_cb {
    */
   void *user_data;
   /**
-   * Gets the report: a JSON array of objects with the names of the W3C's `RTCStatsReport`. Lent until it returns.
+   * Gets the report: a JSON array of objects; `otc_subscriber_get_rtc_stats_report` says of which types. Lent until it
+   * returns.
    */
   void (*on_rtc_stats_report)(otc_subscriber *subscriber, void *user_data, const char *json_array_of_reports);
   /**
@@ -3470,6 +3477,11 @@ LIBOPENTOK_LIBRARY_EXPORTED void *otc_subscriber_get_user_data(const otc_subscri
 /**
  * Asks for a report of statistics. The function registered with `otc_subscriber_set_rtc_stats_report_cb` gets it, on the
  * callback thread.
+ *
+ * Types, members and units are those of the W3C's "Identifiers for WebRTC's Statistics API", except that `timestamp` is in
+ * microseconds. There is an `inbound-rtp` and a `codec` for each of sound and picture that has come, a `remote-outbound-rtp`
+ * for each of which the server has told what it sent, the `transport`, and the `candidate-pair` in use with its
+ * `local-candidate` and `remote-candidate`. What is not known is left out, and so is everything of which nothing has come.
  *
  * @param subscriber  A subscriber.
  *

@@ -248,6 +248,12 @@ c_tests! {
         teardown_08_the_others_hear_it_when_delete_follows_at_once
         teardown_10_no_call_waits_for_a_dead_server
     }
+    reports {
+        each_id_that_a_report_names_is_in_it
+        what_is_counted_in_a_report_grows
+        what_a_report_says_is_so
+        reports_that_are_asked_for_together_come_each
+    }
     streams {
         a_stream_published_and_subscribed_to_in_callbacks_flows
         the_own_stream_ends_before_on_disconnected

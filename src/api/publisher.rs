@@ -29,7 +29,7 @@ use crate::driver::workers::Workers;
 use crate::media::Picture;
 use crate::media::encryption::Keyring;
 use crate::media::video::Fallback;
-use crate::session::media::{MediaFault, MediaReason, PublicationId, PublisherEvent, Sent};
+use crate::session::media::{Measured, MediaFault, MediaReason, PublicationId, PublisherEvent, Sent};
 use crate::session::{Input, Stream, VideoType};
 
 use outlets::{AudioOut, Preview};
@@ -74,8 +74,6 @@ struct Inner {
     /// Whether the network carries video, if that is to be watched.
     fallback: Option<Fallback>,
     reporter: Option<Reporter>,
-    /// A report was asked for.
-    owes_report: bool,
     audio: Option<Arc<AudioOut>>,
     capture_guard: Option<CaptureGuard>,
 }
@@ -142,7 +140,6 @@ impl Publisher {
             subscriber_fallback: true,
             fallback: None,
             reporter: None,
-            owes_report: false,
             audio: None,
             capture_guard: None,
         };
@@ -428,6 +425,7 @@ impl Publisher {
                 self.order(Order::Estimate(bits_per_second));
             }
             PublisherEvent::Held(is_held) if is_current => self.order(Order::Hold(is_held)),
+            PublisherEvent::Measured(measured) if is_current => self.measured(&inner, &measured),
             PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
             // The session keeps the stream that ends here, and whether there was one.
             PublisherEvent::Failed(fault) => self.say(Notice::Error(fault)),
@@ -450,17 +448,21 @@ impl Publisher {
             out.sender.lock().heed_loss(loss);
         }
         let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().0.value());
-        if let Some(reporter) = inner.reporter.clone().filter(|_| std::mem::take(&mut inner.owes_report)) {
-            let report = statistics::outgoing(at_ms, audio.as_ref(), video.as_ref());
-            self.post(move |_| reporter(&report));
-            return;
-        }
         if let Some(sent) = &audio {
             self.say(Notice::AudioStatistics { statistics: told(sent), level });
         }
         if let Some(sent) = &video {
             self.say(Notice::VideoStatistics(told(sent)));
         }
+    }
+
+    /// The report that was asked for.
+    fn measured(self: &Arc<Self>, inner: &Inner, measured: &Measured) {
+        let Some(reporter) = inner.reporter.clone() else { return };
+        let level = inner.audio.as_ref().map(|audio| audio.meter.lock().0.value());
+        let pictures = self.video.lock().as_ref().map(VideoOut::counters);
+        let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), level);
+        self.post(move |_| reporter(&report));
     }
 
     pub(super) fn stream_destroyed(self: &Arc<Self>, stream: Arc<Stream>) {

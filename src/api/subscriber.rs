@@ -194,12 +194,11 @@ impl Subscriber {
     /// Asks for a report; the reporter gets it.
     pub fn report(self: &Arc<Self>) -> Result<(), Error> {
         let inner = self.inner.lock();
-        let reporter = inner.reporter.clone().ok_or(Error::InvalidParameter)?;
+        if inner.reporter.is_none() {
+            return Err(Error::InvalidParameter);
+        }
         let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
-        let audio = placed.audio.state.lock().receiver.as_ref().map(AudioReceiver::counters);
-        let video = placed.video.as_ref().map(VideoIn::counters);
-        let report = statistics::incoming(statistics::wall_ms(), audio.as_ref(), video.as_ref());
-        self.post(move |_| reporter(&report));
+        placed.port.wish(Input::MeasureSubscription(placed.id));
         Ok(())
     }
 
@@ -292,7 +291,7 @@ impl Subscriber {
     /// What the session says of a subscription of this subscriber.
     pub(super) fn hear(self: &Arc<Self>, id: SubscriptionId, event: SubscriberEvent) {
         let mut inner = self.inner.lock();
-        let Inner { placed, stream, .. } = &mut *inner;
+        let Inner { placed, stream, reporter, .. } = &mut *inner;
         let Some(current) = placed.as_mut().filter(|placed| placed.id == id) else { return };
         match event {
             SubscriberEvent::Connected => {
@@ -310,6 +309,17 @@ impl Subscriber {
             SubscriberEvent::AudioDisabled => self.say(id, Notice::AudioDisabled),
             SubscriberEvent::AudioEnabled => self.say(id, Notice::AudioEnabled),
             SubscriberEvent::Caption { text, is_final } => self.say(id, Notice::Caption { text, is_final }),
+            SubscriberEvent::Measured(measured) => {
+                let state = current.audio.state.lock();
+                let audio = state.receiver.as_ref().map(|receiver| (receiver.counters(), state.told));
+                drop(state);
+                let audio = audio.as_ref().map(|(counters, level)| (counters, *level));
+                let video = current.video.as_ref().map(VideoIn::counters);
+                let report = statistics::incoming(statistics::wall_ms(), &measured, audio, video.as_ref());
+                if let Some(reporter) = reporter.clone() {
+                    self.post(move |_| reporter(&report));
+                }
+            }
             SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps } => {
                 current.sender = Sender { max_allocated_bps, estimated_bps };
             }
@@ -506,13 +516,16 @@ struct AudioState {
     sync: LipSync,
     /// The highest level, and the steps, since it was told last.
     level: (f32, u32),
+    /// The level that was told last.
+    told: f32,
 }
 
 impl AudioIn {
     fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64, keyring: Keyring) -> Self {
         let mut volume = Volume::default();
         volume.set(percent.round() as u8);
-        let state = AudioState { receiver: None, volume, sync: LipSync::new(VIDEO_CLOCK), level: (0.0, 0) };
+        let sync = LipSync::new(VIDEO_CLOCK);
+        let state = AudioState { receiver: None, volume, sync, level: (0.0, 0), told: 0.0 };
         Self { subscriber, is_wanted: AtomicBool::new(is_wanted), keyring, state: Mutex::new(state) }
     }
 
@@ -551,6 +564,7 @@ impl Playout for AudioIn {
             state.level.0 = state.level.0.max(pulled.level);
             state.level.1 += 1;
             let told = (state.level.1 >= LEVEL_STEPS).then(|| std::mem::take(&mut state.level).0);
+            state.told = told.unwrap_or(state.told);
             (pulled.has_sound, told)
         };
         let is_wanted = self.is_wanted.load(Ordering::Relaxed);

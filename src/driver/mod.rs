@@ -27,6 +27,7 @@ pub mod sound;
 pub mod threads;
 mod tls;
 mod turn_stream;
+pub mod video_counters;
 pub mod video_in;
 pub mod video_out;
 pub mod wire;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::session::MediaPort;
+use super::video_counters::PictureCounters;
 use super::workers::Workers;
 use crate::media::codec::{self, CodecError};
 use crate::media::encryption::Keyring;
@@ -63,6 +64,7 @@ pub struct VideoOut(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    counters: Mutex<PictureCounters>,
 }
 
 #[derive(Default)]
@@ -97,6 +99,11 @@ impl VideoOut {
         self.0.state.lock().work.orders.push(order);
         self.0.changed.notify_one();
     }
+
+    /// What has been encoded for the latest publication.
+    pub fn counters(&self) -> PictureCounters {
+        self.0.counters.lock().clone()
+    }
 }
 
 impl Drop for VideoOut {
@@ -121,6 +128,7 @@ struct Encoding {
     rates: Rates,
     /// Of the picture before.
     size: (u32, u32),
+    counters: PictureCounters,
 }
 
 impl Worker {
@@ -156,8 +164,8 @@ impl Worker {
                         if let Some(keyring) = keyring {
                             sender = sender.sealed_with(&keyring);
                         }
-                        self.encoding =
-                            Some(Encoding { id, port, sender, rates: Rates::default(), size: (0, 0) });
+                        let (rates, counters) = (Rates::default(), PictureCounters::default());
+                        self.encoding = Some(Encoding { id, port, sender, rates, size: (0, 0), counters });
                     }
                     Err(error) => self.source.encoder_failed(id, error),
                 }
@@ -201,6 +209,8 @@ impl Worker {
             return self.source.encoder_failed(id, error);
         }
         let mut burst = 0;
+        encoding.counters.count(size, &encoding.sender, &frames);
+        self.shared.counters.lock().clone_from(&encoding.counters);
         for frame in frames {
             let payloads: Vec<_> =
                 frame.payloads.into_iter().map(|payload| (payload.bytes, payload.is_marked)).collect();

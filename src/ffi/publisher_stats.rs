@@ -17,7 +17,7 @@ use super::{guard, text};
 pub struct otc_publisher_rtc_stats {
     /// The empty string: media goes to the server once, whoever receives it.
     pub connection_id: *const c_char,
-    /// A JSON array of objects with the names of the W3C's `RTCStatsReport`.
+    /// A JSON array of objects; `otc_publisher_get_rtc_stats_report` says of which types.
     pub json_array_of_reports: *const c_char,
 }
 
@@ -42,6 +42,12 @@ pub struct otc_publisher_rtc_stats_report_cb {
 
 /// Asks for a report of statistics. The function registered with `otc_publisher_set_rtc_stats_report_cb` gets it, on the
 /// callback thread.
+///
+/// Types, members and units are those of the W3C's "Identifiers for WebRTC's Statistics API", except that `timestamp` is in
+/// microseconds. There is an `outbound-rtp` for sound and for each layer of the picture (those of several have a `rid`), a
+/// `remote-inbound-rtp` for each that the server has reported on, a `codec`, a `media-source` of sound and of the picture, the
+/// `transport`, and the `candidate-pair` in use with its `local-candidate` and `remote-candidate`. What is not known is left
+/// out, and before there is a way for the media that is everything: the array is empty.
 ///
 /// @param publisher  A publisher.
 ///

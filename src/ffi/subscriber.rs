@@ -52,7 +52,8 @@ unsafe impl Sync for UserData {}
 pub struct otc_subscriber_rtc_stats_report_cb {
     /// Handed back to the function, never read.
     pub user_data: *mut c_void,
-    /// Gets the report: a JSON array of objects with the names of the W3C's `RTCStatsReport`. Lent until it returns.
+    /// Gets the report: a JSON array of objects; `otc_subscriber_get_rtc_stats_report` says of which types. Lent until it
+    /// returns.
     pub on_rtc_stats_report: Option<
         unsafe extern "C" fn(
             subscriber: *mut otc_subscriber,
@@ -412,6 +413,11 @@ pub extern "C" fn otc_subscriber_get_user_data(subscriber: *const otc_subscriber
 
 /// Asks for a report of statistics. The function registered with `otc_subscriber_set_rtc_stats_report_cb` gets it, on the
 /// callback thread.
+///
+/// Types, members and units are those of the W3C's "Identifiers for WebRTC's Statistics API", except that `timestamp` is in
+/// microseconds. There is an `inbound-rtp` and a `codec` for each of sound and picture that has come, a `remote-outbound-rtp`
+/// for each of which the server has told what it sent, the `transport`, and the `candidate-pair` in use with its
+/// `local-candidate` and `remote-candidate`. What is not known is left out, and so is everything of which nothing has come.
 ///
 /// @param subscriber  A subscriber.
 ///

@@ -113,6 +113,9 @@ pub enum Input {
     },
     /// What has gone out of a publication so far? `PublisherEvent::Counted` says.
     Count(PublicationId),
+    /// What is known of the media of a publication, or of a subscription? `Measured` says.
+    MeasurePublication(PublicationId),
+    MeasureSubscription(SubscriptionId),
     Subscribe {
         id: SubscriptionId,
         stream_id: String,
@@ -250,6 +253,8 @@ impl Core {
                 self.set_bitrates(now, id, (current_bps, desired_bps));
             }
             Input::Count(id) => self.count(now, id),
+            Input::MeasurePublication(id) => self.measure_publication(id),
+            Input::MeasureSubscription(id) => self.measure_subscription(id),
             Input::Subscribe { id, stream_id, wants } => self.subscribe(now, id, &stream_id, wants),
             Input::Unsubscribe(id) => self.unsubscribe(id),
             Input::SetWants { id, wants } => self.set_wants(id, wants),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Stream, VideoType};
 use crate::media::{Kind, Rotation, VideoCodec};
+use crate::rtc::{SectionReport, SectionStatistics, TransportReport};
 
 /// One publishing of a publisher: numbers are the caller's, and are not used twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,6 +133,23 @@ pub enum PublisherEvent {
     Held(bool),
     /// What has gone out so far: answers `Input::Count`.
     Counted { audio: Option<Sent>, video: Option<Sent> },
+    /// What its peer connection knows: answers `Input::MeasurePublication`.
+    Measured(Box<Measured>),
+}
+
+/// What a peer connection knows of one publication or subscription. Nothing before there is a way for its media.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Measured {
+    /// One for each layer, lowest first.
+    pub streams: Vec<MeasuredStream>,
+    pub transport: Option<TransportReport>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeasuredStream {
+    pub kind: Kind,
+    pub statistics: SectionStatistics,
+    pub agreed: SectionReport,
 }
 
 /// What has gone out of one kind so far, all layers together.
@@ -179,6 +197,8 @@ pub enum SubscriberEvent {
         max_allocated_bps: Option<u64>,
         estimated_bps: Option<u64>,
     },
+    /// What its peer connection knows: answers `Input::MeasureSubscription`.
+    Measured(Box<Measured>),
     /// The quality may soon be too low for video.
     Warned,
     WarningLifted,

@@ -16,6 +16,7 @@ mod join;
 pub mod lawful;
 mod leave;
 mod live;
+mod measure;
 pub mod media;
 mod members;
 mod messages;

@@ -16,7 +16,7 @@ use super::media::{
 use super::publications::codec_above;
 use super::wires::Way;
 use super::{Event, Fault, Reason, Stream};
-use crate::media::Rotation;
+use crate::media::{Kind, Rotation};
 use crate::rtc::{Codec, PacketIn, Section, SectionInfo};
 use crate::signal::proto::{
     ConnectionQuality, ConnectionQualityUpdate, ParticipantTracks, StreamState, StreamStateUpdate,
@@ -85,6 +85,14 @@ impl Subscription {
 }
 
 impl Subscriptions {
+    /// The sections that carry what a subscription is of.
+    pub fn sections_of(&self, id: SubscriptionId) -> Vec<(Kind, Section)> {
+        let Some(one) = self.all.iter().find(|one| one.id == id) else { return Vec::new() };
+        let tracks = [(Kind::Audio, &one.stream.audio_track), (Kind::Video, &one.stream.video_track)];
+        let section = |sid: &Option<String>| self.tracks.get(sid.as_ref()?)?.section;
+        tracks.into_iter().filter_map(|(kind, sid)| Some((kind, section(sid)?))).collect()
+    }
+
     fn find(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
         self.all.iter_mut().find(|subscription| subscription.id == id)
     }

@@ -133,13 +133,12 @@ impl Publisher {
 
     /// Asks for a report; the reporter gets it.
     pub fn report(&self) -> Result<(), Error> {
-        let mut inner = self.inner.lock();
+        let inner = self.inner.lock();
         if inner.reporter.is_none() {
             return Err(Error::InvalidParameter);
         }
         let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
-        placed.port.wish(Input::Count(placed.id));
-        inner.owes_report = true;
+        placed.port.wish(Input::MeasurePublication(placed.id));
         Ok(())
     }
 }

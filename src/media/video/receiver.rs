@@ -65,6 +65,8 @@ pub struct VideoCounters {
     /// Not what the payload format says.
     pub packets_malformed: u64,
     pub bytes_received: u64,
+    /// Complete, decoded or not.
+    pub frames_received: u64,
     pub frames_decoded: u64,
     pub frames_dropped: u64,
     pub key_frames_decoded: u64,
@@ -258,6 +260,7 @@ impl VideoReceiver {
                 self.request.is_met();
             }
             let due = self.due(&frame);
+            self.counters.frames_received += 1;
             self.ready.push_back((due, frame));
         }
         let is_in_need = self.frames.needs_key() && self.codec.is_some() && !self.is_undecodable;

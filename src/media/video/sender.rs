@@ -313,6 +313,11 @@ impl VideoSender {
         }
     }
 
+    /// How often pictures come in. 0 until that can be told.
+    pub fn incoming_rate(&self) -> f32 {
+        self.pace.frames_per_second()
+    }
+
     /// Whether an encoder of this layer is alive.
     pub fn is_encoding(&self, layer: usize) -> bool {
         self.layers.get(layer).is_some_and(Layer::is_running)

@@ -10,6 +10,15 @@ use crate::session::ice::{Relays, Ways};
 use crate::signal::proto::{SignalTarget, TrickleRequest};
 
 impl Wires {
+    /// The peer connection of a way, once there is one.
+    pub fn peer(&self, way: Way) -> Option<&Peer> {
+        let side = match way {
+            Way::Subscriber => &self.subscriber,
+            Way::Publisher => &self.publisher,
+        };
+        side.as_ref().map(|side| &side.peer)
+    }
+
     /// Asks for sockets, once.
     pub fn want_sockets(&mut self) {
         if std::mem::replace(&mut self.has_asked_for_sockets, true) {
