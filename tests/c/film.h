@@ -33,7 +33,8 @@ static inline void film_sleep_until_us(int64_t then) {
 /* ---- The camera ---- */
 
 typedef struct film_camera {
-  int width, height, fps, rotation;
+  int width, height, fps;
+  atomic_int rotation; /* may change while it films */
   int is_clock; /* the marks are times in tenths of milliseconds, else they count */
   int is_blind; /* has no get_capture_settings: its size is that of its pictures */
   enum otc_video_codec_type codec; /* that its publisher prefers; 0: none */

@@ -3,6 +3,7 @@
  *   media API_KEY SESSION_ID [TURN_URL USER PASSWORD | none], through that server, or the session's, and no other way
  *
  *   connect TOKEN            publish WIDTH HEIGHT [audio]      unpublish       publish_blind, by a camera that tells no size
+ *   turn DEGREES, the camera while it films
  *   mute video|audio         unmute video|audio                prefer WIDTH HEIGHT      disconnect
  *   prefer_codec vp8|vp9|h264, before it publishes             watch_self                secret WORD, before it connects or later
  *   force_mute NAME          force_mute_all [NAME], all but that one                    end_force_mute
@@ -59,6 +60,11 @@ static void on_subscriber_error(otc_subscriber *subscriber, void *user_data, con
 static void on_has_captions(otc_session *session, void *user_data, const otc_stream *stream, otc_bool has_captions) {
   (void)session, (void)user_data;
   say("has_captions %s %d", otc_connection_get_data(otc_stream_get_connection(stream)), (int)has_captions);
+}
+
+static void on_size(otc_session *session, void *user_data, const otc_stream *stream, int width, int height) {
+  (void)session, (void)user_data;
+  printf("size %s %d %d\n", otc_connection_get_data(otc_stream_get_connection(stream)), width, height);
 }
 
 static void on_stream_received(otc_session *session, void *user_data, const otc_stream *stream) {
@@ -185,6 +191,7 @@ int main(int argc, char **argv) {
   callbacks.on_error = on_error;
   callbacks.on_mute_forced = on_mute_forced;
   callbacks.on_stream_has_captions_changed = on_has_captions;
+  callbacks.on_stream_video_dimensions_changed = on_size;
   struct otc_publisher_callbacks publishing = {0};
   publishing.on_stream_created = on_stream_created;
   publishing.on_stream_destroyed = on_stream_destroyed;
@@ -212,6 +219,7 @@ int main(int argc, char **argv) {
       }
       status = otc_session_publish(session, publisher);
     }
+    if (!strcmp(verb, "turn")) camera.rotation = atoi(first);
     if (!strcmp(verb, "unpublish")) status = otc_session_unpublish(session, publisher);
     if (!strcmp(verb, "mute") || !strcmp(verb, "unmute")) {
       otc_bool is_on = verb[0] == 'u';

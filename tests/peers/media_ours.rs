@@ -36,6 +36,7 @@ everywhere![
     two_programs_see_each_other,
     a_program_hears_of_a_mute_and_of_the_end,
     a_program_publishes_again_and_again,
+    a_program_hears_of_pictures_that_are_turned,
 ];
 
 fn two_programs_see_each_other(place: Kind) {
@@ -97,6 +98,21 @@ fn a_program_publishes_again_and_again(place: Kind) {
         hears(&alice, "stream_destroyed");
         hears(&bob, "stream_dropped alice");
     }
+    alice.leave();
+    bob.leave();
+}
+
+fn a_program_hears_of_pictures_that_are_turned(place: Kind) {
+    let server = Server::start(place);
+    let mut alice = film(&server, "room", "alice");
+    let bob = film(&server, "room", "bob");
+    alice.tell("publish 640 360 audio");
+    sees_all(&bob, "alice", SIZE);
+    alice.tell("turn 90");
+    hears(&bob, "size alice 360 640");
+    sees(&bob, "alice", "an upright picture", |sight| sight.size == (360, 640));
+    alice.tell("turn 180");
+    hears(&bob, "size alice 640 360");
     alice.leave();
     bob.leave();
 }
