@@ -16,7 +16,7 @@ use super::engine::{self, Deadline, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
 use super::peer_media::{Proposal, propose};
 use super::relay::{Relay, RelayPath};
-use super::reports::CandidateKind;
+use super::reports::RemoteKinds;
 use super::sections::{Offered, Sections};
 use super::state::State;
 use super::{Datagram, Output, RtcError, SendError};
@@ -51,8 +51,7 @@ pub struct Peer {
     /// The end of the head start.
     yields_until: Option<Instant>,
     candidates: usize,
-    /// The candidates of the other side, by their addresses.
-    pub(super) remote: Vec<(SocketAddr, CandidateKind)>,
+    pub(super) remote: RemoteKinds,
     pub(super) described: bool,
     pub(super) local: Vec<String>,
     pub(super) relays: Vec<Relay>,
@@ -105,7 +104,7 @@ impl Peer {
             yields: false,
             yields_until: None,
             candidates: 0,
-            remote: Vec::new(),
+            remote: RemoteKinds::default(),
             described: false,
             local: Vec::new(),
             relays: Vec::new(),
@@ -263,7 +262,7 @@ impl Peer {
         self.state.link.negotiated(now, restarted);
         if restarted {
             self.candidates = 0;
-            self.remote.clear();
+            self.remote = RemoteKinds::default();
         }
         self.early.extend(candidates);
         self.early.truncate(CANDIDATES_MAX);
@@ -311,7 +310,7 @@ impl Peer {
     fn add_remote(&mut self, candidate: Candidate) {
         if self.candidates < CANDIDATES_MAX {
             self.candidates += 1;
-            self.remote.push((candidate.addr(), candidate.kind().into()));
+            self.remote.add(candidate.addr(), candidate.kind().into());
             self.drive(|rtc| rtc.add_remote_candidate(candidate));
         }
     }

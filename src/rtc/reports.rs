@@ -2,7 +2,7 @@
 //!
 //! Only what is measured or agreed on; what is not known is `None`, and nothing is made up.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use str0m::CandidateKind as Kind;
@@ -146,9 +146,34 @@ struct Route {
     remote: SocketAddr,
     sent: Amount,
     received: Amount,
-    round_trip: Option<Duration>,
-    round_trip_total: Duration,
-    responses: u64,
+    checks: Checks,
+}
+
+/// Microseconds: an hour has room in 32 bits, and there may be many such peers.
+#[derive(Debug, Default)]
+struct Checks {
+    round_trip_us: Option<u32>,
+    responses: u32,
+    total_us: u64,
+}
+
+/// What the other side has called its addresses. Kept small: most peers never report it.
+#[derive(Debug, Default)]
+pub(super) struct RemoteKinds(Vec<(IpAddr, u16, CandidateKind)>);
+
+impl RemoteKinds {
+    /// The caller sees to it that they do not become too many.
+    pub fn add(&mut self, address: SocketAddr, kind: CandidateKind) {
+        self.0.reserve_exact(1);
+        self.0.push((address.ip(), address.port(), kind));
+    }
+
+    /// An address that the other side has not named was found out by its checks.
+    fn kind(&self, address: SocketAddr) -> CandidateKind {
+        let is_it =
+            |(ip, port, _): &&(IpAddr, u16, CandidateKind)| (*ip, *port) == (address.ip(), address.port());
+        self.0.iter().find(is_it).map_or(CandidateKind::PeerReflexive, |(_, _, kind)| *kind)
+    }
 }
 
 impl Amount {
@@ -171,9 +196,7 @@ impl Traffic {
             remote,
             sent: Amount::default(),
             received: Amount::default(),
-            round_trip: None,
-            round_trip_total: Duration::ZERO,
-            responses: 0,
+            checks: Checks::default(),
         }));
         route.sent.count(datagram);
     }
@@ -192,9 +215,12 @@ impl Traffic {
     pub fn take_checks(&mut self, stats: &CandidatePairStats) {
         let ends = (stats.local.addr, stats.remote.addr);
         if let Some(route) = self.route.as_mut().filter(|route| (route.local, route.remote) == ends) {
-            route.round_trip = stats.current_round_trip_time.or(route.round_trip);
-            route.round_trip_total = stats.total_round_trip_time;
-            route.responses = stats.responses_received;
+            let micros = |time: Duration| time.as_micros().try_into().unwrap_or(u32::MAX);
+            route.checks = Checks {
+                round_trip_us: stats.current_round_trip_time.map(micros).or(route.checks.round_trip_us),
+                responses: stats.responses_received.try_into().unwrap_or(u32::MAX),
+                total_us: stats.total_round_trip_time.as_micros() as u64,
+            };
         }
     }
 }
@@ -249,12 +275,12 @@ impl Peer {
         let Traffic { sent, received, route } = &self.state.traffic;
         let pair = route.as_ref().map(|route| PairReport {
             local: CandidateReport { address: route.local, kind: self.local_kind(route.local) },
-            remote: CandidateReport { address: route.remote, kind: self.remote_kind(route.remote) },
+            remote: CandidateReport { address: route.remote, kind: self.remote.kind(route.remote) },
             sent: route.sent,
             received: route.received,
-            round_trip: route.round_trip,
-            round_trip_total: route.round_trip_total,
-            responses: route.responses,
+            round_trip: route.checks.round_trip_us.map(|time| Duration::from_micros(time.into())),
+            round_trip_total: Duration::from_micros(route.checks.total_us),
+            responses: route.checks.responses.into(),
         });
         TransportReport {
             sent: *sent,
@@ -277,12 +303,6 @@ impl Peer {
             true => CandidateKind::Relayed,
             false => CandidateKind::Host,
         }
-    }
-
-    /// An address that the other side has not named was found out by its checks.
-    fn remote_kind(&self, address: SocketAddr) -> CandidateKind {
-        let named = self.remote.iter().find(|(known, _)| *known == address);
-        named.map_or(CandidateKind::PeerReflexive, |(_, kind)| *kind)
     }
 }
 
