@@ -33,6 +33,10 @@ const CUT_SHARE: f64 = 0.6;
 /// a second or two; the first picture does not wait for that, and pacing spares a network that is slower.
 const WARM_UP: Duration = Duration::from_secs(2);
 
+/// An estimate that has fallen to less than this part of what it was before the first picture, and of what is sent, is
+/// believed at once.
+const FALLEN_SHARE: f64 = 0.5;
+
 /// How long more is waited for when the estimate does not allow it, before it is tried all the same: where it is the
 /// other side that estimates and little is sent, it cannot tell how much could be; where it is this side, probes can.
 /// Twice as long after each attempt that failed, up to the second.
@@ -66,6 +70,8 @@ pub struct Budget {
     pub estimate_bps: Option<u64>,
     /// From when on estimates are believed; since the first picture.
     believed_from: Option<Instant>,
+    /// What the estimate was when the first picture went.
+    guess_bps: Option<u64>,
     /// More than the estimate allows is being tried.
     is_trying: bool,
     /// How long the estimate has allowed less than is wished, and how long that is put up with.
@@ -85,6 +91,7 @@ impl Budget {
     pub fn count(&mut self, now: Instant, kind: MediaKind, size: usize) {
         if kind == MediaKind::Video {
             self.believed_from.get_or_insert(now + WARM_UP);
+            self.guess_bps = self.guess_bps.or(self.estimate_bps);
         }
         let since = *self.since.get_or_insert(now);
         let elapsed = now.saturating_duration_since(since);
@@ -102,14 +109,32 @@ impl Budget {
     }
 
     /// What there is to spend.
-    fn purse(&self, now: Instant) -> Purse {
-        match self.estimate_bps {
-            Some(estimate_bps) if self.believed_from.is_some_and(|from| now >= from) => {
-                Purse::Known(estimate_bps)
-            }
-            _ if self.is_trying => Purse::Untouched,
-            _ => Purse::Unknown,
+    /// How long the network takes to carry so many bytes.
+    pub fn carries(&self, bytes: usize) -> Duration {
+        let bytes_per_second = self.estimate_bps.map_or(f64::MAX, |bps| bps.max(8) as f64 / 8.0);
+        Duration::from_secs_f64(bytes as f64 / bytes_per_second)
+    }
+
+    fn purse(&mut self, now: Instant) -> Purse {
+        let Some(estimate_bps) = self.estimate_bps else { return Purse::Unknown };
+        let is_believed = self.believed_from.is_some_and(|from| now >= from);
+        if !is_believed && self.has_fallen(now, estimate_bps) {
+            self.believed_from = Some(now);
+            return Purse::Known(estimate_bps);
         }
+        match (is_believed, self.is_trying) {
+            (true, _) => Purse::Known(estimate_bps),
+            (false, true) => Purse::Untouched,
+            (false, false) => Purse::Unknown,
+        }
+    }
+
+    /// There is much less than was thought before the first picture, and than is being sent. That is no guess any more.
+    fn has_fallen(&self, now: Instant, estimate_bps: u64) -> bool {
+        let falls_short = |bps: u64| (estimate_bps as f64) < bps as f64 * FALLEN_SHARE;
+        let elapsed = self.since.map_or(MEASURE_INTERVAL, |since| now.saturating_duration_since(since));
+        let sending_bps = self.video_bits as f64 / elapsed.max(MEASURE_INTERVAL / 4).as_secs_f64();
+        self.guess_bps.is_some_and(falls_short) && falls_short(self.sent_bps.max(sending_bps as u64))
     }
 
     /// Sees what came of an attempt, and says whether it is time for another one.

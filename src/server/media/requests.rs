@@ -29,7 +29,8 @@ pub fn answer(
             publish::announce(room, shared, now, wall_ms, link, key, request.clone());
         }
         Asked::Mute(request) => {
-            if publish::mute(room, shared, key, request).is_none() {
+            let has_muted = publish::mute(room, shared, key, request).is_some();
+            if !has_muted {
                 let response = RequestResponse {
                     reason: Reason::NotFound.into(),
                     message: Reason::NotFound.as_str_name().into(),
