@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use opentok::rtc::{Channel, Datagram, Output, Peer};
 
 /// A session that carries media or talks to a LiveKit server has two peers, and the goal for a session is 100 kB.
-/// Nearly all of this is str0m's: the instance 10 kB, DTLS 10, SCTP 8, packet buffers 4, codec tables 4.
-const BYTES_PER_PEER_MAX: usize = 48_000;
+/// Nearly all of this is str0m's: the instance 10 kB, DTLS 10, SCTP 8, packet buffers 4, codec tables 4. What is ours, with what
+/// is known of the network and kept for reports, is some hundred bytes.
+const BYTES_PER_PEER_MAX: usize = 49_000;
 
 /// Tables that are made once per process may grow while the test runs; a leak per peer would be far above this.
 const BYTES_LEFT_MAX: usize = 100 * 2 * PAIRS;
