@@ -235,6 +235,7 @@ fn media_goes_through_a_turn_server_to_otc_serve() {
     let turn: &[&str] = &[&coturn.url(), USER, WORD];
     let mut alice = film(&server, "alice", turn);
     let bob = film(&server, "bob", turn);
+    hears(&alice, "connected");
     hears(&bob, "connected");
     alice.tell("publish 640 360 audio");
     sees_all(&bob, "alice", (640, 360));
