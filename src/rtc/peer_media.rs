@@ -97,6 +97,18 @@ impl Peer {
         sent.unwrap_or(Err(SendError::NotOpen))
     }
 
+    /// How much a section has given the pacer that has not gone out yet, in bytes.
+    pub fn unsent_bytes(&mut self, section: Section) -> usize {
+        let Some(outgoing) = self.state.sections.outgoing_mut(section) else { return 0 };
+        let sources: Vec<Ssrc> = outgoing.streams.iter().map(|stream| stream.ssrc).collect();
+        let unsent = self.drive(|rtc| {
+            let mut direct = rtc.direct_api();
+            let mut unsent = |ssrc| Some(direct.stream_tx(ssrc)?.queue_info()?.byte_size());
+            sources.iter().filter_map(&mut unsent).sum()
+        });
+        unsent.unwrap_or(0)
+    }
+
     /// How long the oldest packet that the pacer holds back has waited. Zero where nothing waits.
     pub fn backlog(&mut self, now: Instant) -> Duration {
         let sources = self.state.sections.outgoing().flat_map(|(_, _, outgoing)| &outgoing.streams);

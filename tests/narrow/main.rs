@@ -84,13 +84,22 @@ fn a_way_that_loses_a_tenth_keeps_its_large_picture() {
 }
 
 /// The first guess is far too high.
-#[test]
-fn a_call_that_begins_on_a_narrow_way_of_the_publisher_has_a_picture_soon() {
+fn beginning(set: impl Fn(&mut World, u64)) {
     let mut world = World::watched();
-    world.up[PUBLISHER].bits_per_second = Some(NARROW_BPS);
+    set(&mut world, NARROW_BPS);
     let seen = world.watch(15);
     for second in &seen {
         assert!(second.pause < Duration::from_secs(4), "{seen:?}");
     }
     moves(&seen[8..]);
+}
+
+#[test]
+fn a_call_that_begins_on_a_narrow_way_of_the_publisher_has_a_picture_soon() {
+    beginning(|world, rate| world.up[PUBLISHER].bits_per_second = Some(rate));
+}
+
+#[test]
+fn a_call_that_begins_on_a_narrow_way_of_the_watcher_has_a_picture_soon() {
+    beginning(|world, rate| world.down[WATCHER].bits_per_second = Some(rate));
 }

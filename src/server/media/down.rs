@@ -39,6 +39,9 @@ pub struct Down {
     pub target: Option<Target>,
     /// The layer that is being forwarded.
     pub current: Option<usize>,
+    /// So much waits for the network that nothing is added.
+    pub is_full: bool,
+    looked_at: Option<u64>,
     /// The highest temporal layer that is being forwarded.
     temporal: u8,
     /// A picture that goes through although it should not: a part of it may be under way already.
@@ -72,6 +75,8 @@ impl Down {
             path: Path::Closed,
             target: Some(Target { layer: 0, temporal: u8::MAX }),
             current: None,
+            is_full: false,
+            looked_at: None,
             temporal: u8::MAX,
             exempt: None,
             numbers: Numbers::new(clock_hz),
@@ -133,6 +138,13 @@ impl Down {
         }
         let numbers = self.numbers.number(&incoming)?;
         Some(outgoing(seen, numbers))
+    }
+
+    /// Whether another picture of the layer that is wanted begins with this packet.
+    pub fn begins(&mut self, seen: &Seen<'_>) -> bool {
+        let is_wanted = self.target.is_some_and(|target| target.layer == seen.layer);
+        (is_wanted || self.current == Some(seen.layer))
+            && self.looked_at.replace(seen.packet.timestamp) != Some(seen.packet.timestamp)
     }
 
     /// Whether the picture is of a temporal layer that is not wanted.

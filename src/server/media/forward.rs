@@ -80,6 +80,13 @@ pub fn packet(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, pack
     }
 }
 
+/// How much of a picture may wait for its subscriber's network. Where it carries much less than is sent all the rest would
+/// wait behind it, for many times as long as it took to come.
+const UNSENT_MAX: Duration = Duration::from_millis(700);
+
+/// That much may wait anyway: a key frame of the smallest layers.
+const UNSENT_MIN_BYTES: usize = 40 << 10;
+
 /// How often a track may come in another codec than before, or than was announced. Each time its subscribers have to agree
 /// anew; who changes more often is not followed.
 const RECODINGS_MAX: u8 = 8;
@@ -132,10 +139,22 @@ fn hand_on(
 ) -> bool {
     let Participant { share: Some(share), peers: Some(peers), .. } = participant else { return false };
     let Some(down) = share.downs.get_mut(&track) else { return false };
-    *wants_key |= !seen.is_key && down.waits_for(seen.layer);
-    let Some(section) = down.section else { return false };
-    let Some(out) = down.take(seen) else { return false };
+    let Some(section) = down.section else {
+        *wants_key |= !seen.is_key && down.waits_for(seen.layer);
+        return false;
+    };
     let Some(peer) = peers.subscriber_mut() else { return false };
+    if down.kind == MediaKind::Video && down.begins(seen) {
+        let unsent = peer.unsent_bytes(section);
+        down.is_full = unsent > UNSENT_MIN_BYTES && share.budget.carries(unsent) > UNSENT_MAX;
+    }
+    if down.is_full {
+        // What came now would be as late. It goes on with a key frame when there is room.
+        down.current = None;
+        return false;
+    }
+    *wants_key |= !seen.is_key && down.waits_for(seen.layer);
+    let Some(out) = down.take(seen) else { return false };
     share.budget.count(now, down.kind, out.payload.len());
     match peer.send_packet(now, section, None, out) {
         Ok(()) => true,
