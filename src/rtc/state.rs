@@ -56,8 +56,8 @@ pub(super) struct State {
     pub desired_bps: u64,
     /// What str0m was last told: how much is to be sent at least, with padding, and how much would be.
     pub demand: (u64, u64),
-    /// When the network was last asked whether it carries more than is estimated, and whether the question is still open.
-    probed: Option<(Instant, bool)>,
+    /// When the network was last asked whether it carries more than is estimated.
+    probed: Option<Instant>,
     /// Of the path, as the checks of ICE measure it.
     pub round_trip: Option<Duration>,
     pub traffic: Traffic,
@@ -224,17 +224,18 @@ impl State {
     /// Has the network asked whether it carries more, where more is wanted: str0m does so when it hears of a larger
     /// wish. And has padding sent while what is told grows.
     fn demand(&mut self, rtc: &mut Rtc, estimate_bps: u64) {
-        let (at, is_open) = self.probed.unwrap_or((self.now, false));
-        let is_time = self.now.saturating_duration_since(at) >= PROBE_INTERVAL / 2;
-        if self.probed.is_none() || is_time && estimate_bps < self.desired_bps {
-            self.probed = Some((self.now, !is_open));
+        // The wish is one bit larger, or again as it was: either is news.
+        let mut is_larger = self.demand.1 > self.desired_bps;
+        let is_time = |at| self.now.saturating_duration_since(at) >= PROBE_INTERVAL / 2;
+        if self.probed.is_none_or(|at| is_time(at) && estimate_bps < self.desired_bps) {
+            self.probed = Some(self.now);
+            is_larger = !is_larger;
         }
-        let is_open = self.probed.is_some_and(|(_, is_open)| is_open);
         let is_rising =
             self.raised.is_some_and(|raised| self.now.saturating_duration_since(raised) < PADDED_AFTER);
         let padded_bps =
             if is_rising { self.bitrate.map_or(0, |(told, _)| told.min(self.desired_bps)) } else { 0 };
-        let demand = (padded_bps, self.desired_bps + u64::from(is_open));
+        let demand = (padded_bps, self.desired_bps + u64::from(is_larger));
         if std::mem::replace(&mut self.demand, demand) != demand {
             rtc.bwe().set_bitrate(Bitrate::bps(demand.0), Bitrate::bps(demand.1));
         }
