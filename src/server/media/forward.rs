@@ -22,7 +22,7 @@ pub struct Clock {
 
 /// A packet of a publisher.
 pub fn packet(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, packet: &PacketIn) {
-    let Room { media: Some(media), participants, name, .. } = room else {
+    let Room { media: Some(media), participants, .. } = room else {
         shared.counters.packets_of_strangers += 1;
         return;
     };
@@ -38,6 +38,14 @@ pub fn packet(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, pack
     let is_key = payload::begins_key_frame(codec, &bytes);
     let was_sent = track.is_sent(layer);
     track.layers[layer].count(packet, descriptor.map_or(0, |found| found.temporal));
+    if !was_sent {
+        // A layer that was not there may be what somebody waits for, and it begins with a key frame.
+        for subscriber in track.subscribers.clone() {
+            allocate::choose(room, shared, now, subscriber);
+        }
+    }
+    let Room { media: Some(media), participants, name, .. } = room else { return };
+    let Some(track) = media.tracks.get_mut(&track_key) else { return };
     if let Some(level) = packet.audio_level {
         track.loudness.hear(level.level_dbov, packet.timestamp);
     }
@@ -67,16 +75,11 @@ pub fn packet(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, pack
             ask(participants.get_mut(&key), now, track, layer);
         }
     }
-    let subscribers = if was_sent { Vec::new() } else { track.subscribers.clone() };
     if has_changed {
         name_codec(room, shared, now, key, track_key, packet.codec);
     }
     if is_recoded {
         subscribe::recode(room, shared, now, track_key);
-    }
-    // A layer that was not there may be what somebody waits for.
-    for subscriber in subscribers {
-        allocate::choose(room, shared, now, subscriber);
     }
 }
 

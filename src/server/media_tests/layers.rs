@@ -97,6 +97,20 @@ fn a_wish_for_a_size_or_a_quality_chooses_the_layer_and_the_change_is_seamless()
 }
 
 #[test]
+fn the_first_picture_is_there_at_once_in_each_layer_that_begins() {
+    let mut cast = Cast::new();
+    cast.frame();
+    let got = cast.call.clients[1].got(&cast.info.sid);
+    let sizes: Vec<usize> = got.iter().map(|packet| packet.payload.len()).collect();
+    assert_eq!(
+        sizes,
+        [100, 300, 1000],
+        "each begins with a key frame, and nothing better is there before it"
+    );
+    is_one_stream(&got);
+}
+
+#[test]
 fn a_track_that_is_switched_off_sends_nothing_and_comes_back() {
     let mut cast = Cast::new();
     cast.until_size(1000);
