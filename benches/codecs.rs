@@ -1,6 +1,7 @@
 //! What the codecs cost alone: the figure that publishing and subscribing are held against.
 //!
 //!     cargo bench --bench codecs -- [CODEC] [SECONDS] [KBIT/S] [THREADS]     vp8 20 1500 1
+//!     cargo bench --bench codecs -- layers [SECONDS]                         VP8 as a camera is published, each layer alone
 //!     cargo bench --bench codecs -- pictures COUNT FILE                      the same pictures for other programs
 //!
 //! Encodes so many seconds of the moving picture of `picture.rs` at 1280x720 and 30 frames per second, then decodes what
@@ -10,7 +11,8 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use opentok::media::codec::{self, EncodedFrame, VideoSettings};
-use opentok::media::{Picture, VideoCodec};
+use opentok::media::video::plan_layers;
+use opentok::media::{Picture, VideoCodec, pixels};
 
 mod picture;
 use picture::MovingPicture;
@@ -29,8 +31,9 @@ fn main() {
         None | Some("vp8") => VideoCodec::Vp8,
         Some("vp9") => VideoCodec::Vp9,
         Some("h264") => VideoCodec::H264,
+        Some("layers") => return measure_layers(number(1, 20)),
         Some("pictures") => return write_pictures(number(1, 300), &words[2]),
-        Some(word) => panic!("{word} is none of vp8, vp9, h264, pictures"),
+        Some(word) => panic!("{word} is none of vp8, vp9, h264, layers, pictures"),
     };
     measure(codec, number(1, 20), number(2, 1500), number(3, 1));
 }
@@ -82,6 +85,35 @@ fn measure(codec: VideoCodec, seconds: u32, kbps: u32, threads: u32) {
         decibels += psnr(&decoded, &original(*number));
     }
     println!("decode  {}  {:.1} dB", cost.per(frames.len() as u32), decibels / frames.len() as f64);
+}
+
+/// The encoders of a publisher without the publisher: the pictures have their sizes already.
+fn measure_layers(seconds: u32) {
+    let count = seconds * FRAMES_PER_SECOND;
+    let moving = MovingPicture::new(WIDTH, HEIGHT);
+    for plan in plan_layers(WIDTH, HEIGHT, false, true, None) {
+        let settings = VideoSettings {
+            width: plan.width,
+            height: plan.height,
+            bitrate_bps: plan.bitrate_bps,
+            frames_per_second: plan.frames_per_second,
+            is_screen: false,
+            threads: 1,
+            temporal_layers: 3,
+        };
+        let mut encoder = codec::video_encoder(VideoCodec::Vp8, &settings).expect("an encoder");
+        let mut cost = Cost::default();
+        // A lower layer may be slower than the film.
+        let step = (FRAMES_PER_SECOND as f32 / plan.frames_per_second).round().max(1.0) as u32;
+        for number in (0..count).step_by(step as usize) {
+            let original = Picture::new(WIDTH, HEIGHT, moving.frame(number)).expect("a picture");
+            let picture = pixels::scale(&original, plan.width, plan.height);
+            let at = Duration::from_secs(1) * number / FRAMES_PER_SECOND;
+            cost.of(|| encoder.encode(&picture, at, false)).expect("encoded");
+        }
+        let (width, height, frames) = (plan.width, plan.height, plan.frames_per_second);
+        println!("{width}x{height} at {frames}, {} bit/s: {}", plan.bitrate_bps, cost.per(count));
+    }
 }
 
 /// Of luma.
