@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::driver::video_counters::{LayerCounters, PictureCounters};
-use crate::media::Kind;
 use crate::media::audio::AudioCounters;
 use crate::media::video::VideoCounters;
+use crate::media::{Kind, SAMPLE_RATE};
 use crate::rtc::{CandidateKind, CandidateReport, DtlsState, FormatReport, PairReport, TransportReport};
 use crate::session::media::{Measured, MeasuredStream};
 
@@ -62,12 +62,17 @@ pub fn incoming(
     let mut report = Report::new(at_ms);
     let stream = |kind| measured.streams.iter().rev().find(|stream| stream.kind == kind);
     if let Some((counters, level)) = audio {
+        let samples = |count: u64| count as f64 / f64::from(SAMPLE_RATE);
         let own = json!({
             "packetsReceived": counters.received, "packetsLost": counters.lost,
             "packetsDiscarded": counters.late, "bytesReceived": counters.bytes,
             "jitter": counters.jitter.as_secs_f64(),
             "concealedSamples": counters.concealed_samples, "totalSamplesReceived": counters.total_samples,
             "fecPacketsReceived": counters.fec_used, "audioLevel": level,
+            "totalAudioEnergy": counters.energy, "totalSamplesDuration": samples(counters.total_samples),
+            "jitterBufferDelay": samples(counters.waited_samples),
+            "jitterBufferTargetDelay": samples(counters.should_wait_samples),
+            "jitterBufferEmittedCount": counters.emitted_samples,
         });
         report.inbound(Kind::Audio, stream(Kind::Audio), own);
     }
@@ -82,6 +87,10 @@ pub fn incoming(
             "totalFreezesDuration": counters.frozen.as_secs_f64(), "frameWidth": counters.width,
             "frameHeight": counters.height, "framesPerSecond": counters.frames_per_second,
             "jitter": seconds(jitter),
+            "jitterBufferDelay": counters.waited.as_secs_f64(),
+            "jitterBufferEmittedCount": counters.frames_emitted,
+            "totalInterFrameDelay": counters.between_pictures.as_secs_f64(),
+            "totalSquaredInterFrameDelay": counters.between_pictures_squared,
         });
         report.inbound(Kind::Video, stream(Kind::Video), own);
     }
@@ -132,6 +141,8 @@ impl Report {
             "remoteId": statistics.is_reported.then_some(&remote),
             "packetsSent": statistics.packets, "bytesSent": statistics.bytes,
             "nackCount": statistics.nacks,
+            "retransmittedPacketsSent": statistics.resent.packets,
+            "retransmittedBytesSent": statistics.resent.bytes,
         });
         let encoded = encoded.map_or(Value::Null, |encoded| {
             let rate = encoded.rate.as_ref().filter(|rate| rate.is_active);
@@ -334,6 +345,7 @@ mod tests {
             lost: 0,
             loss: None,
             nacks: 1,
+            resent: Amount { packets: 6, bytes: 7 },
             plis: 2,
             firs: 3,
             round_trip: None,
@@ -395,6 +407,7 @@ mod tests {
         assert_eq!((&high["rid"], &high["ssrc"], &high["frameWidth"]), (&json!("h"), &json!(2), &json!(320)));
         assert_eq!((&low["active"], &low["targetBitrate"]), (&json!(true), &json!(90_000)));
         assert_eq!((&high["active"], &high["targetBitrate"]), (&json!(false), &Value::Null));
+        assert_eq!(low["retransmittedPacketsSent"], 6);
         assert_eq!((&low["pliCount"], &low["firCount"]), (&json!(2), &json!(3)));
         assert_eq!((of_type(&report, "codec"), of_type(&report, "media-source")), (1, 1));
         assert_eq!(find(&report, "media-source-video")["framesPerSecond"], Value::Null, "not known yet");

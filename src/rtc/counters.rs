@@ -17,6 +17,7 @@ pub(super) struct Counters {
     last: u64,
     lost: u64,
     loss: Option<f32>,
+    resent: Amount,
     nacks: u64,
     plis: u64,
     firs: u64,
@@ -42,6 +43,11 @@ impl Counters {
     }
 
     pub fn take_egress(&mut self, stats: &MediaEgressStats) {
+        // What waits for the pacer is counted here and not there yet: as long as it waits this is too little.
+        self.resent = Amount {
+            packets: stats.packets.saturating_sub(self.packets).max(self.resent.packets),
+            bytes: stats.bytes.saturating_sub(self.bytes).max(self.resent.bytes),
+        };
         (self.nacks, self.plis, self.firs) = (stats.nacks, stats.plis, stats.firs);
         (self.round_trip, self.loss) = (stats.rtt.or(self.round_trip), stats.loss);
         if let Some(remote) = &stats.remote {
@@ -78,6 +84,7 @@ impl Counters {
             bytes: self.bytes,
             lost: self.lost,
             loss: self.loss,
+            resent: self.resent,
             nacks: self.nacks,
             plis: self.plis,
             firs: self.firs,

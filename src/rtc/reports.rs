@@ -25,6 +25,8 @@ pub struct SectionStatistics {
     pub packets: u64,
     /// Of payload, without retransmissions.
     pub bytes: u64,
+    /// Where this peer sends: what it has sent again, and padding made of it.
+    pub resent: Amount,
     /// Packets that never came: as the other side reports it where this one sends.
     pub lost: u64,
     /// Share lost in the last interval, 0 to 1.

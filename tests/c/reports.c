@@ -167,6 +167,10 @@ static void what_is_counted_in_a_report_grows(void) {
       {"inbound-video", "packetsReceived"}, {"inbound-video", "framesReceived"}, {"inbound-video", "framesDecoded"},
       {"inbound-audio", "packetsReceived"}, {"inbound-audio", "totalSamplesReceived"}, {"transport", "bytesReceived"},
       {"transport", "packetsReceived"},
+      {"inbound-video", "jitterBufferDelay"}, {"inbound-video", "jitterBufferEmittedCount"},
+      {"inbound-video", "totalInterFrameDelay"}, {"inbound-video", "totalSquaredInterFrameDelay"},
+      {"inbound-audio", "jitterBufferDelay"}, {"inbound-audio", "jitterBufferTargetDelay"},
+      {"inbound-audio", "jitterBufferEmittedCount"}, {"inbound-audio", "totalSamplesDuration"},
   };
   check_growth(&call, OF_PUBLISHER, sent, sizeof sent / sizeof *sent);
   check_growth(&call, OF_SUBSCRIBER, received, sizeof received / sizeof *received);

@@ -75,7 +75,7 @@ pub struct Heard {
     pub timestamp: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AudioCounters {
     /// Packets, without duplicates.
     pub received: u64,
@@ -98,6 +98,13 @@ pub struct AudioCounters {
     pub red_used: u64,
     /// How often sound was made shorter or longer.
     pub corrections: u64,
+    /// Of every sample that was given out while something was heard: how long it had waited, and how long it should have.
+    /// In samples, added up.
+    pub waited_samples: u64,
+    pub should_wait_samples: u64,
+    pub emitted_samples: u64,
+    /// The levels squared, each for as long as its step, in seconds.
+    pub energy: f64,
     pub jitter: Duration,
     pub delay: Duration,
     pub target_delay: Duration,
@@ -271,8 +278,16 @@ impl AudioReceiver {
         let is_concealed = self.timeline.is_concealing();
         self.timeline.take(step);
         self.counters.total_samples += STEP_SAMPLES as u64;
+        if self.heard.is_some() {
+            let for_all = |delay: i64| delay.max(0) as u64 * STEP_SAMPLES as u64;
+            self.counters.emitted_samples += STEP_SAMPLES as u64;
+            self.counters.waited_samples += for_all(self.delay_samples());
+            self.counters.should_wait_samples += for_all(target);
+        }
         let has_sound = step.iter().any(|sample| *sample != 0);
-        Pulled { has_sound, level: self.level.measure(step), is_concealed }
+        let level = self.level.measure(step);
+        self.counters.energy += f64::from(level).powi(2) * STEP_SAMPLES as f64 / f64::from(SAMPLE_RATE);
+        Pulled { has_sound, level, is_concealed }
     }
 
     fn target(&mut self, at: i64) -> i64 {

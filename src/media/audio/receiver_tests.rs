@@ -81,6 +81,14 @@ fn on_a_good_network_every_sample_is_heard_as_it_was_said() {
     assert!(counters.delay <= Duration::from_millis(40));
     assert_eq!((counters.lost, counters.late, counters.malformed), (0, 0, 0));
     assert_eq!((counters.concealed_samples, counters.corrections), (0, 0));
+    let waited = Duration::from_millis(counters.waited_samples / counters.emitted_samples / 48);
+    println!("waited {waited:?}, energy {}", counters.energy);
+    assert!(
+        counters.emitted_samples > 9 * 48_000
+            && waited >= Duration::from_millis(1)
+            && waited <= Duration::from_millis(40)
+    );
+    assert!((counters.energy - 10.0 * 0.305 * 0.305).abs() < 0.05);
     assert!(heard.pulls[500].has_sound && (heard.pulls[500].level - 0.305).abs() < 0.01);
 }
 

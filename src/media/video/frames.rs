@@ -31,7 +31,8 @@ pub(super) struct Frame {
     pub payloads: Vec<Arc<[u8]>>,
     pub timestamp: u64,
     pub is_key: bool,
-    /// When its last packet came.
+    /// When its first packet came, and its last.
+    pub begun: Instant,
     pub completed: Instant,
     pub rotation: Rotation,
     pub sender_report: Option<SenderReport>,
@@ -240,6 +241,7 @@ impl Frames {
             payloads: Vec::with_capacity(packets.len()),
             timestamp: run.timestamp,
             is_key: run.is_key,
+            begun: now,
             completed: now,
             rotation: Rotation::None,
             sender_report: None,
@@ -249,6 +251,7 @@ impl Frames {
                 continue;
             }
             frame.payloads.push(packet.payload);
+            frame.begun = frame.begun.min(packet.arrived);
             frame.rotation = packet.rotation;
             frame.sender_report = packet.sender_report.or(frame.sender_report);
         }

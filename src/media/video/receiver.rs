@@ -73,6 +73,12 @@ pub struct VideoCounters {
     pub key_frames_requested: u64,
     pub freezes: u64,
     pub frozen: Duration,
+    /// Of all frames that went to the decoder: from the first packet until then.
+    pub waited: Duration,
+    pub frames_emitted: u64,
+    /// Of all pictures: how long after the one before; and that, in seconds, squared.
+    pub between_pictures: Duration,
+    pub between_pictures_squared: f64,
     /// Of the latest picture.
     pub width: u32,
     pub height: u32,
@@ -95,6 +101,7 @@ pub struct VideoReceiver {
     request: KeyRequest,
     freeze: Freeze,
     pace: Pace,
+    shown: Option<Instant>,
     hold: Duration,
     transit: Option<Transit>,
     report: Option<SenderReport>,
@@ -131,6 +138,7 @@ impl VideoReceiver {
             request: KeyRequest::default(),
             freeze: Freeze::default(),
             pace: Pace::default(),
+            shown: None,
             hold: Duration::ZERO,
             transit: None,
             report: None,
@@ -212,6 +220,8 @@ impl VideoReceiver {
             }
             self.ready.front().filter(|(due, _)| *due <= now)?;
             let (_, frame) = self.ready.pop_front()?;
+            self.counters.frames_emitted += 1;
+            self.counters.waited += now.saturating_duration_since(frame.begun);
             self.decode(now, wall_ms, &frame);
         }
     }
@@ -357,6 +367,11 @@ impl VideoReceiver {
         self.counters.width = picture.width();
         self.counters.height = picture.height();
         self.pace.add(media_time(frame.timestamp));
+        if let Some(before) = self.shown.replace(now) {
+            let between = now.saturating_duration_since(before);
+            self.counters.between_pictures += between;
+            self.counters.between_pictures_squared += between.as_secs_f64().powi(2);
+        }
         if self.freeze.picture(now) {
             self.outputs.push_back(VideoOutput::Resumed);
         }

@@ -434,6 +434,12 @@ fn sound_may_hold_pictures_back() {
     assert!((27..=28).contains(&call.pictures.len()), "{}", call.pictures.len());
     call.wait(Duration::from_millis(120));
     assert_eq!((call.pictures.len(), call.receiver.counters().freezes), (31, 0));
+    let VideoCounters { waited, frames_emitted, between_pictures, .. } = call.receiver.counters();
+    println!("waited {waited:?}, {between_pictures:?} between the first picture and the last");
+    assert_eq!(frames_emitted, 31);
+    let each = waited / 31;
+    assert!(each >= Duration::from_millis(99) && each <= Duration::from_millis(134), "{each:?}");
+    assert!(between_pictures >= FRAME * 29 && between_pictures <= FRAME * 34);
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn lost_packets_are_sent_again_until_all_are_there() {
         assert!(sender.nacks > 10 && receiver.nacks > 10);
         assert_eq!((sender.packets, receiver.packets, receiver.lost), (sent, sent, 0));
         assert_eq!(sender.bytes, sent * 1_000);
+        assert!(sender.resent.packets > 10 && sender.resent.bytes == sender.resent.packets * 1_000);
         for side in [sender, receiver] {
             assert!(side.round_trip.is_some_and(|time| time < Duration::from_millis(100)));
         }
