@@ -248,7 +248,7 @@ impl Report {
             [("local-candidate", local, &pair.local), ("remote-candidate", remote, &pair.remote)]
         {
             let own = json!({
-                "transportId": TRANSPORT, "protocol": "udp",
+                "transportId": TRANSPORT, "protocol": if pair.is_stream { "tcp" } else { "udp" },
                 "address": candidate.address.ip().to_string(), "port": candidate.address.port(),
                 "candidateType": match candidate.kind {
                     CandidateKind::Host => "host",
@@ -454,6 +454,7 @@ mod tests {
     fn a_path_through_a_relay_says_so() {
         let candidate = |text: &str, kind| CandidateReport { address: text.parse().expect("it"), kind };
         let pair = PairReport {
+            is_stream: false,
             local: candidate("[2001:db8::1]:5", CandidateKind::Relayed),
             remote: candidate("192.0.2.7:9", CandidateKind::ServerReflexive),
             sent: Amount { packets: 1, bytes: 2 },

@@ -6,16 +6,19 @@
 //! Read `session.rs` first: it drives one core; `callbacks.rs` is the thread on which the program's code runs. The way
 //! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `connect`, `proxy`, `tls` and
 //! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it). `service` goes the same way to ask the
-//! server's own interface. Media goes by `sockets`, with `relays` and `turn_stream` where it goes through TURN servers.
+//! server's own interface. Media goes by `sockets`, with `relays` where it goes through TURN servers and
+//! `media_stream` where it goes by TCP.
 
 pub mod callbacks;
 pub mod camera;
 mod connect;
 pub mod dial;
 pub mod fork_sys;
+pub mod framing;
 mod http;
 mod interfaces;
 pub mod link;
+mod media_stream;
 pub mod place;
 pub mod proxy;
 mod relays;
@@ -26,7 +29,6 @@ mod sockets;
 pub mod sound;
 pub mod threads;
 mod tls;
-mod turn_stream;
 pub mod video_counters;
 pub mod video_in;
 pub mod video_out;

@@ -7,14 +7,14 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::connect::{connect, resolve};
+use super::media_stream::MediaStream;
 use super::tls;
-use super::turn_stream::TurnStream;
 use super::wire::Wire;
 use crate::session::ice::{Transport, TurnServer};
 use crate::session::{Fault, Reason};
 
 /// How long the resolver and the handshakes may take. A relay that is found later than this comes too late for a join.
-const FIND_TIMEOUT: Duration = Duration::from_secs(5);
+pub const FIND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A TURN server and the way to it.
 pub struct Place {
@@ -26,7 +26,7 @@ pub enum Road {
     /// The addresses of its name, in the order in which to try them.
     Udp(Vec<SocketAddr>),
     /// One for each peer connection: subscriber and publisher.
-    Streams(Box<[TurnStream; 2]>),
+    Streams(Box<[MediaStream; 2]>),
 }
 
 /// Those of the servers to which there is a way.
@@ -52,12 +52,12 @@ async fn road(server: &TurnServer) -> Result<Road, Fault> {
     Ok(Road::Streams(Box::new([subscriber, publisher])))
 }
 
-async fn stream(server: &TurnServer) -> Result<TurnStream, Fault> {
+async fn stream(server: &TurnServer) -> Result<MediaStream, Fault> {
     let plain = Wire::Plain(connect(&server.host, server.port).await?.into());
     let wire = match server.transport {
         Transport::Tls => tls::secure(plain, &server.host, server.port).await?,
         Transport::Tcp | Transport::Udp => plain,
     };
-    TurnStream::new(wire)
+    MediaStream::to_turn_server(wire)
         .ok_or_else(|| Fault::new(Reason::ConnectionFailed, "the connection is gone already"))
 }

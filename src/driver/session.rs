@@ -1,6 +1,7 @@
 //! Drives one core: does what it wants, tells it what happens.
 
 use std::future::{Future, pending, ready};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,11 +13,13 @@ use futures_util::{FutureExt, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::connect;
 use super::link::{Link, LinkEvent};
-use super::relays::{self, Place};
+use super::relays::{self, FIND_TIMEOUT, Place};
 use super::sockets::{Received, Sockets};
+use super::wire::Wire;
 use crate::session::media::{Incoming, SubscriptionId};
-use crate::session::{Config, Core, Ending, Event, FAREWELL_TIMEOUT, Fault, Input, Output, Reason};
+use crate::session::{Config, Core, Ending, Event, FAREWELL_TIMEOUT, Fault, Input, Output, Reason, Way};
 use crate::signal::join::JoinQuery;
 use crate::signal::service::Call;
 
@@ -106,6 +109,7 @@ pub fn attempt(
             leaving: None,
             sockets: Sockets::default(),
             finding: None,
+            opening: FuturesUnordered::new(),
             has_ended: false,
             media_waiting: waiting,
         };
@@ -135,6 +139,12 @@ pub fn attempt(
 
 type Finding = Pin<Box<dyn Future<Output = Vec<Place>> + Send>>;
 
+/// A stream for media, to a peer's address.
+type Opening = Pin<Box<dyn Future<Output = (Way, SocketAddr, Result<Wire, Fault>)> + Send>>;
+
+/// How many streams for media are opened at a time: more than both peer connections ask for.
+const OPENING_MAX: usize = 16;
+
 struct Drive {
     core: Core,
     dialler: Arc<dyn Dialler>,
@@ -149,6 +159,7 @@ struct Drive {
     sockets: Sockets,
     /// The TURN servers are being looked for.
     finding: Option<Finding>,
+    opening: FuturesUnordered<Opening>,
     has_ended: bool,
     media_waiting: Arc<AtomicUsize>,
 }
@@ -186,9 +197,12 @@ impl Drive {
                     self.finding = None;
                     Some(Input::RelaysFound(self.sockets.add_relays(places)))
                 }
+                Some((way, remote, wire)) = self.opening.next(), if !self.opening.is_empty() => {
+                    Some(self.stream_opened(way, remote, wire))
+                }
                 received = self.sockets.receive() => Some(match received {
                     Received::Datagram(datagram) => Input::Datagram(datagram),
-                    Received::Lost(base) => Input::RelayLost(base),
+                    Received::Lost(base) => Input::StreamLost(base),
                 }),
                 () = at(self.core.poll_timeout()) => None,
             };
@@ -242,16 +256,26 @@ impl Drive {
                 Output::OpenSockets => {
                     let peer = self.link.as_ref().and_then(Link::local_addr);
                     self.finding = None;
+                    self.opening.clear();
                     self.sockets = Sockets::open(peer);
                     let addresses = self.sockets.addresses().clone();
                     self.core.handle(Instant::now(), Input::SocketsOpened(addresses));
                 }
                 Output::FindRelays { servers, alone } => {
                     if alone {
+                        self.opening.clear();
                         self.sockets = Sockets::default();
                     }
                     self.finding = Some(Box::pin(relays::places(servers)));
                 }
+                Output::OpenStream { way, remote } => {
+                    if self.opening.len() < OPENING_MAX {
+                        self.opening.push(open(way, remote));
+                    } else {
+                        self.core.handle(Instant::now(), Input::StreamRefused { way, remote });
+                    }
+                }
+                Output::CloseStream(local) => self.sockets.close_stream(local),
                 Output::Transmit(datagram) => self.sockets.send(&datagram),
                 Output::Media { id, packet } => self.listener.media(id, packet),
                 Output::Event(event) => {
@@ -259,6 +283,20 @@ impl Drive {
                     self.listener.event(event);
                 }
             }
+        }
+    }
+
+    fn stream_opened(&mut self, way: Way, remote: SocketAddr, wire: Result<Wire, Fault>) -> Input {
+        let local = match wire {
+            Ok(wire) => self.sockets.add_stream(remote, wire),
+            Err(fault) => {
+                log::info!("no stream for media: {}", fault.text);
+                None
+            }
+        };
+        match local {
+            Some(local) => Input::StreamOpened { way, remote, local },
+            None => Input::StreamRefused { way, remote },
         }
     }
 
@@ -276,6 +314,16 @@ impl Drive {
             self.listener.event(Event::Ended(Ending::Lost(fault)));
         }
     }
+}
+
+fn open(way: Way, remote: SocketAddr) -> Opening {
+    Box::pin(async move {
+        let host = remote.ip().to_string();
+        let stream = timeout(FIND_TIMEOUT, connect::connect(&host, remote.port())).await;
+        let late = || Fault::new(Reason::TimedOut, format!("{remote} did not answer in time"));
+        let stream = stream.unwrap_or_else(|_| Err(late()));
+        (way, remote, stream.map(|stream| Wire::Plain(stream.into())))
+    })
 }
 
 /// The program has had its answer when the call began; what became of it is for who reads the log.

@@ -1,4 +1,4 @@
-//! The UDP sockets of one session's peer connections, and the streams to TURN servers that stand in for some.
+//! The UDP sockets of one session's peer connections, and the streams to TURN servers and peers that stand in for some.
 
 use std::future::poll_fn;
 use std::io;
@@ -10,14 +10,18 @@ use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 use super::interfaces;
+use super::media_stream::MediaStream;
 use super::relays::{Place, Road};
-use super::turn_stream::TurnStream;
+use super::wire::Wire;
 use crate::rtc::{Datagram, RelayPath};
 use crate::session::Addresses;
 use crate::session::ice::Relays;
 
 /// Larger than any path carries; what is longer is none of WebRTC's and is cut, then refused.
 const DATAGRAM_SIZE_MAX: usize = 2048;
+
+/// Two peer connections with a few streams each, and one to each TURN server of theirs.
+const STREAMS_MAX: usize = 16;
 
 /// What comes of waiting for a datagram.
 pub enum Received {
@@ -30,7 +34,7 @@ pub enum Received {
 #[derive(Default)]
 pub struct Sockets {
     sockets: Vec<(SocketAddr, UdpSocket)>,
-    streams: Vec<TurnStream>,
+    streams: Vec<MediaStream>,
     addresses: Addresses,
 }
 
@@ -89,9 +93,7 @@ impl Sockets {
                     self.sockets.extend([subscriber, publisher]);
                 }
                 Road::Streams(streams) => {
-                    // A port of TCP may have the number of one of UDP, and here only the number tells them apart.
-                    let is_taken = |base| self.sockets.iter().any(|(local, _)| *local == base);
-                    if streams.iter().any(|stream| is_taken(stream.local)) {
+                    if streams.iter().any(|stream| self.is_taken(stream.local)) {
                         log::warn!("the TURN server {} is left out: its port is in use", server.host);
                         continue;
                     }
@@ -105,6 +107,26 @@ impl Sockets {
         relays
     }
 
+    /// A port of TCP may have the number of one of UDP, and here only the number tells them apart.
+    fn is_taken(&self, base: SocketAddr) -> bool {
+        self.sockets.iter().any(|(local, _)| *local == base)
+    }
+
+    /// Takes over a stream to a peer's address, and says where it begins. `None`: it is of no use.
+    pub fn add_stream(&mut self, remote: SocketAddr, wire: Wire) -> Option<SocketAddr> {
+        let stream = MediaStream::to_peer(wire, remote)?;
+        let local = stream.local;
+        if self.streams.len() >= STREAMS_MAX || self.is_taken(local) {
+            return None;
+        }
+        self.streams.push(stream);
+        Some(local)
+    }
+
+    pub fn close_stream(&mut self, local: SocketAddr) {
+        self.streams.retain(|stream| stream.local != local);
+    }
+
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
@@ -112,7 +134,10 @@ impl Sockets {
     /// Never waits. A datagram that the kernel does not take is lost, as datagrams are.
     pub fn send(&mut self, datagram: &Datagram) {
         if let Some(stream) = self.streams.iter_mut().find(|stream| stream.local == datagram.local) {
-            return stream.send(&datagram.bytes);
+            if stream.remote == datagram.remote {
+                stream.send(&datagram.bytes);
+            }
+            return;
         }
         if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == datagram.local) {
             // Past the runtime, which takes a socket for busy until it has heard otherwise from the kernel: the first
@@ -143,7 +168,7 @@ impl Sockets {
                         return Poll::Ready(Received::Datagram(Datagram { local, remote, bytes }));
                     }
                     Poll::Ready(Err(error)) => {
-                        log::warn!("the connection to the TURN server {remote} has ended: {error}");
+                        log::warn!("the connection for media to {remote} has ended: {error}");
                         self.streams.swap_remove(index);
                         return Poll::Ready(Received::Lost(local));
                     }
@@ -153,15 +178,6 @@ impl Sockets {
             Poll::Pending
         })
         .await
-    }
-}
-
-impl Drop for Sockets {
-    /// What the peer connections have said last is still to be heard.
-    fn drop(&mut self) {
-        for stream in &mut self.streams {
-            stream.flush_now();
-        }
     }
 }
 

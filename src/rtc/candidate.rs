@@ -36,9 +36,9 @@ pub fn candidate_json(line: &str, mid: &str, index: u16) -> String {
     serde_json::to_string(&init).unwrap_or_default()
 }
 
-/// The candidate of a line, with or without `a=`. `None` for one that we cannot use: another transport than UDP, a host
-/// name (browsers hide addresses behind `.local` names that only multicast DNS resolves), another component than RTP,
-/// or an address that nothing must be sent to.
+/// The candidate of a line, with or without `a=`. `None` for one that we cannot use: another transport than UDP and TCP, one
+/// by TCP that does not wait for us (RFC 6544 section 4.5), a host name (browsers hide addresses behind `.local` names that
+/// only multicast DNS resolves), another component than RTP, or an address that nothing must be sent to.
 pub(super) fn read(line: &str) -> Result<Option<Candidate>, RtcError> {
     let line = line.trim();
     let line = line.strip_prefix("a=").unwrap_or(line);
@@ -56,7 +56,12 @@ pub(super) fn read(line: &str) -> Result<Option<Candidate>, RtcError> {
     let Ok(ip) = address.parse::<IpAddr>() else {
         return Ok(None);
     };
-    if component != "1" || !transport.eq_ignore_ascii_case("udp") || port == "0" || !reachable(ip) {
+    let is_usable = match transport.to_ascii_lowercase().as_str() {
+        "udp" => true,
+        "tcp" => fields.by_ref().any(|name| name == "tcptype") && fields.next() == Some("passive"),
+        _ => false,
+    };
+    if component != "1" || !is_usable || port == "0" || !reachable(ip) {
         return Ok(None);
     }
     match Candidate::from_sdp_string(line) {
@@ -78,6 +83,7 @@ pub(super) fn reachable(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use str0m::net::Protocol;
 
     use super::*;
 
@@ -121,11 +127,25 @@ mod tests {
     }
 
     #[test]
+    fn candidates_that_wait_for_a_stream_are_read() {
+        for end in ["", " generation 0", " ufrag x"] {
+            let line = format!("candidate:1 1 TCP 1671430143 192.0.2.7 7881 typ host tcptype passive{end}");
+            let candidate = read(&line).expect("a line").expect("a usable candidate");
+            assert_eq!(candidate.proto(), Protocol::Tcp);
+        }
+    }
+
+    #[test]
     fn candidates_that_cannot_be_used_are_skipped() {
         for line in [
             "",
             "a=end-of-candidates",
             "candidate:1 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active",
+            "candidate:1 1 tcp 1518280447 192.0.2.7 443 typ host",
+            "candidate:1 1 tcp 1518280447 192.0.2.7 443 typ host tcptype so",
+            "candidate:1 1 tcp 1518280447 192.0.2.7 443 typ host tcptype",
+            "candidate:1 1 tcp 1518280447 192.0.2.7 0 typ host tcptype passive",
+            "candidate:1 1 tcp 1518280447 224.0.0.1 443 typ host tcptype passive",
             "candidate:1 1 ssltcp 1518280447 192.0.2.7 443 typ host",
             "candidate:1 1 udp 1 8f5c3a52-0000-4000-8000-1234567890ab.local 50000 typ host",
             "candidate:1 2 udp 1 192.0.2.7 50000 typ host",
@@ -162,6 +182,7 @@ mod tests {
             let _ = read(&text);
             let _ = read(&format!("candidate:{tail}"));
             let _ = read(&format!("a=candidate:1 1 udp 1 192.0.2.7 {tail}"));
+            let _ = read(&format!("a=candidate:1 1 tcp 1 192.0.2.7 {tail} tcptype passive"));
         }
     }
 }

@@ -178,8 +178,8 @@ fn drain(rtc: &mut Rtc, found: &mut impl FnMut(&mut Rtc, Found)) -> Result<Optio
 ///
 /// Only what [`Rtc::accepts`] recognises is let through: STUN proves its sender by its integrity check, the rest by
 /// coming from an address that a check has confirmed. Garbage in a datagram is its sender's problem, so errors end here.
-pub(super) fn hear(rtc: &mut Rtc, now: Instant, datagram: &Datagram) -> bool {
-    let Some(input) = input(now, datagram) else {
+pub(super) fn hear(rtc: &mut Rtc, now: Instant, protocol: Protocol, datagram: &Datagram) -> bool {
+    let Some(input) = input(now, protocol, datagram) else {
         return false;
     };
     if !rtc.accepts(&input) {
@@ -192,7 +192,7 @@ pub(super) fn hear(rtc: &mut Rtc, now: Instant, datagram: &Datagram) -> bool {
 }
 
 /// A datagram as str0m takes it. `None` when it is neither STUN nor DTLS nor RTP.
-pub(super) fn input(now: Instant, datagram: &Datagram) -> Option<Input<'_>> {
-    let receive = Receive::new(Protocol::Udp, datagram.remote, datagram.local, &datagram.bytes);
+pub(super) fn input(now: Instant, protocol: Protocol, datagram: &Datagram) -> Option<Input<'_>> {
+    let receive = Receive::new(protocol, datagram.remote, datagram.local, &datagram.bytes);
     Some(Input::Receive(now, receive.ok()?))
 }

@@ -19,6 +19,10 @@ pub(super) const SILENCE_MAX: Duration = Duration::from_secs(8);
 /// network with a signalling reconnect before it.
 pub(super) const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long UDP has before streams are opened beside it. Most networks let it through within two round trips, and a path
+/// that the other side has chosen by then stays chosen although a better one comes.
+pub(super) const UDP_HEAD_START: Duration = Duration::from_millis(500);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
     /// At least one of the two descriptions is missing.
@@ -76,6 +80,15 @@ impl Link {
     pub fn heard(&mut self, now: Instant) {
         if let Self::Connected { heard } = self {
             *heard = now.max(*heard);
+        }
+    }
+
+    /// Since when there has been no path.
+    pub fn searches_since(&self) -> Option<Instant> {
+        match self {
+            Self::Connecting { deadline } => deadline.checked_sub(CONNECT_TIMEOUT),
+            Self::Lost { deadline } => deadline.checked_sub(RECOVERY_TIMEOUT),
+            Self::Unnegotiated | Self::Connected { .. } | Self::Over => None,
         }
     }
 

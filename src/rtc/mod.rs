@@ -9,7 +9,7 @@
 //! there are), and does not know what the messages mean or what a packet's payload is made of.
 //!
 //! Read `peer.rs` first, for media `media.rs` and `peer_media.rs` after it, for statistics `reports.rs`, for the way through TURN servers `relay.rs`
-//! and `peer_relay.rs`. `link.rs` holds the four time limits of a connection.
+//! and `peer_relay.rs`, for TCP `peer_streams.rs`. `link.rs` holds the four time limits of a connection.
 
 mod candidate;
 mod channel;
@@ -24,6 +24,7 @@ mod packets;
 mod peer;
 mod peer_media;
 mod peer_relay;
+mod peer_streams;
 mod relay;
 mod reports;
 mod section_text;
@@ -36,6 +37,8 @@ mod description_tests;
 mod media_description_tests;
 #[cfg(test)]
 mod media_tests;
+#[cfg(test)]
+mod peer_streams_tests;
 #[cfg(test)]
 mod peer_tests;
 #[cfg(test)]
@@ -60,8 +63,10 @@ pub use reports::{
 };
 pub use section_text::preferring;
 
-/// One UDP datagram, in or out. Either way `local` is the address of our own socket, and one of those that the peer was
-/// made with, or the base of a relay: on a socket bound to all addresses it is the one that was meant, never `0.0.0.0`.
+/// One UDP datagram, in or out, or what stands for it in a stream. Either way `local` is the address of our own socket, and
+/// one of those that the peer was made with, or the base of a relay, or where a stream begins: on a socket bound to all
+/// addresses it is the one that was meant, never `0.0.0.0`. From where a stream begins a datagram may be meant for another
+/// address than where it ends; such a one goes nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
     pub local: SocketAddr,
@@ -78,6 +83,10 @@ pub enum Output {
     Connected,
     /// A way to reach this side that our last description does not name: the line of a candidate.
     Candidate(String),
+    /// Open a TCP stream to this address, for datagrams framed as RFC 4571 has it.
+    OpenStream(SocketAddr),
+    /// Close the one that begins at this address, behind what was sent before.
+    CloseStream(SocketAddr),
     /// Messages can be sent on this channel from now on.
     Opened(Channel),
     Data(Channel, Vec<u8>),

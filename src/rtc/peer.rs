@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
 use str0m::error::{ProtoError, SctpError};
+use str0m::net::Protocol;
 use str0m::{Candidate, IceCreds, Input, Rtc};
 
 use super::candidate;
@@ -15,6 +16,7 @@ use super::description::take_candidates;
 use super::engine::{self, Deadline, Engine, SEND_BUFFER_SIZE, Stopped};
 use super::link::{Expiry, Link};
 use super::peer_media::{Proposal, propose};
+use super::peer_streams::Streams;
 use super::relay::{Relay, RelayPath};
 use super::reports::RemoteKinds;
 use super::sections::{Offered, Sections};
@@ -55,6 +57,7 @@ pub struct Peer {
     pub(super) described: bool,
     pub(super) local: Vec<String>,
     pub(super) relays: Vec<Relay>,
+    pub(super) streams: Streams,
     /// There is no way but through them.
     pub(super) is_relayed_only: bool,
     /// Descriptions do not name addresses of the local network.
@@ -108,6 +111,7 @@ impl Peer {
             described: false,
             local: Vec::new(),
             relays: Vec::new(),
+            streams: Streams::default(),
             is_relayed_only: false,
             hides_local_network: false,
         };
@@ -263,6 +267,7 @@ impl Peer {
         if restarted {
             self.candidates = 0;
             self.remote = RemoteKinds::default();
+            self.close_streams();
         }
         self.early.extend(candidates);
         self.early.truncate(CANDIDATES_MAX);
@@ -291,8 +296,8 @@ impl Peer {
         self.local.clone()
     }
 
-    /// A candidate of the other side, with or without `a=`. One that cannot be used (TCP, a `.local` name, an unknown
-    /// kind) is skipped; one that comes before its description waits for it.
+    /// A candidate of the other side, with or without `a=`. One that cannot be used (a `.local` name, an unknown kind) is
+    /// skipped; one that comes before its description waits for it.
     pub fn add_remote_candidate(&mut self, now: Instant, line: &str) -> Result<(), RtcError> {
         let Some(candidate) = candidate::read(line)? else {
             return Ok(());
@@ -308,7 +313,9 @@ impl Peer {
     }
 
     fn add_remote(&mut self, candidate: Candidate) {
-        if self.candidates < CANDIDATES_MAX {
+        if candidate.proto() == Protocol::Tcp {
+            self.add_stream_end(candidate);
+        } else if self.candidates < CANDIDATES_MAX {
             self.candidates += 1;
             self.remote.add(candidate.addr(), candidate.kind().into());
             self.drive(|rtc| rtc.add_remote_candidate(candidate));
@@ -319,7 +326,8 @@ impl Peer {
     pub fn accepts(&self, datagram: &Datagram) -> bool {
         let accepted = self.engine.look(|rtc| {
             // The moment plays no part in the decision.
-            engine::input(self.state.now, datagram).is_some_and(|input| rtc.accepts(&input))
+            let protocol = self.streams.protocol(datagram.local);
+            engine::input(self.state.now, protocol, datagram).is_some_and(|input| rtc.accepts(&input))
         });
         accepted.unwrap_or(false)
     }
@@ -336,7 +344,8 @@ impl Peer {
     }
 
     pub(super) fn hear(&mut self, now: Instant, datagram: Datagram) {
-        let heard = self.drive(|rtc| engine::hear(rtc, now, &datagram));
+        let protocol = self.streams.protocol(datagram.local);
+        let heard = self.drive(|rtc| engine::hear(rtc, now, protocol, &datagram));
         if heard == Some(true) && self.engine.look(Rtc::is_connected) == Some(true) {
             self.state.heard(now);
             self.state.traffic.received(&datagram);
@@ -348,6 +357,7 @@ impl Peer {
             self.take_early();
         }
         self.relays_timeout(now);
+        self.streams_timeout(now);
         self.advance(now);
         match self.state.link.expired(now) {
             Some(Expiry::Silent) => {
@@ -374,7 +384,8 @@ impl Peer {
 
     /// When [`Peer::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let own = [self.engine_deadline(), self.state.link.deadline(), self.yields_until];
+        let link = self.state.link.deadline();
+        let own = [self.engine_deadline(), link, self.yields_until, self.streams_deadline()];
         own.into_iter().chain(self.relays.iter().map(Relay::poll_timeout)).flatten().min()
     }
 
@@ -413,7 +424,8 @@ impl Peer {
         matches!(self.state.link, Link::Connected { .. })
     }
 
-    /// Ends the connection. The farewell is left to [`Peer::poll`]; nothing but datagrams comes out after this.
+    /// Ends the connection. The farewell is left to [`Peer::poll`]; nothing but datagrams and the end of streams comes out
+    /// after this.
     pub fn close(&mut self, now: Instant) {
         self.advance(now);
         if self.state.link == Link::Over {
@@ -425,7 +437,8 @@ impl Peer {
             }
         });
         self.end();
-        self.state.outputs.retain(|output| matches!(output, Output::Transmit(_)));
+        let is_farewell = |output: &Output| matches!(output, Output::Transmit(_) | Output::CloseStream(_));
+        self.state.outputs.retain(is_farewell);
     }
 
     /// Tells str0m the time.
@@ -470,6 +483,7 @@ impl Peer {
         self.engine.stop();
         self.close_relays();
         self.state.link = Link::Over;
+        self.close_streams();
         self.state.channels = Channels::default();
         self.state.sections = Sections::default();
         self.pending = None;

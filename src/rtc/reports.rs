@@ -97,6 +97,8 @@ pub struct Amount {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairReport {
+    /// By TCP instead of UDP.
+    pub is_stream: bool,
     pub local: CandidateReport,
     pub remote: CandidateReport,
     /// Since it is in use.
@@ -214,6 +216,11 @@ impl Traffic {
         }
     }
 
+    /// Whether the last datagram left from here.
+    pub fn begins_at(&self, local: SocketAddr) -> bool {
+        self.route.as_ref().is_some_and(|route| route.local == local)
+    }
+
     pub fn take_checks(&mut self, stats: &CandidatePairStats) {
         let ends = (stats.local.addr, stats.remote.addr);
         if let Some(route) = self.route.as_mut().filter(|route| (route.local, route.remote) == ends) {
@@ -276,6 +283,7 @@ impl Peer {
     pub fn transport_report(&self) -> TransportReport {
         let Traffic { sent, received, route } = &self.state.traffic;
         let pair = route.as_ref().map(|route| PairReport {
+            is_stream: self.streams.begin_at(route.local),
             local: CandidateReport { address: route.local, kind: self.local_kind(route.local) },
             remote: CandidateReport { address: route.remote, kind: self.remote.kind(route.remote) },
             sent: route.sent,

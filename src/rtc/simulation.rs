@@ -27,6 +27,9 @@ pub(super) struct Network {
     pub loss_percent: u64,
     /// A peer whose datagrams go nowhere and to whom none come.
     pub cut: [bool; 2],
+    pub is_udp_blocked: bool,
+    /// The streams that Alice has opened to Bob: where each begins and ends.
+    pub streams: Vec<(SocketAddr, SocketAddr)>,
     /// Bits per second that the way out of each peer carries. What comes faster queues, and is lost when the queue is
     /// full.
     pub capacity_bps: [Option<u64>; 2],
@@ -56,6 +59,8 @@ impl Network {
             said: [Vec::new(), Vec::new()],
             loss_percent: 0,
             cut: [false; 2],
+            is_udp_blocked: false,
+            streams: Vec::new(),
             capacity_bps: [None; 2],
             free: [now; 2],
             steps: 0,
@@ -160,6 +165,7 @@ impl Network {
             while let Some(output) = self.peers[peer].poll() {
                 match output {
                     Output::Transmit(datagram) => self.send(peer, datagram),
+                    Output::CloseStream(local) => self.streams.retain(|(begin, _)| *begin != local),
                     said => self.said[peer].push(said),
                 }
             }
@@ -170,7 +176,13 @@ impl Network {
         let lost = self.random() % 100 < self.loss_percent;
         let jitter = Duration::from_micros(self.random() % 3000);
         let to = 1 - from;
-        if lost || self.cut[from] || !addresses(to).contains(&datagram.remote) {
+        let ends = [(datagram.local, datagram.remote), (datagram.remote, datagram.local)];
+        let is_in_stream = self.streams.contains(&ends[from]);
+        let is_carried = match is_in_stream {
+            true => true,
+            false => !lost && !self.is_udp_blocked && addresses(to).contains(&datagram.remote),
+        };
+        if self.cut[from] || !is_carried {
             return;
         }
         let Some(left) = self.queue(from, datagram.bytes.len()) else { return };

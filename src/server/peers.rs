@@ -267,9 +267,11 @@ impl Peers {
                 }
                 rtc::Output::Bitrate(estimate_bps) => events.push_back(Event::Bitrate(estimate_bps)),
                 // An opened channel is tried with the next packet; nothing is published on this connection; no relays
-                // are asked for.
+                // and no streams are asked for.
                 rtc::Output::Opened(_)
                 | rtc::Output::Candidate(_)
+                | rtc::Output::OpenStream(_)
+                | rtc::Output::CloseStream(_)
                 | rtc::Output::Data(..)
                 | rtc::Output::Packet(_)
                 | rtc::Output::Section(_)
@@ -287,6 +289,8 @@ impl Peers {
                 rtc::Output::KeyFrameRequested { .. }
                 | rtc::Output::Bitrate(_)
                 | rtc::Output::Candidate(_)
+                | rtc::Output::OpenStream(_)
+                | rtc::Output::CloseStream(_)
                 | rtc::Output::Opened(_)
                 | rtc::Output::Disconnected => {}
             }

@@ -19,6 +19,7 @@ use super::moderation::{Latecomers, Moderation};
 use super::publications::Publications;
 use super::reconnect::Reconnecting;
 use super::subscribe::Subscriptions;
+use super::wires::Way;
 use super::{Connection, Event, Fault, Reason, VideoType};
 use crate::media::Kind;
 use crate::media::encryption::Keyring;
@@ -139,8 +140,19 @@ pub enum Input {
     SocketsOpened(Addresses),
     /// Answers `Output::FindRelays`: those servers to which there is a way.
     RelaysFound(Relays),
-    /// The stream to a TURN server that began at this address has ended.
-    RelayLost(SocketAddr),
+    /// Answers `Output::OpenStream`: it is open and begins at `local`.
+    StreamOpened {
+        way: Way,
+        remote: SocketAddr,
+        local: SocketAddr,
+    },
+    /// Answers `Output::OpenStream`: there is none.
+    StreamRefused {
+        way: Way,
+        remote: SocketAddr,
+    },
+    /// The stream that began at this address has ended: that of a peer connection, or one to a TURN server.
+    StreamLost(SocketAddr),
     Datagram(Datagram),
 }
 
@@ -172,6 +184,13 @@ pub enum Output {
         servers: Vec<TurnServer>,
         alone: bool,
     },
+    /// Open a TCP stream for a peer connection's datagrams.
+    OpenStream {
+        way: Way,
+        remote: SocketAddr,
+    },
+    /// Close the one that begins at this address, when what was sent is sent.
+    CloseStream(SocketAddr),
     Transmit(Datagram),
     /// A packet for the subscriber with this subscription.
     Media {
@@ -275,9 +294,19 @@ impl Core {
                 }
                 self.publish_waiting(now);
             }
-            Input::RelayLost(base) => {
+            Input::StreamOpened { way, remote, local } => {
                 if let Some(live) = self.live_mut() {
-                    live.wires.relay_lost(now, base);
+                    live.wires.stream_opened(now, way, remote, local);
+                }
+            }
+            Input::StreamRefused { way, remote } => {
+                if let Some(live) = self.live_mut() {
+                    live.wires.stream_refused(way, remote);
+                }
+            }
+            Input::StreamLost(local) => {
+                if let Some(live) = self.live_mut() {
+                    live.wires.stream_lost(now, local);
                 }
             }
             Input::Datagram(datagram) => {

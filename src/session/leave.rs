@@ -75,7 +75,9 @@ impl Core {
 
     /// Ends the peer connections in due form: where no link carries a farewell, this is how the server learns of it.
     pub(super) fn close_wires(&mut self, now: Instant, live: &mut Live) {
-        self.outputs.extend(live.wires.close(now).into_iter().map(Output::Transmit));
+        for farewell in live.wires.close(now) {
+            self.wires_output(now, farewell);
+        }
     }
 
     /// There is nothing to say, or nobody to say it to.

@@ -44,3 +44,4 @@ pub use leave::FAREWELL_TIMEOUT;
 pub use moderation::Moderation;
 pub use reconnect::{RECONNECT_PERIOD, RESUME_PERIOD};
 pub use signals::QUEUE_LENGTH_MAX;
+pub use wires::Way;

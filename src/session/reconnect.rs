@@ -232,7 +232,9 @@ impl Core {
         if !inline {
             reconnecting.live.wires.want_sockets();
         }
-        self.outputs.extend(farewells.into_iter().map(Output::Transmit));
+        for farewell in farewells {
+            self.wires_output(now, farewell);
+        }
         self.publications.forget_server();
         let events = self.subscriptions.forget_server();
         self.say_media(events);

@@ -8,11 +8,12 @@
 mod paths;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
-use self::paths::{reached_by, trickle};
+use self::paths::{farewell, reached_by, trickle};
 use super::core::{Addresses, Core, Output, State};
 use super::event::Ending;
 use super::ice::{Relays, TurnServer, Ways};
@@ -67,8 +68,9 @@ struct Side {
     offer: String,
 }
 
+/// The two peer connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
     Subscriber,
     Publisher,
 }
@@ -80,6 +82,11 @@ pub(super) enum WiresOutput {
         servers: Vec<TurnServer>,
         alone: bool,
     },
+    OpenStream {
+        way: Way,
+        remote: SocketAddr,
+    },
+    CloseStream(SocketAddr),
     Transmit(Datagram),
     Request(Message),
     Data(DataPacket),
@@ -153,7 +160,7 @@ impl Wires {
     }
 
     /// Ends the peer connections. What comes back tells the other side.
-    pub fn close(&mut self, now: Instant) -> Vec<Datagram> {
+    pub fn close(&mut self, now: Instant) -> Vec<WiresOutput> {
         let sides = [self.subscriber.take(), self.publisher.take()].into_iter().flatten();
         sides.flat_map(|side| farewell(now, side)).collect()
     }
@@ -358,9 +365,9 @@ impl Wires {
             before.is_some() && now.is_some() && before != now
         };
         if let Some(side) = self.subscriber.take_if(|side| is_another(side)) {
-            if side.peer.has_relays() {
+            if side.peer.has_relays() || side.peer.has_streams() {
                 // They are given back: the new ones begin at the same sockets.
-                self.outputs.extend(farewell(now, side).into_iter().map(WiresOutput::Transmit));
+                self.outputs.extend(farewell(now, side));
             }
             self.outputs.push_back(WiresOutput::Down(Way::Subscriber));
         }
@@ -478,6 +485,8 @@ impl Wires {
         while let Some(output) = side.peer.poll() {
             let output = match output {
                 rtc::Output::Transmit(datagram) => WiresOutput::Transmit(datagram),
+                rtc::Output::OpenStream(remote) => WiresOutput::OpenStream { way, remote },
+                rtc::Output::CloseStream(local) => WiresOutput::CloseStream(local),
                 rtc::Output::Candidate(line) => WiresOutput::Request(Message::Trickle(trickle(way, &line))),
                 rtc::Output::Opened(channel) => {
                     side.is_open |= channel == Channel::Reliable;
@@ -536,18 +545,6 @@ impl Wires {
     }
 }
 
-/// Ends a peer connection. What comes back tells the other side.
-fn farewell(now: Instant, mut side: Side) -> Vec<Datagram> {
-    let mut farewells = Vec::new();
-    side.peer.close(now);
-    while let Some(output) = side.peer.poll() {
-        if let rtc::Output::Transmit(datagram) = output {
-            farewells.push(datagram);
-        }
-    }
-    farewells
-}
-
 /// Which session a description belongs to: the second word of its origin (RFC 8866 section 5.2).
 fn origin(sdp: &str) -> Option<&str> {
     let line = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
@@ -559,6 +556,8 @@ impl Core {
         match output {
             WiresOutput::OpenSockets => self.push(Output::OpenSockets),
             WiresOutput::FindRelays { servers, alone } => self.push(Output::FindRelays { servers, alone }),
+            WiresOutput::OpenStream { way, remote } => self.push(Output::OpenStream { way, remote }),
+            WiresOutput::CloseStream(local) => self.push(Output::CloseStream(local)),
             WiresOutput::Transmit(datagram) => self.push(Output::Transmit(datagram)),
             WiresOutput::Request(message) => self.request(message),
             WiresOutput::Data(packet) => self.packet(now, &packet),

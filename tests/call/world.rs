@@ -245,7 +245,9 @@ impl World {
                     self.agenda.put(at, Arrival::DatagramUp { client: number, datagram });
                 }
             }
-            Output::Event(_) | Output::Call { .. } | Output::Media { .. } | Output::FindRelays { .. } => {}
+            // There are no TURN servers here and nobody who takes streams.
+            Output::FindRelays { .. } | Output::OpenStream { .. } | Output::CloseStream(_) => {}
+            Output::Event(_) | Output::Call { .. } | Output::Media { .. } => {}
         }
     }
 

@@ -301,6 +301,7 @@ impl World {
             }
             Output::Event(event) => self.hear(client, event),
             Output::HangUp | Output::Cut => panic!("the link is given up"),
+            Output::OpenStream { .. } | Output::CloseStream(_) => panic!("UDP gets through"),
             Output::Media { .. } | Output::Call { .. } | Output::FindRelays { .. } => {}
         }
     }

@@ -19,6 +19,7 @@ mod loss;
 mod media;
 mod media_ours;
 mod media_sealed;
+mod media_tcp;
 mod migration;
 mod moderation;
 mod peers;

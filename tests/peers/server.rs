@@ -196,14 +196,14 @@ impl Drop for Server {
 }
 
 /// Nothing of it leaves the loopback interface: without a STUN entry of our own it would name public servers to its clients,
-/// without `node_ip` it would ask one for its own address.
+/// without `node_ip` it would ask one for its own address. It takes media by UDP alone, unless `rtc` names a port for TCP.
 fn livekit_configuration(port: u16, rtc: &str) -> String {
+    let tcp_port = if rtc.contains("tcp_port:") { "" } else { "  tcp_port: 0\n" };
     format!(
         r#"port: {port}
 bind_addresses: ["127.0.0.1"]
 rtc:
-  tcp_port: 0
-  port_range_start: 21000
+{tcp_port}  port_range_start: 21000
   port_range_end: 21999
   node_ip: 127.0.0.1
   use_external_ip: false

@@ -19,12 +19,15 @@ pub(super) struct Client {
     /// How often sockets were asked for, and which TURN servers; whether alone.
     pub(super) opened: usize,
     pub(super) looked_for: Vec<(Vec<ice::TurnServer>, bool)>,
+    /// The streams that were asked for, and where those began that were given up.
+    pub(super) streams: Vec<(Way, std::net::SocketAddr)>,
+    pub(super) closed: Vec<std::net::SocketAddr>,
 }
 
 impl Client {
     pub(super) fn new(config: Config) -> Self {
         let (events, dials, sent, calls, transmitted) = Default::default();
-        let (media, looked_for, dialled) = Default::default();
+        let (media, looked_for, dialled, streams, closed) = Default::default();
         let (hung_up, cut, opened) = Default::default();
         let (core, now) = (Core::new(config), Instant::now());
         let mut client = Self {
@@ -41,6 +44,8 @@ impl Client {
             cut,
             opened,
             looked_for,
+            streams,
+            closed,
         };
         client.input(Input::Connect);
         client
@@ -95,6 +100,8 @@ impl Client {
                 Output::Transmit(datagram) => self.transmitted.push(datagram),
                 Output::OpenSockets => self.opened += 1,
                 Output::FindRelays { servers, alone } => self.looked_for.push((servers, alone)),
+                Output::OpenStream { way, remote } => self.streams.push((way, remote)),
+                Output::CloseStream(local) => self.closed.push(local),
                 Output::Media { id, packet } => self.media.push((id, packet)),
             }
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::rtc::{Datagram, Peer, RelayPath};
 use crate::session::ice::{IceConfig, IceServer, Relays};
-use crate::signal::proto::{IceServer as TheirServer, SessionDescription};
+use crate::signal::proto::{IceServer as TheirServer, SessionDescription, SignalTarget, TrickleRequest};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -37,6 +37,26 @@ fn offer(client: &mut Client) {
         sdp,
         ..SessionDescription::default()
     }));
+}
+
+/// The server names an address that takes streams, for its connection to the subscriber.
+fn takes_streams(client: &mut Client) {
+    let line = "candidate:1 1 tcp 1671430143 10.0.0.9 7881 typ host tcptype passive";
+    client.message(Message::Trickle(TrickleRequest {
+        candidate_init: crate::rtc::candidate_json(line, "0", 0),
+        target: SignalTarget::Subscriber as i32,
+        r#final: false,
+    }));
+}
+
+/// The subscriber's connection with its socket, and an address that takes streams.
+fn waiting_for_udp() -> Client {
+    let mut client = joined(config());
+    let addresses = Addresses { subscriber: vec![address("10.0.0.1:1")], publisher: Vec::new() };
+    client.input(Input::SocketsOpened(addresses));
+    offer(&mut client);
+    takes_streams(&mut client);
+    client
 }
 
 fn answer(client: &Client) -> Option<String> {
@@ -114,4 +134,43 @@ fn with_forced_relays_and_a_silent_server_the_attempt_fails_before_its_time_is_o
     client.input(Input::RelaysFound(relays()));
     client.pass(Duration::from_secs(9));
     assert!(matches!(client.ending(), Ending::Failed(fault) if fault.reason == Reason::ConnectionFailed));
+}
+
+#[test]
+fn a_stream_is_opened_for_the_connection_that_udp_does_not_make() {
+    let mut client = waiting_for_udp();
+    assert_eq!(client.streams, []);
+    client.pass(Duration::from_secs(1));
+    let (remote, local) = (address("10.0.0.9:7881"), address("10.0.0.1:50001"));
+    assert_eq!(client.streams, [(Way::Subscriber, remote)]);
+    client.input(Input::StreamOpened { way: Way::Subscriber, remote, local });
+    client.pass(Duration::from_secs(1));
+    let is_in_it = |datagram: &Datagram| (datagram.local, datagram.remote) == (local, remote);
+    assert!(client.transmitted.iter().any(is_in_it), "{:?}", client.transmitted);
+    client.input(Input::StreamLost(local));
+    client.pass(Duration::from_secs(1));
+    assert_eq!(client.streams.len(), 2, "it is opened again");
+    client.input(Input::StreamRefused { way: Way::Subscriber, remote });
+    client.pass(Duration::from_secs(1));
+    assert_eq!(client.streams.len(), 2);
+}
+
+#[test]
+fn a_stream_for_a_connection_that_is_not_there_is_closed() {
+    let mut client = waiting_for_udp();
+    let (remote, local) = (address("10.0.0.9:7881"), address("10.0.0.1:50001"));
+    for way in [Way::Publisher, Way::Subscriber] {
+        client.input(Input::StreamOpened { way, remote, local });
+    }
+    assert_eq!(client.closed, [local, local], "nobody has asked for them");
+}
+
+#[test]
+fn with_forced_relays_no_stream_is_opened() {
+    let mut client = joined(own_server(true));
+    client.input(Input::RelaysFound(relays()));
+    offer(&mut client);
+    takes_streams(&mut client);
+    client.pass(Duration::from_secs(5));
+    assert_eq!(client.streams, []);
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{Way, Wires, WiresOutput};
+use super::{Side, Way, Wires, WiresOutput};
 use crate::rtc::{self, Datagram, Peer, RelayPath};
 use crate::session::Addresses;
 use crate::session::ice::{Relays, Ways};
@@ -58,9 +58,30 @@ impl Wires {
         self.drive(now);
     }
 
-    pub fn relay_lost(&mut self, now: Instant, base: SocketAddr) {
+    fn side_mut(&mut self, way: Way) -> Option<&mut Side> {
+        match way {
+            Way::Subscriber => self.subscriber.as_mut(),
+            Way::Publisher => self.publisher.as_mut(),
+        }
+    }
+
+    pub fn stream_opened(&mut self, now: Instant, way: Way, remote: SocketAddr, local: SocketAddr) {
+        match self.side_mut(way) {
+            Some(side) => side.peer.stream_opened(now, remote, local),
+            None => self.outputs.push_back(WiresOutput::CloseStream(local)),
+        }
+        self.drive(now);
+    }
+
+    pub fn stream_refused(&mut self, way: Way, remote: SocketAddr) {
+        if let Some(side) = self.side_mut(way) {
+            side.peer.stream_refused(remote);
+        }
+    }
+
+    pub fn stream_lost(&mut self, now: Instant, local: SocketAddr) {
         for side in [&mut self.subscriber, &mut self.publisher].into_iter().flatten() {
-            side.peer.relay_lost(now, base);
+            side.peer.stream_lost(now, local);
         }
         self.drive(now);
     }
@@ -70,9 +91,11 @@ impl Wires {
         let begins = |addresses: &[SocketAddr], paths: &[RelayPath]| {
             addresses.contains(&datagram.local) || paths.iter().any(|path| path.base == datagram.local)
         };
-        let side = if begins(&local.publisher, &self.relays.publisher) {
+        let has_stream =
+            |side: &Option<Side>| side.as_ref().is_some_and(|side| side.peer.has_stream_at(datagram.local));
+        let side = if begins(&local.publisher, &self.relays.publisher) || has_stream(&self.publisher) {
             &mut self.publisher
-        } else if begins(&local.subscriber, &self.relays.subscriber) {
+        } else if begins(&local.subscriber, &self.relays.subscriber) || has_stream(&self.subscriber) {
             &mut self.subscriber
         } else {
             return;
@@ -89,12 +112,26 @@ pub(super) fn reached_by(now: Instant, ways: &Ways, local: &[SocketAddr], relays
     if ways.is_relayed_only {
         return Peer::relayed(now, relays);
     }
-    let mut peer = Peer::new(now, local);
+    let mut peer = Peer::new(now, local).opens_streams();
     peer.add_relays(now, relays);
     if ways.hides_local_network {
         peer.hide_local_network();
     }
     peer
+}
+
+/// Ends a peer connection. What comes back tells the other side.
+pub(super) fn farewell(now: Instant, mut side: Side) -> Vec<WiresOutput> {
+    let mut farewells = Vec::new();
+    side.peer.close(now);
+    while let Some(output) = side.peer.poll() {
+        match output {
+            rtc::Output::Transmit(datagram) => farewells.push(WiresOutput::Transmit(datagram)),
+            rtc::Output::CloseStream(local) => farewells.push(WiresOutput::CloseStream(local)),
+            _ => {}
+        }
+    }
+    farewells
 }
 
 /// Tells the server of a candidate. All sections go one way together, so it stands with the first of them.

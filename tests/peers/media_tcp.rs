@@ -1,0 +1,94 @@
+//! Media where no UDP gets through: streams to a livekit-server that has no other way (RFC 6544).
+
+use std::fs;
+
+use crate::child::{Program, becomes_true};
+use crate::media::{hears, sees_all};
+use crate::media_ours::film;
+use crate::server::{Server, free_port};
+use crate::within::{GIVEN_UP, SEEN};
+
+const SIZE: (u64, u64) = (640, 360);
+
+/// A server that takes media by TCP alone, and the port for it.
+fn server() -> (Server, u16) {
+    let port = free_port();
+    (Server::livekit_with(&format!("  tcp_port: {port}\n  force_tcp: true\n")), port)
+}
+
+/// How many streams to this port are open, counted where they begin: lines of the kernel's table have the own address, the
+/// other one and the state after their number.
+fn streams_to(port: u16) -> usize {
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string("/proc/net/tcp").expect("the kernel has a table");
+    let is_one = |line: &&str| {
+        let mut fields = line.split_ascii_whitespace().skip(2);
+        let remote = fields.next().and_then(|address| address.split_once(':'));
+        remote.is_some_and(|(_, number)| u16::from_str_radix(number, 16) == Ok(port))
+            && fields.next() == Some(ESTABLISHED)
+    };
+    table.lines().filter(is_one).count()
+}
+
+fn becomes(port: u16, count: usize) {
+    let what = || format!("{} streams, not {count}", streams_to(port));
+    assert!(becomes_true(SEEN, || streams_to(port) == count), "{}", what());
+}
+
+/// Alice films and Bob watches.
+fn filming(server: &Server) -> (Program, Program) {
+    let mut alice = film(server, "room", "alice");
+    let bob = film(server, "room", "bob");
+    alice.tell("publish 640 360 audio");
+    hears(&alice, "published");
+    sees_all(&bob, "alice", SIZE);
+    (alice, bob)
+}
+
+#[test]
+#[ignore = "needs the real peers: make test"]
+fn two_programs_see_each_other_by_tcp() {
+    let (server, port) = server();
+    let (mut alice, mut bob) = filming(&server);
+    bob.tell("publish 640 360 audio");
+    hears(&bob, "published");
+    sees_all(&alice, "bob", SIZE);
+    becomes(port, 4);
+    alice.tell("disconnect");
+    hears(&alice, "disconnected");
+    becomes(port, 2);
+    hears(&bob, "stream_dropped alice");
+    alice.leave();
+    bob.leave();
+    becomes(port, 0);
+}
+
+#[test]
+#[ignore = "needs the real peers: make test"]
+fn a_killed_server_that_comes_back_has_the_film_again_by_tcp() {
+    let (mut server, port) = server();
+    let (alice, bob) = filming(&server);
+    server.kill();
+    becomes(port, 0);
+    server.restart();
+    hears(&bob, "stream_dropped alice");
+    sees_all(&bob, "alice", SIZE);
+    alice.leave();
+    bob.leave();
+}
+
+#[test]
+#[ignore = "needs the real peers: make test"]
+fn a_killed_server_that_stays_away_is_the_end_by_tcp() {
+    let (mut server, port) = server();
+    let (alice, bob) = filming(&server);
+    server.kill();
+    for program in [&alice, &bob] {
+        let is_loss = |line: &str| (line.starts_with("error ") && line.ends_with(" 1022")).then_some(());
+        program.find("the loss", GIVEN_UP, is_loss);
+        hears(program, "disconnected");
+    }
+    becomes(port, 0);
+    alice.leave();
+    bob.leave();
+}
