@@ -377,8 +377,9 @@ impl Core {
     /// An offer of the server says what a section carries.
     pub(super) fn section_changed(&mut self, info: SectionInfo) {
         let Subscriptions { tracks, sections, .. } = &mut self.subscriptions;
+        // The track may be on another section by now: an offer names the end of one where its place is, not in order.
         if let Some(old) = sections.remove(&info.section)
-            && let Some(track) = tracks.get_mut(&old)
+            && let Some(track) = tracks.get_mut(&old).filter(|track| track.section == Some(info.section))
         {
             track.section = None;
         }

@@ -13,6 +13,7 @@ use crate::signal::proto::{
 use crate::signal::service::Call;
 use crate::signal::signals;
 
+mod again;
 mod captions;
 mod client;
 mod migration;

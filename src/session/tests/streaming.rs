@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::media::{Kind, VideoCodec};
-use crate::rtc::{MediaKind, Output as RtcOutput, Peer, Sending};
+use crate::rtc::{Codec, MediaKind, Output as RtcOutput, Peer, Section, Sending};
 use crate::session::media::*;
 use crate::signal::proto::{
     AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DataPacket,
@@ -17,7 +17,7 @@ use crate::signal::proto::{
 use crate::signal::sender_stats;
 
 pub(super) const FILM: PublicationId = PublicationId(7);
-const VIEW: SubscriptionId = SubscriptionId(9);
+pub(super) const VIEW: SubscriptionId = SubscriptionId(9);
 
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], port))
@@ -113,7 +113,7 @@ impl Client {
             .collect()
     }
 
-    fn subscriber_heard(&mut self) -> Vec<SubscriberEvent> {
+    pub(super) fn subscriber_heard(&mut self) -> Vec<SubscriberEvent> {
         let events = self.heard().into_iter();
         events
             .filter_map(|event| match event {
@@ -125,46 +125,68 @@ impl Client {
 
     /// Ann publishes, this client subscribes, and the server's peer connection has come up.
     fn watching() -> (Self, Peer) {
+        let (client, server, _) = Self::watching_on();
+        (client, server)
+    }
+
+    /// The same, with the sections that carry Ann's sound and pictures.
+    pub(super) fn watching_on() -> (Self, Peer, Vec<Section>) {
         let mut client = Self::opened();
         client.update(vec![ann(false)]);
         client.heard();
-        client.input(Input::Subscribe { id: VIEW, stream_id: "TR_A1".into(), wants: Wants::default() });
+        client.view();
         client.input(Input::SocketsOpened(Addresses {
             subscriber: vec![address(1)],
             publisher: vec![address(3)],
         }));
         let mut server = Peer::new(client.now, &[address(2)]);
-        for (kind, sid) in [(MediaKind::Audio, "TR_A1"), (MediaKind::Video, "TR_V1")] {
+        let sections = client.send_to_it(&mut server, &[]);
+        client.offer(&mut server);
+        for _ in 0..1000 {
+            if client.subscriber_heard() == [SubscriberEvent::Connected] {
+                return (client, server, sections);
+            }
+            client.exchange(&mut server);
+        }
+        panic!("the subscriber never connected");
+    }
+
+    pub(super) fn view(&mut self) {
+        self.input(Input::Subscribe { id: VIEW, stream_id: "TR_A1".into(), wants: Wants::default() });
+    }
+
+    /// The server is to send Ann's sound and pictures; these in one of the codecs, or in any.
+    pub(super) fn send_to_it(&self, server: &mut Peer, codecs: &[Codec]) -> Vec<Section> {
+        let tracks = [(MediaKind::Audio, "TR_A1", &[][..]), (MediaKind::Video, "TR_V1", codecs)];
+        let sections = tracks.into_iter().map(|(kind, sid, codecs)| {
             let sending = Sending {
                 kind,
-                codecs: Vec::new(),
+                codecs: codecs.to_vec(),
                 stream_id: "PA_ann|film".into(),
                 track_id: sid.into(),
                 layers: Vec::new(),
                 is_stereo: false,
                 uses_dtx: false,
             };
-            server.add_sending(client.now, &sending).expect("a section");
-        }
-        let sdp = server.offer(client.now).expect("an offer");
-        client.asked();
-        client.message(Message::Offer(SessionDescription {
+            server.add_sending(self.now, &sending).expect("a section")
+        });
+        sections.collect()
+    }
+
+    /// The server offers what it has to say, and gets its answer.
+    pub(super) fn offer(&mut self, server: &mut Peer) {
+        let sdp = server.offer(self.now).expect("an offer");
+        self.asked();
+        self.message(Message::Offer(SessionDescription {
             r#type: "offer".into(),
             sdp,
             ..SessionDescription::default()
         }));
-        let answer = client.asked().into_iter().find_map(|message| match message {
+        let answer = self.asked().into_iter().find_map(|message| match message {
             signal_request::Message::Answer(answer) => Some(answer.sdp),
             _ => None,
         });
-        server.accept_answer(client.now, &answer.expect("an answer")).expect("it fits");
-        for _ in 0..1000 {
-            if client.subscriber_heard() == [SubscriberEvent::Connected] {
-                return (client, server);
-            }
-            client.exchange(&mut server);
-        }
-        panic!("the subscriber never connected");
+        server.accept_answer(self.now, &answer.expect("an answer")).expect("it fits");
     }
 
     fn exchange(&mut self, server: &mut Peer) {
