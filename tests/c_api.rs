@@ -277,6 +277,7 @@ c_tests! {
         with_neither_there_is_an_error
         a_camera_that_does_not_start_is_told_and_sound_goes_on
         who_may_only_subscribe_is_told_so
+        who_is_refused_publishes_in_another_session_at_once
     }
     facts {
         a_publisher_says_what_it_was_told

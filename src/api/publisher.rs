@@ -367,18 +367,17 @@ impl Publisher {
     }
 
     /// Leaves the session: no media goes there any more. The capturer is stopped on the callback thread, before this
-    /// publisher begins anything new there.
-    pub(super) fn leave(self: &Arc<Self>, id: PublicationId) {
-        let (placed, sound) = {
-            let mut inner = self.inner.lock();
-            let placed = inner.placed.take_if(|placed| placed.id == id);
-            let sound = placed.as_ref().and_then(|_| inner.take_sound());
-            (placed, sound)
-        };
-        drop(sound);
+    /// publisher begins anything new there. Whoever hears the last words finds it in no session.
+    pub(super) fn leave(self: &Arc<Self>, id: PublicationId, last_words: impl IntoIterator<Item = Notice>) {
+        let mut inner = self.inner.lock();
+        let placed = inner.placed.take_if(|placed| placed.id == id);
+        let sound = placed.as_ref().and_then(|_| inner.take_sound());
+        last_words.into_iter().for_each(|notice| self.say(notice));
         if placed.is_some() {
             self.post_plain(|publisher| publisher.stop_media(Instant::now() + DELETE_TIMEOUT));
         }
+        drop(inner);
+        drop((placed, sound));
     }
 
     /// The capturer and the encoder end. Nothing is locked meanwhile.
@@ -427,8 +426,7 @@ impl Publisher {
             PublisherEvent::Held(is_held) if is_current => self.order(Order::Hold(is_held)),
             PublisherEvent::Measured(measured) if is_current => self.measured(&inner, &measured),
             PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
-            // The session keeps the stream that ends here, and whether there was one.
-            PublisherEvent::Failed(fault) => self.say(Notice::Error(fault)),
+            // Of an end the session tells when it lets this publisher leave: it keeps the stream that ends with it.
             _ => {}
         }
     }
@@ -463,10 +461,6 @@ impl Publisher {
         let pictures = self.video.lock().as_ref().map(VideoOut::counters);
         let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), level);
         self.post(move |_| reporter(&report));
-    }
-
-    pub(super) fn stream_destroyed(self: &Arc<Self>, stream: Arc<Stream>) {
-        self.say(Notice::StreamDestroyed(stream));
     }
 
     /// Puts a notice on the callback thread.

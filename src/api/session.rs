@@ -271,7 +271,7 @@ impl Session {
         let id = publisher.publication().filter(|id| inner.publishers.contains_key(id));
         let id = id.ok_or(Error::PublisherNotFound)?;
         // In this order: what the publisher has not wished yet it does not wish any more.
-        publisher.leave(id);
+        publisher.leave(id, []);
         inner.wish(Input::Unpublish(id));
         Ok(())
     }
@@ -506,7 +506,7 @@ impl Inner {
         self.has_asked.store(true, Ordering::SeqCst);
         // None of them is in a session from here on; that the streams have ended is still told.
         for (id, publishing) in &self.publishers {
-            publishing.publisher.leave(*id);
+            publishing.publisher.leave(*id, []);
         }
         self.wish(Input::Leave);
         for (id, subscriber) in self.subscribers.drain() {
@@ -528,19 +528,21 @@ impl Inner {
 
     fn publisher_event(&mut self, id: PublicationId, event: PublisherEvent) {
         let Some(publishing) = self.publishers.get_mut(&id) else { return };
-        let is_over = matches!(event, PublisherEvent::Ended | PublisherEvent::Failed(_));
         if let PublisherEvent::Published { stream, .. }
         | PublisherEvent::Renewed { stream, .. }
         | PublisherEvent::Changed(stream) = &event
         {
             publishing.stream = Some(stream.clone());
         }
-        publishing.publisher.hear(id, event);
-        if is_over && let Some(Publishing { publisher, stream }) = self.publishers.remove(&id) {
-            if let Some(stream) = stream {
-                publisher.stream_destroyed(stream);
-            }
-            publisher.leave(id);
+        let fault = match event {
+            PublisherEvent::Ended => None,
+            PublisherEvent::Failed(fault) => Some(fault),
+            event => return publishing.publisher.hear(id, event),
+        };
+        if let Some(Publishing { publisher, stream }) = self.publishers.remove(&id) {
+            let error = fault.map(publisher::Notice::Error);
+            let destroyed = stream.map(publisher::Notice::StreamDestroyed);
+            publisher.leave(id, error.into_iter().chain(destroyed));
         }
     }
 

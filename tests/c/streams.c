@@ -445,9 +445,15 @@ static void without_sound_there_is_a_picture(void) {
   call_end(call);
 }
 
+static void is_in_no_session(source *self, const char *event) {
+  CHECK(!strcmp(event, "error"));
+  CHECK(!otc_publisher_get_session(self->publisher));
+}
+
 static void with_neither_there_is_an_error(void) {
   call call = call_new();
   call.source = source_with(call.diary, "nothing", 0, 0, HAS_ALL);
+  call.source->hook = is_in_no_session;
   CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
   diary_wait(call.diary, "publisher error 2000", 1);
   CHECK(!otc_publisher_get_session(call.source->publisher));
@@ -485,6 +491,32 @@ static void who_may_only_subscribe_is_told_so(void) {
   free(diary);
 }
 
+static recorder *the_other_session;
+
+static void publish_elsewhere(source *self, const char *event) {
+  if (strcmp(event, "error")) return;
+  CHECK(!otc_publisher_get_session(self->publisher));
+  CHECK_EQUAL(source_publish(self, the_other_session), OTC_SUCCESS);
+}
+
+static void who_is_refused_publishes_in_another_session_at_once(void) {
+  diary *diary = diary_new();
+  recorder *refusing = connected_with(SUBSCRIBER_TOKEN), *there = connected_with(OTHER_TOKEN);
+  recorder *here = the_other_session = connected_with(TOKEN);
+  source *source = source_new(diary, "film");
+  source->hook = publish_elsewhere;
+  CHECK_EQUAL(source_publish(source, refusing), OTC_SUCCESS);
+  recorder_wait(there, "stream received film", 1);
+  diary_wait(diary, "created film", 1);
+  CHECK(otc_publisher_get_session(source->publisher) == here->session);
+  sink *sink = sink_in(there, diary, "sink");
+  AWAIT_COUNT(sink->frames, 3); /* what stopped the first publishing has not stopped the second */
+  CHECK_EQUAL(diary_count(diary, "publisher error"), 1);
+  sink_delete(sink), source_delete(source);
+  recorder_delete(refusing), recorder_delete(here), recorder_delete(there);
+  free(diary);
+}
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(a_stream_published_and_subscribed_to_in_callbacks_flows),
@@ -509,6 +541,7 @@ int main(int argc, char **argv) {
       TEST(with_neither_there_is_an_error),
       TEST(a_camera_that_does_not_start_is_told_and_sound_goes_on),
       TEST(who_may_only_subscribe_is_told_so),
+      TEST(who_is_refused_publishes_in_another_session_at_once),
       {0},
   };
   TOKEN = given("TEST_TOKEN"), OTHER_TOKEN = given("TEST_OTHER_TOKEN"), SUBSCRIBER_TOKEN = given("TEST_SUBSCRIBER_TOKEN");

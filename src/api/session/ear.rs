@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::logger;
-use super::{Inner, Notice, Phase, Publishing, Session};
+use super::{Inner, Notice, Phase, Publishing, Session, publisher};
 use crate::driver::callbacks::Poster;
 use crate::driver::session::Listener;
-use crate::session::media::{Incoming, MediaFault, MediaReason, PublisherEvent, SubscriptionId};
+use crate::session::media::{Incoming, MediaFault, MediaReason, SubscriptionId};
 use crate::session::{Capabilities, Connection, Ending, Event, Fault};
 
 /// Hears one attempt's events and passes on what the program should hear.
@@ -125,12 +125,9 @@ impl Ear {
         // Those that had not come as far as the core, which has told all others.
         for (id, Publishing { publisher, .. }) in inner.publishers.drain() {
             if publisher.publication() == Some(id) {
-                if !is_asked_for {
-                    let text = "the session ended before the stream was published";
-                    let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
-                    publisher.hear(id, PublisherEvent::Failed(fault));
-                }
-                publisher.leave(id);
+                let text = "the session ended before the stream was published";
+                let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
+                publisher.leave(id, (!is_asked_for).then_some(publisher::Notice::Error(fault)));
             }
         }
         inner.others = HashSet::new();
