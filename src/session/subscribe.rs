@@ -57,10 +57,9 @@ enum Stage {
     Interrupted,
 }
 
-#[derive(Default)]
 struct Track {
     section: Option<Section>,
-    /// What was asked for last.
+    /// What holds at the server, as far as that is known.
     settings: Option<UpdateTrackSettings>,
 }
 
@@ -152,8 +151,13 @@ impl Subscriptions {
 
     /// What the server has to be told so that it sends what is wanted.
     fn requests(&mut self, live: &Live) -> Vec<Message> {
-        let Self { all, tracks, .. } = self;
+        let Self { all, tracks, sections, .. } = self;
         let mut requests = Vec::new();
+        let plain = |sid: &str| UpdateTrackSettings {
+            track_sids: vec![sid.into()],
+            quality: VideoQuality::High.into(),
+            ..UpdateTrackSettings::default()
+        };
         let update = |participant_sid: &str, sid: &str, subscribe| {
             let track_sids = vec![sid.to_owned()];
             Message::Subscription(UpdateSubscription {
@@ -174,7 +178,12 @@ impl Subscriptions {
             for sid in one.stream.tracks() {
                 wanted.entry(sid).or_default().extend(one.wants(sid).then_some(one));
                 if !tracks.contains_key(sid) {
-                    tracks.insert(sid.clone(), Track::default());
+                    // One that was left a moment ago has its section until an offer says otherwise; LiveKit's server says
+                    // nothing when it was taken again in time, and what was set for it before holds.
+                    let is_of_it = |(section, of): (&Section, &String)| (of == sid).then_some(*section);
+                    let section = sections.iter().find_map(is_of_it);
+                    let settings = section.is_none().then(|| plain(sid));
+                    tracks.insert(sid.clone(), Track { section, settings });
                     requests.push(update(&one.stream.connection.id, sid, true));
                 }
             }
@@ -183,14 +192,9 @@ impl Subscriptions {
             let owner = live.roster.owner_of_track(&sid).unwrap_or_default();
             requests.push(update(&owner, &sid, false));
         }
-        let plain = |sid: &str| UpdateTrackSettings {
-            track_sids: vec![sid.into()],
-            quality: VideoQuality::High.into(),
-            ..UpdateTrackSettings::default()
-        };
         for (sid, track) in tracks {
             let settings = settings(sid, wanted.get(sid.as_str()).map_or(&[], Vec::as_slice));
-            if *track.settings.get_or_insert_with(|| plain(sid)) != settings {
+            if track.settings.as_ref() != Some(&settings) {
                 track.settings = Some(settings.clone());
                 requests.push(Message::TrackSetting(settings));
             }

@@ -6,6 +6,7 @@
  *   turn DEGREES, the camera while it films
  *   mute video|audio         unmute video|audio                prefer WIDTH HEIGHT      disconnect
  *   prefer_codec vp8|vp9|h264, before it publishes             watch_self                secret WORD, before it connects or later
+ *   watch_again NAME TIMES PAUSE_MS, leaves the stream and takes it again that often
  *   force_mute NAME          force_mute_all [NAME], all but that one                    end_force_mute
  *
  * Events are lines, and once per second there is a line of JSON for each stream that is watched (tests/c/film.h), in the form of
@@ -17,6 +18,7 @@ enum { STREAMS_MAX = 16, NAME_MAX_BYTES = 128 };
 
 typedef struct watched {
   otc_subscriber *subscriber;
+  otc_stream *of; /* a copy */
   char from[NAME_MAX_BYTES], stream[NAME_MAX_BYTES];
   film_watch watch;
 } watched;
@@ -72,6 +74,7 @@ static void on_stream_received(otc_session *session, void *user_data, const otc_
   watched *one = calloc(1, sizeof *one);
   snprintf(one->from, sizeof one->from, "%s", otc_connection_get_data(otc_stream_get_connection(stream)));
   snprintf(one->stream, sizeof one->stream, "%s", otc_stream_get_id(stream));
+  one->of = otc_stream_copy(stream);
   film_watch_init(&one->watch, 0);
   struct otc_subscriber_callbacks callbacks = film_subscriber_callbacks(&one->watch);
   callbacks.on_connected = on_watched;
@@ -96,16 +99,35 @@ static void on_stream_received(otc_session *session, void *user_data, const otc_
   if (status) say("%s = %d", "subscribe", status);
 }
 
-static void on_stream_dropped(otc_session *session, void *user_data, const otc_stream *stream) {
-  (void)session, (void)user_data;
+/* The one that watches this stream, or that watches somebody of this name, which is nobody's task any more. */
+static watched *taken(const char *stream, const char *from) {
   watched *gone = NULL;
   pthread_mutex_lock(&lock);
-  for (int i = 0; i < STREAMS_MAX; i++)
-    if (all[i] && !strcmp(all[i]->stream, otc_stream_get_id(stream))) gone = all[i], all[i] = NULL;
+  for (int i = 0; i < STREAMS_MAX && !gone; i++)
+    if (all[i] && (!strcmp(all[i]->stream, stream) || !strcmp(all[i]->from, from))) gone = all[i], all[i] = NULL;
   pthread_mutex_unlock(&lock);
+  return gone;
+}
+
+static void on_stream_dropped(otc_session *session, void *user_data, const otc_stream *stream) {
+  (void)session, (void)user_data;
+  watched *gone = taken(otc_stream_get_id(stream), "");
   if (!gone) return;
   say("stream_dropped %s", gone->from, 0);
   otc_subscriber_delete(gone->subscriber); /* no callback of it starts after this */
+  otc_stream_delete(gone->of);
+}
+
+static void watch_again(otc_session *session, const char *name, int times, int pause_ms) {
+  for (int i = 0; i < times; i++) {
+    watched *one = taken("", name);
+    if (!one) continue;
+    otc_session_unsubscribe(session, one->subscriber);
+    otc_subscriber_delete(one->subscriber);
+    film_sleep_until_us(film_now_us() + pause_ms * 1000);
+    on_stream_received(session, NULL, one->of);
+    otc_stream_delete(one->of);
+  }
 }
 
 /* ---- The publisher and the session ---- */
@@ -234,6 +256,7 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(verb, "end_force_mute")) status = otc_session_disable_force_mute(session);
     if (!strcmp(verb, "watch_self")) on_stream_received(session, NULL, otc_publisher_get_stream(publisher));
+    if (!strcmp(verb, "watch_again")) watch_again(session, first, atoi(second), atoi(third));
     if (!strcmp(verb, "prefer_codec"))
       camera.codec = !strcmp(first, "vp9")    ? OTC_VIDEO_CODEC_VP9
                      : !strcmp(first, "h264") ? OTC_VIDEO_CODEC_H264

@@ -36,6 +36,7 @@ everywhere![
     two_programs_see_each_other,
     a_program_hears_of_a_mute_and_of_the_end,
     a_program_publishes_again_and_again,
+    a_stream_that_is_left_is_taken_again,
     a_program_hears_of_pictures_that_are_turned,
 ];
 
@@ -97,6 +98,25 @@ fn a_program_publishes_again_and_again(place: Kind) {
         alice.tell("unpublish");
         hears(&alice, "stream_destroyed");
         hears(&bob, "stream_dropped alice");
+    }
+    alice.leave();
+    bob.leave();
+}
+
+fn a_stream_that_is_left_is_taken_again(place: Kind) {
+    const TIMES: usize = 4;
+    let server = Server::start(place);
+    let mut alice = film(&server, "room", "alice");
+    let mut bob = film(&server, "room", "bob");
+    alice.tell("publish 320 240 audio");
+    hears(&bob, "stream_received alice");
+    sees(&bob, "alice", "a film", Sight::is_film);
+    // Before a server has offered the end, while it does, and after that.
+    for pause_ms in [0, 20, 80, 150, 400] {
+        bob.tell(&format!("watch_again alice {TIMES} {pause_ms}"));
+        (0..TIMES).for_each(|_| hears(&bob, "stream_received alice"));
+        sees(&bob, "alice", &format!("a film after {pause_ms} ms"), Sight::is_film);
+        sees(&bob, "alice", &format!("the tone after {pause_ms} ms"), Sight::is_tone);
     }
     alice.leave();
     bob.leave();

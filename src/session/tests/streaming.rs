@@ -43,7 +43,7 @@ pub(super) fn film(layers: usize) -> Publication {
 
 impl Client {
     /// What the client has asked for since this was asked last.
-    fn asked(&mut self) -> Vec<signal_request::Message> {
+    pub(super) fn asked(&mut self) -> Vec<signal_request::Message> {
         std::mem::take(&mut self.sent)
             .into_iter()
             .filter_map(|frame| match frame {
