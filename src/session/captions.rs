@@ -18,8 +18,7 @@ impl Core {
             let mut ids: HashSet<String> = own.into_iter().collect();
             let changes = live.roster.captioned(&caption, &mut ids);
             if !changes.is_empty() {
-                self.say_or_hold(changes);
-                self.streams_changed();
+                self.streams_changed(changes);
             }
             let wanting = self.subscriptions.wanting_captions(&ids);
             let (text, is_final) = (&caption.text, caption.is_final);

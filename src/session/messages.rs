@@ -27,8 +27,7 @@ impl Core {
                 let events = self.live_mut().map(|live| live.update(now, &update.participants));
                 let events = events.unwrap_or_default();
                 self.mute_latecomers(now, &events);
-                self.say_or_hold(events);
-                self.streams_changed();
+                self.streams_changed(events);
             }
             FromServer::Message(Message::RoomUpdate(update)) => {
                 let events = update.room.and_then(|room| Some(self.live_mut()?.room_update(&room)));

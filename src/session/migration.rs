@@ -77,7 +77,6 @@ impl Core {
         self.latecomers = None;
         let may_moderate = live::may_moderate(&self.config.token);
         let events = self.live_mut().map(|live| live.move_to(now, moved, may_moderate));
-        self.say_or_hold(events.unwrap_or_default());
-        self.streams_changed();
+        self.streams_changed(events.unwrap_or_default());
     }
 }

@@ -217,10 +217,10 @@ impl Core {
             return; // what is not published yet says so when it is
         }
         let sid = published.track(kind).and_then(|track| Some(track.info.as_ref()?.sid.clone()));
+        self.publication_changed(id);
         if let Some(sid) = sid {
             self.request(Message::Mute(MuteTrackRequest { sid, muted: !is_on }));
         }
-        self.publication_changed(id);
     }
 
     /// LiveKit's protocol has no word for it: others hear of it where the server is this library too.
@@ -233,19 +233,21 @@ impl Core {
             return; // as above
         }
         // Whatever the server has said so far: its answer to the request before may still be on its way.
-        if let Some(request) = published.retype().filter(|_| is_ours) {
+        let request = published.retype().filter(|_| is_ours);
+        self.publication_changed(id);
+        if let Some(request) = request {
             self.request(Message::AddTrack(request));
         }
-        self.publication_changed(id);
     }
 
+    /// Comes before the server is told: when others hear of it the own program has it too.
     pub(super) fn publication_changed(&mut self, id: PublicationId) {
         let Some(live) = self.live() else { return };
         let published = self.publications.all.iter().find(|published| published.wish.id == id);
         if let Some(published) = published.filter(|published| published.state == Stage::Up) {
             let event = published.event(PublisherEvent::Changed(published.stream(live)));
             self.say_media(vec![event]);
-            self.streams_changed();
+            self.streams_changed(vec![]);
         }
     }
 
@@ -262,11 +264,11 @@ impl Core {
             }
             let event = published.event(PublisherEvent::MuteForced);
             let sid = published.track(Kind::Audio).and_then(|track| Some(track.info.as_ref()?.sid.clone()));
+            self.publication_changed(*id);
             self.say_media(vec![event]);
             if let Some(sid) = sid {
                 self.request(Message::Mute(MuteTrackRequest { sid, muted: true }));
             }
-            self.publication_changed(*id);
         }
         !meant.is_empty()
     }
@@ -281,11 +283,11 @@ impl Core {
             return;
         }
         let event = published.event(PublisherEvent::MuteForced);
+        self.publication_changed(id);
         if kind == Kind::Audio {
             self.say_media(vec![event]);
         }
         self.request(Message::Mute(mute.clone()));
-        self.publication_changed(id);
     }
 
     #[allow(deprecated)] // as above

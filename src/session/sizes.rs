@@ -79,8 +79,8 @@ impl Core {
         let told: Vec<_> =
             due.filter_map(|published| Some((published.wish.id, published.take_size(now)?))).collect();
         for (id, update) in told {
-            self.request(Message::UpdateVideoTrack(update));
             self.publication_changed(id);
+            self.request(Message::UpdateVideoTrack(update));
         }
     }
 }

@@ -445,18 +445,28 @@ impl Core {
         }
     }
 
-    /// The roster has changed: streams have other tracks, or are switched on and off.
-    pub(super) fn streams_changed(&mut self) {
+    /// The roster has changed: streams have other tracks, or are switched on and off. Whoever hears of that, by `news` or as
+    /// a subscriber, finds its subscribers with the streams as they are now.
+    pub(super) fn streams_changed(&mut self, news: Vec<Event>) {
+        let (changes, told) = self.follow_streams();
+        self.say_media(changes);
+        self.say_or_hold(news);
+        self.say_media(told);
+        self.ask_for_subscriptions();
+    }
+
+    /// Gives each subscription its stream as it is now, and what its subscriber hears of that.
+    fn follow_streams(&mut self) -> (Vec<Event>, Vec<Event>) {
+        let (mut changes, mut told) = (Vec::new(), Vec::new());
         let Self { state, subscriptions, publications, .. } = self;
         let live: &Live = match state {
             State::Connected(live) => live,
             State::Reconnecting(reconnecting) => &reconnecting.live,
-            _ => return,
+            _ => return (changes, told),
         };
         if subscriptions.all.is_empty() {
-            return;
+            return (changes, told);
         }
-        let mut events = Vec::new();
         let (others, own) = (live.roster.streams(), publications.streams(live));
         for subscription in &mut subscriptions.all {
             // A stream that has left is the session's to tell; its subscribers just hear no more.
@@ -467,32 +477,30 @@ impl Core {
                 continue;
             }
             let old = std::mem::replace(&mut subscription.stream, stream.clone());
-            events.push(subscription.event(SubscriberEvent::Changed(stream.clone())));
+            changes.push(subscription.event(SubscriberEvent::Changed(stream.clone())));
             if subscription.stage != Stage::Connected {
                 continue;
             }
             if old.has_video != stream.has_video && old.has_video_track {
                 let reason = VideoReason::PublishVideo;
-                events.push(subscription.event(match stream.has_video {
+                told.push(subscription.event(match stream.has_video {
                     true => SubscriberEvent::VideoEnabled(reason),
                     false => SubscriberEvent::VideoDisabled(reason),
                 }));
             }
             if old.has_audio != stream.has_audio && old.has_audio_track {
-                events.push(subscription.event(match stream.has_audio {
+                told.push(subscription.event(match stream.has_audio {
                     true => SubscriberEvent::AudioEnabled,
                     false => SubscriberEvent::AudioDisabled,
                 }));
             }
         }
-        self.say_media(events);
-        self.ask_for_subscriptions();
+        (changes, told)
     }
 
     /// After a new join: the streams that are still there are asked for again.
     pub(super) fn resubscribe(&mut self) {
-        self.streams_changed();
-        self.ask_for_subscriptions();
+        self.streams_changed(vec![]);
         self.subscriptions_settled();
     }
 

@@ -359,11 +359,30 @@ fn what_the_program_switches_goes_to_the_server_and_what_a_moderator_switches_to
     let mute = MuteTrackRequest { sid: "TR_A1".into(), muted: true };
     client.message(Message::Mute(mute.clone()));
     let heard = client.publisher_heard();
-    assert!(matches!(&heard[..], [PublisherEvent::MuteForced, PublisherEvent::Changed(_)]), "{heard:?}");
+    assert!(matches!(&heard[..], [PublisherEvent::Changed(_), PublisherEvent::MuteForced]), "{heard:?}");
     client.message(Message::Mute(mute));
     assert_eq!(client.publisher_heard(), [], "it is muted already");
     client.message(Message::Mute(MuteTrackRequest { sid: "TR_A1".into(), muted: false }));
     assert_eq!(client.publisher_heard(), [], "nobody is switched on from afar");
+}
+
+#[test]
+fn when_a_change_is_told_the_subscribers_have_the_changed_stream() {
+    let (mut client, _) = Client::watching();
+    client.update(vec![ann(true)]);
+    let heard: Vec<&str> = client
+        .heard()
+        .iter()
+        .map(|event| match event {
+            Event::Subscriber { event: SubscriberEvent::Changed(stream), .. } if !stream.has_video => {
+                "it has"
+            }
+            Event::StreamChanged { .. } => "news",
+            Event::Subscriber { event: SubscriberEvent::VideoDisabled(_), .. } => "it is told",
+            _ => "else",
+        })
+        .collect();
+    assert_eq!(heard, ["it has", "news", "it is told"]);
 }
 
 #[test]
