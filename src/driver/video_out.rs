@@ -43,8 +43,6 @@ pub enum Order {
         /// What is sent is encrypted with it.
         keyring: Option<Keyring>,
     },
-    /// Encode no more; the preview goes on.
-    Pause,
     SetOn(bool),
     KeyFrame(Option<usize>),
     Layers(Vec<bool>),
@@ -157,10 +155,14 @@ impl Worker {
 
     fn obey(&mut self, order: Order) {
         match (order, &mut self.encoding) {
-            (Order::Begin { id, settings, port, keyring }, _) => {
+            (Order::Begin { id, settings, port, keyring }, before) => {
                 self.is_held = false;
+                let before = before.take().filter(|before| before.id == id);
                 match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
                     Ok(mut sender) => {
+                        if let Some(before) = before {
+                            sender = sender.after(&before.sender);
+                        }
                         if let Some(keyring) = keyring {
                             sender = sender.sealed_with(&keyring);
                         }
@@ -170,7 +172,6 @@ impl Worker {
                     Err(error) => self.source.encoder_failed(id, error),
                 }
             }
-            (Order::Pause, _) => self.encoding = None,
             (Order::SetOn(is_on), encoding) => {
                 if let (true, false, Some(encoding)) = (is_on, self.is_on, encoding) {
                     encoding.sender.request_key_frame(None);

@@ -215,7 +215,33 @@ on_both_servers![
     the_library_chooses_a_layer_of_a_foreign_clients,
     a_preferred_codec_is_sent,
     a_program_sees_itself,
+    a_server_that_comes_back_has_the_film_again,
 ];
+
+/// Killed, and there again: on our own server under the same stream, on LiveKit's under another one.
+fn a_server_that_comes_back_has_the_film_again(place: Kind) {
+    let mut server = Server::start(place);
+    let mut alice = film(&server, "room", "alice");
+    let bob = film(&server, "room", "bob");
+    alice.tell("publish 640 360 audio");
+    sees_all(&bob, "alice", SIZE);
+    for _ in 0..2 {
+        server.kill();
+        server.restart();
+        if place == Kind::LiveKit {
+            hears(&bob, "stream_dropped alice");
+            hears(&bob, "stream_received alice");
+        }
+        sees_all(&bob, "alice", SIZE);
+        alice.tell("mute video");
+        hears(&bob, "video_disabled 1");
+        alice.tell("unmute video");
+        hears(&bob, "video_enabled 1");
+        sees_all(&bob, "alice", SIZE);
+    }
+    alice.leave();
+    bob.leave();
+}
 
 fn a_foreign_client_sees_the_library(place: Kind) {
     let server = Server::start(place);

@@ -177,6 +177,12 @@ impl VideoSender {
         })
     }
 
+    /// Takes the place of another one, whose last frames may still be on their way: in a stream time does not go back.
+    pub fn after(mut self, before: &Self) -> Self {
+        self.clock = before.clock;
+        self
+    }
+
     /// Encrypts every frame, and sends nothing while there is no key.
     pub fn sealed_with(mut self, keyring: &Keyring) -> Self {
         for (layer, stream) in self.layers.iter_mut().zip(VIDEO_STREAM..) {
@@ -432,6 +438,7 @@ impl Pyramid {
 }
 
 /// Capture time as encoders and RTP want it: growing, whatever the program says.
+#[derive(Clone, Copy)]
 struct Clock {
     begin: Option<Instant>,
     latest: Option<Duration>,

@@ -281,3 +281,14 @@ fn a_codec_that_is_only_received_has_no_sender() {
     let sender = VideoSender::with_encoders(settings, encoders(&SharedLog::default()));
     assert_eq!(sender.err(), Some(CodecError::Missing(VideoCodec::Av1)));
 }
+
+#[test]
+fn one_that_takes_the_place_of_another_goes_on_in_its_time() {
+    let mut first = Sending::camera();
+    let last = first.send(30, 320, HEIGHT).last().expect("frames").timestamp;
+    let mut next = Sending::new(|settings| (settings.layers_max, settings.seed) = (1, 8));
+    next.sender = next.sender.after(&first.sender);
+    next.now = first.now;
+    let step = next.send(1, 320, HEIGHT)[0].timestamp.wrapping_sub(last);
+    assert!((2999..=3000).contains(&step), "{step}");
+}
