@@ -30,8 +30,7 @@ impl Core {
                 self.streams_changed(events);
             }
             FromServer::Message(Message::RoomUpdate(update)) => {
-                let events = update.room.and_then(|room| Some(self.live_mut()?.room_update(&room)));
-                self.say_or_hold(events.unwrap_or_default());
+                update.room.iter().for_each(|room| self.room_changed(room));
             }
             FromServer::Message(Message::RoomMoved(moved)) => self.moved(now, moved),
             FromServer::Message(Message::Offer(offer)) => self.with_wires(|wires| wires.offered(now, offer)),

@@ -12,6 +12,7 @@ use super::Event;
 use super::core::{Core, Output, State};
 use super::live::Live;
 use crate::signal::mute_mode;
+use crate::signal::proto::Room;
 use crate::signal::service::Call;
 
 /// What a moderator wants.
@@ -140,6 +141,17 @@ impl Core {
         let is_excluded = |id: &String| self.latecomers.iter().any(|late| late.excluded.contains(id));
         let came: Vec<String> = came.filter(|id| !is_excluded(id)).collect();
         came.iter().for_each(|id| self.call_to_mute(id));
+    }
+
+    pub(super) fn room_changed(&mut self, room: &Room) {
+        let Some(live) = self.live_mut() else { return };
+        let before = mute_mode::times(&live.metadata);
+        let events = live.room_update(room);
+        // Another moderator has ended it; not the end before this client's own beginning, which comes late.
+        if !live.is_mute_forced() && before >= self.mutes {
+            self.latecomers = None;
+        }
+        self.say_or_hold(events);
     }
 
     fn call_for_mode(&mut self, is_on: bool) {

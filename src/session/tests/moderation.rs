@@ -137,6 +137,15 @@ fn a_stream_that_comes_while_all_are_muted_is_muted_and_a_later_or_excluded_one_
     client.input(Input::Moderate(Moderation::EndMute));
     client.calls.clear();
     assert_eq!(came(&mut client, "TR_h", false), []);
+    // The end of before comes after the next beginning; then another moderator ends that.
+    client.message(room_with(&mute_mode::with_times("", 2)));
+    client.input(all(&[]));
+    client.message(room_with(&mute_mode::with_times("", 0)));
+    client.calls.clear();
+    assert_eq!(came(&mut client, "TR_i", false), [mute("dave", "TR_i")]);
+    client.message(room_with(&mute_mode::with_times("", 4)));
+    client.message(room_with(&mute_mode::with_times("", 0)));
+    assert_eq!(came(&mut client, "TR_j", false), []);
 }
 
 #[test]
