@@ -106,6 +106,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/time.h>
+#ifdef __cplusplus
+/* Programs written for the SDK call usleep, which the C++ libraries of their time declared by the way. */
+#include <unistd.h>
+#endif
 
 /* ==== Macros ==== */
 

@@ -34,6 +34,7 @@ std::string id_of_a_session() {
 int main() try {
   if (otc_init(nullptr) != OTC_SUCCESS) return 1;
   std::cout << id_of_a_session() << std::endl;
+  usleep(1); // as the SDK's programs call it: with nothing else included that would declare it
   return otc_destroy() != OTC_SUCCESS;
 } catch (const std::exception &error) {
   std::cerr << error.what() << std::endl;
