@@ -99,6 +99,7 @@ int main(int argc, char **argv) {
   otc_session *next = new_session(argv, "d");
   otc_session_unpublish(session, publisher);
   otc_session_disconnect(session);
+  sem_wait(&disconnected);
   otc_session_connect(next, argv[3]);
   otc_session_delete(session);
   sem_wait(&created);
