@@ -31,7 +31,7 @@ pub enum Road {
 
 /// Those of the servers to which there is a way.
 pub async fn places(servers: Vec<TurnServer>) -> Vec<Place> {
-    let found = join_all(servers.into_iter().map(async |server| {
+    let found = join_all(servers.into_iter().map(|server| async move {
         let road = timeout(FIND_TIMEOUT, road(&server)).await;
         match road.unwrap_or_else(|_| Err(Fault::new(Reason::TimedOut, "it was not reached in time"))) {
             Ok(road) => Some(Place { server, road }),
