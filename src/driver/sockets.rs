@@ -107,9 +107,11 @@ impl Sockets {
         relays
     }
 
-    /// A port of TCP may have the number of one of UDP, and here only the number tells them apart.
+    /// A port of TCP may have the number of one of UDP, and that of a stream to another place; here only the number tells
+    /// them apart.
     fn is_taken(&self, base: SocketAddr) -> bool {
         self.sockets.iter().any(|(local, _)| *local == base)
+            || self.streams.iter().any(|stream| stream.local == base)
     }
 
     /// Takes over a stream to a peer's address, and says where it begins. `None`: it is of no use.
