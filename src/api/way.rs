@@ -93,6 +93,13 @@ impl Dialler for Way {
         }
     }
 
+    fn proxy(&self) -> Option<ProxyUrl> {
+        match &self.0 {
+            Ok(Road::Server { proxy, .. }) => proxy.clone(),
+            Ok(Road::Hub) | Err(_) => None,
+        }
+    }
+
     fn call(&self, call: Call, token: String) -> Calling {
         let body = call.encode();
         match &self.0 {

@@ -71,10 +71,7 @@ pub(super) async fn reach(target: Target) -> Result<(Wire, String, String), Faul
 }
 
 async fn open(address: &Address, proxy: Option<&ProxyUrl>) -> Result<Wire, Fault> {
-    let wire = match proxy {
-        Some(proxy) => proxy::tunnel(proxy, &address.host, address.port).await?,
-        None => Wire::Plain(connect::connect(&address.host, address.port).await?.into()),
-    };
+    let wire = proxy::open(proxy, &address.host, address.port).await?;
     if address.secure { tls::secure(wire, &address.host, address.port).await } else { Ok(wire) }
 }
 

@@ -1,22 +1,40 @@
 //! Datagrams to a TURN server or a peer and back over a byte stream: TCP, or TLS over it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::time::timeout;
 
 use super::framing::Framing;
+use super::proxy::{self, ProxyUrl};
+use super::relays::FIND_TIMEOUT;
 use super::wire::Wire;
+use crate::session::Fault;
 
 /// How much may wait for the network: half a second of three layers of video. More would only be late.
 const WAITING_SIZE_MAX: usize = 256 << 10;
 
 const READ_SIZE: usize = 8 << 10;
 
+/// What stands for an end that a proxy hides: nobody has these addresses (RFC 7600 and RFC 6666), and the network that is
+/// there is not taken for this machine, as the address of a proxy on it would be.
+const DUMMY_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
+const DUMMY_V6: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);
+
+/// A wire to a peer's address, in time.
+pub async fn dial(remote: SocketAddr, proxy: Option<&ProxyUrl>) -> Result<Wire, Fault> {
+    let host = remote.ip().to_string();
+    let wire = timeout(FIND_TIMEOUT, proxy::open(proxy, &host, remote.port())).await;
+    wire.unwrap_or_else(|_| Err(proxy::late(proxy, &remote.to_string())))
+}
+
 pub struct MediaStream {
+    /// Where it begins, by which it is known.
     pub local: SocketAddr,
+    /// Where it ends.
     pub remote: SocketAddr,
     framing: Framing,
     wire: Wire,
@@ -25,9 +43,13 @@ pub struct MediaStream {
 }
 
 impl MediaStream {
-    /// `None` for a wire whose ends have no addresses.
-    pub fn to_turn_server(wire: Wire) -> Option<Self> {
-        let remote = wire.socket().peer_addr()?;
+    /// `None` for a wire whose ends have no addresses. `behind_proxy`: the port of a server whose address is not known here.
+    pub fn to_turn_server(wire: Wire, behind_proxy: Option<u16>) -> Option<Self> {
+        let remote = match (behind_proxy, wire.socket().peer_addr()?) {
+            (Some(port), SocketAddr::V4(_)) => SocketAddr::new(DUMMY_V4.into(), port),
+            (Some(port), SocketAddr::V6(_)) => SocketAddr::new(DUMMY_V6.into(), port),
+            (None, server) => server,
+        };
         Self::new(wire, remote, Framing::Turn)
     }
 
@@ -37,7 +59,7 @@ impl MediaStream {
     }
 
     fn new(wire: Wire, remote: SocketAddr, framing: Framing) -> Option<Self> {
-        let local = wire.socket().local_addr()?;
+        let local = of_family_of(remote, wire.socket().local_addr()?);
         Some(Self { local, remote, framing, wire, waiting: Vec::new(), received: Vec::new() })
     }
 
@@ -77,6 +99,16 @@ impl MediaStream {
         }
         Pin::new(&mut self.wire).poll_flush(context)
     }
+}
+
+/// The two ends are a pair for the peer connection, which knows none of two families. A proxy joins such.
+fn of_family_of(remote: SocketAddr, local: SocketAddr) -> SocketAddr {
+    let ip = match (remote.ip(), local.ip()) {
+        (IpAddr::V4(_), IpAddr::V6(_)) => DUMMY_V4.into(),
+        (IpAddr::V6(_), IpAddr::V4(_)) => DUMMY_V6.into(),
+        (_, own) => own,
+    };
+    SocketAddr::new(ip, local.port())
 }
 
 impl Drop for MediaStream {

@@ -7,7 +7,7 @@
 //! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `connect`, `proxy`, `tls` and
 //! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it). `service` goes the same way to ask the
 //! server's own interface. Media goes by `sockets`, with `relays` where it goes through TURN servers and
-//! `media_stream` where it goes by TCP.
+//! `media_stream` where it goes by TCP, which `proxy` may stand before as well.
 
 pub mod callbacks;
 pub mod camera;
@@ -21,6 +21,8 @@ pub mod link;
 mod media_stream;
 pub mod place;
 pub mod proxy;
+#[cfg(test)]
+mod proxy_tests;
 mod relays;
 pub mod service;
 pub mod session;

@@ -63,7 +63,7 @@ impl ProxyUrl {
         Ok(Self { secure, host, port, authorization })
     }
 
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         format!("the proxy {}", connect::display(&self.host, self.port))
     }
 }
@@ -88,8 +88,22 @@ fn percent_decode(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A wire that ends at `host:port`. The proxy resolves the name.
-pub(super) async fn tunnel(proxy: &ProxyUrl, host: &str, port: u16) -> Result<Wire, Fault> {
+/// A wire that ends at `host:port`, through the proxy where there is one.
+pub(super) async fn open(proxy: Option<&ProxyUrl>, host: &str, port: u16) -> Result<Wire, Fault> {
+    match proxy {
+        Some(proxy) => tunnel(proxy, host, port).await,
+        None => Ok(Wire::Plain(connect::connect(host, port).await?.into())),
+    }
+}
+
+/// What is said of a wire that was not there in time.
+pub(super) fn late(proxy: Option<&ProxyUrl>, place: &str) -> Fault {
+    let way = proxy.map(|proxy| format!(" through {}", proxy.place())).unwrap_or_default();
+    Fault::new(Reason::TimedOut, format!("{place} was not reached in time{way}"))
+}
+
+/// The proxy resolves the name.
+async fn tunnel(proxy: &ProxyUrl, host: &str, port: u16) -> Result<Wire, Fault> {
     let place = proxy.place();
     let stream = connect::connect(&proxy.host, proxy.port)
         .await

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::connect::{connect, resolve};
+use super::connect::resolve;
 use super::media_stream::MediaStream;
+use super::proxy::{self, ProxyUrl};
 use super::tls;
-use super::wire::Wire;
 use crate::session::ice::{Transport, TurnServer};
 use crate::session::{Fault, Reason};
 
@@ -29,35 +29,42 @@ pub enum Road {
     Streams(Box<[MediaStream; 2]>),
 }
 
-/// Those of the servers to which there is a way.
-pub async fn places(servers: Vec<TurnServer>) -> Vec<Place> {
-    let found = join_all(servers.into_iter().map(|server| async move {
-        let road = timeout(FIND_TIMEOUT, road(&server)).await;
-        match road.unwrap_or_else(|_| Err(Fault::new(Reason::TimedOut, "it was not reached in time"))) {
-            Ok(road) => Some(Place { server, road }),
-            Err(fault) => {
-                log::warn!("the TURN server {} is left out: {}", server.host, fault.text);
-                None
-            }
-        }
-    }));
-    found.await.into_iter().flatten().collect()
+/// Those of the servers to which there is a way. Streams go through the proxy, UDP goes past it.
+pub async fn places(servers: Vec<TurnServer>, proxy: Option<ProxyUrl>) -> Vec<Place> {
+    let found = servers.into_iter().map(|server| place(server, proxy.as_ref()));
+    join_all(found).await.into_iter().flatten().collect()
 }
 
-async fn road(server: &TurnServer) -> Result<Road, Fault> {
+async fn place(server: TurnServer, proxy: Option<&ProxyUrl>) -> Option<Place> {
+    let proxy = proxy.filter(|_| server.transport != Transport::Udp);
+    let road = timeout(FIND_TIMEOUT, road(&server, proxy)).await;
+    match road.unwrap_or_else(|_| Err(proxy::late(proxy, "it"))) {
+        Ok(road) => Some(Place { server, road }),
+        Err(fault) => {
+            log::warn!("the TURN server {} is left out: {}", server.host, fault.text);
+            None
+        }
+    }
+}
+
+async fn road(server: &TurnServer, proxy: Option<&ProxyUrl>) -> Result<Road, Fault> {
     if server.transport == Transport::Udp {
         return Ok(Road::Udp(resolve(&server.host, server.port).await?.into()));
     }
-    let (subscriber, publisher) = tokio::try_join!(stream(server), stream(server))?;
+    let (subscriber, publisher) = tokio::try_join!(stream(server, proxy), stream(server, proxy))?;
+    if let Some(proxy) = proxy {
+        let stands_for = subscriber.remote;
+        log::debug!("the TURN server {} is reached through {}: {stands_for}", server.host, proxy.place());
+    }
     Ok(Road::Streams(Box::new([subscriber, publisher])))
 }
 
-async fn stream(server: &TurnServer) -> Result<MediaStream, Fault> {
-    let plain = Wire::Plain(connect(&server.host, server.port).await?.into());
+async fn stream(server: &TurnServer, proxy: Option<&ProxyUrl>) -> Result<MediaStream, Fault> {
+    let plain = proxy::open(proxy, &server.host, server.port).await?;
     let wire = match server.transport {
         Transport::Tls => tls::secure(plain, &server.host, server.port).await?,
         Transport::Tcp | Transport::Udp => plain,
     };
-    MediaStream::to_turn_server(wire)
+    MediaStream::to_turn_server(wire, proxy.map(|_| server.port))
         .ok_or_else(|| Fault::new(Reason::ConnectionFailed, "the connection is gone already"))
 }

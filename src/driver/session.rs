@@ -13,9 +13,10 @@ use futures_util::{FutureExt, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::connect;
 use super::link::{Link, LinkEvent};
-use super::relays::{self, FIND_TIMEOUT, Place};
+use super::media_stream;
+use super::proxy::ProxyUrl;
+use super::relays::{self, Place};
 use super::sockets::{Received, Sockets};
 use super::wire::Wire;
 use crate::session::media::{Incoming, SubscriptionId};
@@ -29,6 +30,10 @@ pub trait Dialler: Send + Sync + 'static {
     fn dial(&self, query: JoinQuery, token: String, address: Option<String>) -> Dialling;
     /// Asks the server's own interface.
     fn call(&self, call: Call, token: String) -> Calling;
+    /// What streams for media go through as well.
+    fn proxy(&self) -> Option<ProxyUrl> {
+        None
+    }
 }
 
 pub type Dialling = Pin<Box<dyn Future<Output = Result<Link, Fault>> + Send>>;
@@ -266,11 +271,11 @@ impl Drive {
                         self.opening.clear();
                         self.sockets = Sockets::default();
                     }
-                    self.finding = Some(Box::pin(relays::places(servers)));
+                    self.finding = Some(Box::pin(relays::places(servers, self.dialler.proxy())));
                 }
                 Output::OpenStream { way, remote } => {
                     if self.opening.len() < OPENING_MAX {
-                        self.opening.push(open(way, remote));
+                        self.opening.push(open(way, remote, self.dialler.proxy()));
                     } else {
                         self.core.handle(Instant::now(), Input::StreamRefused { way, remote });
                     }
@@ -316,14 +321,8 @@ impl Drive {
     }
 }
 
-fn open(way: Way, remote: SocketAddr) -> Opening {
-    Box::pin(async move {
-        let host = remote.ip().to_string();
-        let stream = timeout(FIND_TIMEOUT, connect::connect(&host, remote.port())).await;
-        let late = || Fault::new(Reason::TimedOut, format!("{remote} did not answer in time"));
-        let stream = stream.unwrap_or_else(|_| Err(late()));
-        (way, remote, stream.map(|stream| Wire::Plain(stream.into())))
-    })
+fn open(way: Way, remote: SocketAddr, proxy: Option<ProxyUrl>) -> Opening {
+    Box::pin(async move { (way, remote, media_stream::dial(remote, proxy.as_ref()).await) })
 }
 
 /// The program has had its answer when the call began; what became of it is for who reads the log.
