@@ -118,11 +118,13 @@ pub unsafe extern "C" fn otc_session_settings_set_custom_ice_config(
     })
 }
 
-/// Reaches the server through a proxy: the session's link and the calls of moderators, by CONNECT. Media goes its own way, by
-/// UDP, which no HTTP proxy passes on; on a LiveKit server signals are among it. The hub needs no proxy.
+/// Reaches the server through a proxy, by CONNECT: the session's link, the calls of moderators, and media by TCP or TLS, be it
+/// to a TURN server, whose name the proxy resolves, or to a LiveKit server that takes it; there signals are among it. UDP,
+/// which no HTTP proxy passes on, is tried first and goes past it. The hub needs no proxy.
 ///
 /// A proxy that cannot be reached, refuses, or does not accept the password makes the connect end with one `on_error`, whose
-/// text names it; one that is lost later is a lost link. Settings in the environment (`http_proxy`) are not read.
+/// text names it; one that is lost later is a lost link. Where it leads to the server but not to a place for media, that way
+/// is left out, and the log says so. Settings in the environment (`http_proxy`) are not read.
 ///
 /// @param settings   Settings.
 /// @param proxy_url  Its address, `http://host:port`, `http://user:password@host:port`, or `https` for TLS to the proxy

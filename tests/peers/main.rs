@@ -18,6 +18,7 @@ mod interpreter;
 mod loss;
 mod media;
 mod media_ours;
+mod media_proxy;
 mod media_sealed;
 mod media_tcp;
 mod migration;

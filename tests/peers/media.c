@@ -9,6 +9,8 @@
  *   watch_again NAME TIMES PAUSE_MS, leaves the stream and takes it again that often
  *   force_mute NAME          force_mute_all [NAME], all but that one                    end_force_mute
  *
+ * In the environment: MEDIA_PROXY, the URL of a proxy.
+ *
  * Events are lines, and once per second there is a line of JSON for each stream that is watched (tests/c/film.h), in the form of
  * media/subscribe.py. Others are named by their connection data. End of input: destroy and exit.
  */
@@ -170,10 +172,13 @@ static const char *stream_of(const char *name, otc_publisher *publisher, otc_ses
   return id;
 }
 
-/* Settings under which media goes through a TURN server. The last member is garbage: older headers do not have it. */
+/* Settings under which media goes through a TURN server, where one is named. The last member is garbage: older headers do not
+ * have it. */
 static otc_session_settings *through(int count, char **turn) {
   otc_session_settings *settings = otc_session_settings_new();
+  const char *proxy = getenv("MEDIA_PROXY");
   struct otc_custom_ice_config ice;
+  if (proxy && otc_session_settings_set_proxy_url(settings, proxy) != OTC_SUCCESS) exit(2);
   if (count == 0) return settings;
   memset(&ice, 0x5e, sizeof ice);
   ice.num_ice_servers = count == 3;

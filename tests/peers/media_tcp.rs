@@ -11,14 +11,14 @@ use crate::within::{GIVEN_UP, SEEN};
 const SIZE: (u64, u64) = (640, 360);
 
 /// A server that takes media by TCP alone, and the port for it.
-fn server() -> (Server, u16) {
+pub fn server() -> (Server, u16) {
     let port = free_port();
     (Server::livekit_with(&format!("  tcp_port: {port}\n  force_tcp: true\n")), port)
 }
 
 /// How many streams to this port are open, counted where they begin: lines of the kernel's table have the own address, the
 /// other one and the state after their number.
-fn streams_to(port: u16) -> usize {
+pub fn streams_to(port: u16) -> usize {
     const ESTABLISHED: &str = "01";
     let table = fs::read_to_string("/proc/net/tcp").expect("the kernel has a table");
     let is_one = |line: &&str| {
@@ -30,7 +30,7 @@ fn streams_to(port: u16) -> usize {
     table.lines().filter(is_one).count()
 }
 
-fn becomes(port: u16, count: usize) {
+pub fn becomes(port: u16, count: usize) {
     let what = || format!("{} streams, not {count}", streams_to(port));
     assert!(becomes_true(SEEN, || streams_to(port) == count), "{}", what());
 }

@@ -32,9 +32,19 @@ pub fn film(server: &Server, room: &str, name: &str) -> Program {
 /// The same through a TURN server and no other way: its address, user and password, and where it has a certificate whose
 /// authority nobody knows, the file with that. `none` for the server of the session.
 pub fn film_through(server: &Server, room: &str, name: &str, turn: &[&str]) -> Program {
+    film_by(None, server, room, name, turn)
+}
+
+/// The same with a proxy in the settings.
+pub fn film_by_proxy(proxy: &str, server: &Server, room: &str, name: &str, turn: &[&str]) -> Program {
+    film_by(Some(proxy), server, room, name, turn)
+}
+
+fn film_by(proxy: Option<&str>, server: &Server, room: &str, name: &str, turn: &[&str]) -> Program {
     let mut command = tied(&compiled("tests/peers/media.c"));
     server.configure(&mut command);
-    if !turn.is_empty() {
+    command.envs(proxy.map(|url| ("MEDIA_PROXY", url)));
+    if proxy.is_some() || !turn.is_empty() {
         command.env("OTC_LOG", "debug");
     }
     if let Some(trusted) = turn.get(3) {

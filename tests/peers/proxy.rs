@@ -1,5 +1,6 @@
 //! Through a real HTTP proxy, tinyproxy. `tests/ways/proxy.rs` has one of our own for what no real one does on demand.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -29,7 +30,7 @@ on_both_servers![
 ];
 
 /// A tinyproxy of its own, with a log that says what it was asked for.
-struct Proxy {
+pub struct Proxy {
     folder: PathBuf,
     port: u16,
     child: Option<Child>,
@@ -37,7 +38,7 @@ struct Proxy {
 
 impl Proxy {
     /// `rules`: more lines of its configuration.
-    fn start(rules: &str) -> Self {
+    pub fn start(rules: &str) -> Self {
         let mut proxy = Self { folder: temporary_folder(), port: free_port(), child: None };
         let configuration = format!(
             "Port {}\nListen 127.0.0.1\nAllow 127.0.0.1\nLogFile \"{}\"\nLogLevel Connect\nMaxClients 50\n{rules}\n",
@@ -49,7 +50,7 @@ impl Proxy {
         proxy
     }
 
-    fn again(&mut self) {
+    pub fn again(&mut self) {
         let mut command = tied(Path::new("tinyproxy"));
         command.arg("-d").arg("-c").arg(self.folder.join("tinyproxy.conf"));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -61,14 +62,14 @@ impl Proxy {
         );
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().expect("a child of ours can be killed");
         let _ = child.wait();
     }
 
     /// `user` ends with `@`, or is empty.
-    fn url(&self, user: &str) -> String {
+    pub fn url(&self, user: &str) -> String {
         format!("http://{user}127.0.0.1:{}", self.port)
     }
 
@@ -80,9 +81,9 @@ impl Proxy {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// How often it was asked for a way to the server.
-    fn asked_for(&self, server: &Server) -> usize {
-        self.log().matches(&format!("CONNECT {} HTTP/1.1", server.address())).count()
+    /// How often it was asked for a way to this place.
+    pub fn asked_for(&self, place: impl Display) -> usize {
+        self.log().matches(&format!("CONNECT {place} HTTP/1.1")).count()
     }
 }
 
@@ -117,7 +118,7 @@ fn a_session_and_its_calls_go_through_the_proxy(place: Kind) {
     let (server, proxy) = (Server::start(place), Proxy::start(""));
     let mut alice = through(&server, &proxy.url(""));
     connect(&mut alice, &Claims { is_moderator: true, ..Claims::new("room", "alice") });
-    assert_eq!(proxy.asked_for(&server), 1);
+    assert_eq!(proxy.asked_for(server.address()), 1);
     let mut bob = trace(&server, "room", "bob");
     connect(&mut bob, &Claims::new("room", "bob"));
     bob.expect("on_connection_created alice", SEEN);
@@ -126,11 +127,11 @@ fn a_session_and_its_calls_go_through_the_proxy(place: Kind) {
     bob.expect("on_signal_received chat through the proxy from alice", SEEN);
     bob.tell("signal_to alice chat and back");
     alice.expect("on_signal_received chat and back from bob", SEEN);
-    assert_eq!(proxy.asked_for(&server), 1, "bob goes straight");
+    assert_eq!(proxy.asked_for(server.address()), 1, "bob goes straight");
     alice.tell("remove bob");
     bob.expect("on_disconnected", SEEN);
     alice.expect("on_connection_dropped bob", SEEN);
-    assert_eq!(proxy.asked_for(&server), 2, "the call of a moderator goes through it too");
+    assert_eq!(proxy.asked_for(server.address()), 2, "the call of a moderator goes through it too");
     alice.tell("disconnect");
     alice.expect("on_disconnected", SEEN);
     alice.finish();

@@ -15,45 +15,49 @@ use crate::program_c;
 use crate::server::{Kind, Server, temporary_folder};
 use crate::token::Claims;
 
-const USER: &str = "relayed";
-const WORD: &str = "not-a-secret";
+pub const USER: &str = "relayed";
+pub const WORD: &str = "not-a-secret";
 const WRONG_WORD: &str = "not-the-word";
 
-const START_LIMIT: Duration = Duration::from_secs(20);
+pub const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Wrong credentials are told at once, and a machine that is busy takes its time.
 const SOON: Duration = Duration::from_secs(9);
 
 /// A film of seconds in the smallest of its layers has more than that, and checks of a path for as long have less.
-const FILM_BYTES_MIN: u64 = 200_000;
+pub const FILM_BYTES_MIN: u64 = 200_000;
 
 /// A request for nothing (RFC 8489 section 5) with a number of our own.
 const BINDING_REQUEST: [u8; 20] = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
-struct Coturn {
-    port: u16,
+pub struct Coturn {
+    pub port: u16,
     folder: PathBuf,
     child: Child,
     /// Its own authority.
-    certificate: PathBuf,
+    pub certificate: PathBuf,
 }
 
 impl Coturn {
     /// By UDP alone.
     fn start() -> Self {
-        Self::start_with(&["--no-tcp", "--no-tls"])
+        Self::start_with("127.0.0.1", &["--no-tcp", "--no-tls"])
     }
 
-    /// By TCP and TLS alone; coturn hears which on the same port.
     fn start_by_streams() -> Self {
-        Self::start_with(&["--no-udp"])
+        Self::start_by_streams_as("127.0.0.1")
     }
 
-    fn start_with(options: &[&str]) -> Self {
+    /// By TCP and TLS alone; coturn hears which on the same port. Its certificate is for this name.
+    pub fn start_by_streams_as(name: &str) -> Self {
+        Self::start_with(name, &["--no-udp"])
+    }
+
+    fn start_with(name: &str, options: &[&str]) -> Self {
         let folder = temporary_folder();
         let port = free_port();
         let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
-        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let own = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
         fs::write(&certificate, pem("CERTIFICATE", own.cert.der())).expect("the folder is ours");
         fs::write(&key, pem("PRIVATE KEY", &own.signing_key.serialize_der())).expect("the folder is ours");
         let log = File::create(folder.join("turn.log")).expect("the folder is ours");
@@ -108,12 +112,12 @@ impl Coturn {
         fs::read_to_string(self.folder.join("turn.log")).unwrap_or_default()
     }
 
-    fn allocations(&self) -> usize {
+    pub fn allocations(&self) -> usize {
         self.log().matches("ALLOCATE processed, success").count()
     }
 
     /// How many of the places were given back, and how many bytes went through them from and to peers.
-    fn accounts(&self) -> (usize, u64) {
+    pub fn accounts(&self) -> (usize, u64) {
         let log = self.log();
         let is_account = |line: &&str| line.contains("peer usage:") && line.contains(USER);
         let accounts: Vec<&str> = log.lines().filter(is_account).collect();
@@ -269,7 +273,7 @@ fn no_usable_server_for_the_only_way_ends_the_attempt() {
 }
 
 /// `OTC_SESSION_CONNECTION_FAILED`, and a word of the reason.
-fn ends_with_error(program: &Program) {
+pub fn ends_with_error(program: &Program) {
     let is_so = |line: &str| {
         (line.contains("TURN") && line.starts_with("error ") && line.ends_with(" 1006")).then_some(())
     };
