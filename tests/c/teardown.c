@@ -1,6 +1,7 @@
 /* The teardown contract, point by point; the numbers are those of README and ARCHITECTURE. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "otc_test.h"
@@ -22,16 +23,23 @@ static recorder *connected(const char *token) {
   return self;
 }
 
-/* A server that takes connections and never answers. The kernel does the taking. */
+/* A server that takes connections and never answers. */
 static char dead_server[64];
+static int listener;
 
 static void start_dead_server(void) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 64) == 0);
   CHECK_EQUAL(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-  snprintf(dead_server, sizeof dead_server, "ws://127.0.0.1:%d/room", ntohs(address.sin_port));
+  snprintf(dead_server, sizeof dead_server, "ws://127.0.0.1:%d/%s", ntohs(address.sin_port), given("TEST_SESSION"));
+}
+
+static void dead_server_is_met(void) {
+  struct pollfd waiting = {.fd = listener, .events = POLLIN};
+  CHECK_EQUAL(poll(&waiting, 1, PATIENCE_MS), 1);
+  CHECK(accept(listener, NULL, NULL) >= 0);
 }
 
 static recorder *joining(void) {
@@ -85,6 +93,7 @@ static void teardown_02_disconnect_is_told_in_time_when_connected(void) {
 
 static void teardown_02_disconnect_is_told_in_time_while_a_dead_server_is_joined(void) {
   recorder *self = joining();
+  dead_server_is_met();
   CHECK_EQUAL(recorder_disconnect(self), OTC_SUCCESS);
   CHECK(recorder_wait(self, "disconnected", 1) <= DISCONNECTED_MAX_MS + BUSY_MS);
   CHECK_EQUAL(self->count, 1);
@@ -387,11 +396,13 @@ static void at_once(long long start, const char *call) {
 static void teardown_10_no_call_waits_for_a_dead_server(void) {
   recorder *self = recorder_for(dead_server);
   AT_ONCE(recorder_connect(self, TOKEN));
+  dead_server_is_met();
   AT_ONCE(otc_session_send_signal(self->session, "type", "data"));
   AT_ONCE(otc_session_get_connection(self->session));
   AT_ONCE(recorder_disconnect(self));
   recorder_wait(self, "disconnected", 1);
   AT_ONCE(recorder_connect(self, TOKEN));
+  dead_server_is_met();
   AT_ONCE(recorder_delete_session(self));
   free(self);
 }
