@@ -18,7 +18,7 @@ pub mod framing;
 mod http;
 mod interfaces;
 pub mod link;
-mod media_stream;
+pub mod media_stream;
 pub mod place;
 pub mod proxy;
 #[cfg(test)]

@@ -119,8 +119,8 @@ pub unsafe extern "C" fn otc_session_settings_set_custom_ice_config(
 }
 
 /// Reaches the server through a proxy, by CONNECT: the session's link, the calls of moderators, and media by TCP or TLS, be it
-/// to a TURN server, whose name the proxy resolves, or to a LiveKit server that takes it; there signals are among it. UDP,
-/// which no HTTP proxy passes on, is tried first and goes past it. The hub needs no proxy.
+/// to a TURN server, whose name the proxy resolves, or to a server that takes it; on a LiveKit server signals are among it.
+/// UDP, which no HTTP proxy passes on, is tried first and goes past it. The hub needs no proxy.
 ///
 /// A proxy that cannot be reached, refuses, or does not accept the password makes the connect end with one `on_error`, whose
 /// text names it; one that is lost later is a lost link. Where it leads to the server but not to a place for media, that way

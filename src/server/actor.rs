@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::claims::{Admission, Locality, Refusal};
 use super::config::Config;
-use super::core::{Input, LinkId, Output, Server};
+use super::core::{Input, LinkId, Output, Server, StreamId};
+use super::intake::{Opened, Outboxes};
 use super::running::{self, Life, Phase};
 use super::service::{Answer, Call, CallError};
 use crate::rtc::Datagram;
@@ -52,6 +53,12 @@ enum Event {
         answer: oneshot::Sender<Result<Answer, CallError>>,
     },
     Datagram(Datagram),
+    OpenStream {
+        local: SocketAddr,
+        remote: SocketAddr,
+        answer: oneshot::Sender<Opened>,
+    },
+    StreamClosed(StreamId),
     ShutDown {
         done: oneshot::Sender<()>,
     },
@@ -145,6 +152,21 @@ impl Desk {
         answered.await.map_err(|_| CallError::ShuttingDown)?
     }
 
+    /// `None` when the server has ended.
+    pub async fn open_stream(&self, local: SocketAddr, remote: SocketAddr) -> Option<Opened> {
+        let (answer, answered) = oneshot::channel();
+        self.events.send(Event::OpenStream { local, remote, answer }).await.ok()?;
+        answered.await.ok()
+    }
+
+    pub async fn stream_closed(&self, stream: StreamId) {
+        let _ = self.events.send(Event::StreamClosed(stream)).await;
+    }
+
+    pub async fn datagram(&self, datagram: Datagram) {
+        let _ = self.events.send(Event::Datagram(datagram)).await;
+    }
+
     /// Returns when every client's farewell waits in its outbox.
     pub async fn shut_down(&self) {
         let (done, is_done) = oneshot::channel();
@@ -159,6 +181,7 @@ struct Actor {
     outboxes: HashMap<LinkId, Outbox>,
     links: u64,
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    streams: Outboxes,
     /// For the tasks that listen on sockets which are opened later. It does not keep the events open.
     events: mpsc::WeakSender<Event>,
     life: Life,
@@ -173,8 +196,15 @@ pub fn start(config: Config, sockets: Vec<(SocketAddr, Arc<UdpSocket>)>, life: L
     }
     let server = Server::new(config, seed());
     let events_of = sender.downgrade();
-    let actor =
-        Actor { server, outboxes: HashMap::new(), links: 0, sockets, events: events_of, life: life.clone() };
+    let actor = Actor {
+        server,
+        outboxes: HashMap::new(),
+        links: 0,
+        sockets,
+        streams: Outboxes::default(),
+        events: events_of,
+        life: life.clone(),
+    };
     tokio::spawn(run(life, actor, events));
     desk
 }
@@ -247,6 +277,16 @@ impl Actor {
                 let _ = answer.send(self.server.call(now, wall_ms, *call));
             }
             Event::Datagram(datagram) => self.server.handle(now, wall_ms, Input::Datagram(datagram)),
+            Event::OpenStream { local, remote, answer } => {
+                let opened = self.streams.open(local, remote);
+                let input = Input::StreamOpened { stream: opened.stream, local, remote };
+                let _ = answer.send(opened);
+                self.server.handle(now, wall_ms, input);
+            }
+            Event::StreamClosed(stream) => {
+                self.streams.close(stream);
+                self.server.handle(now, wall_ms, Input::StreamClosed { stream });
+            }
             Event::ShutDown { .. } => {}
         }
     }
@@ -258,7 +298,8 @@ impl Actor {
                 Output::Close { link } => {
                     self.outboxes.remove(&link);
                 }
-                Output::Transmit(datagram) => self.transmit(&datagram),
+                Output::Transmit(datagram) => self.transmit(datagram),
+                Output::CloseStream(stream) => self.streams.close(stream),
                 Output::OpenSockets => self.open_sockets(),
             }
         }
@@ -281,7 +322,8 @@ impl Actor {
     }
 
     /// A datagram that the socket does not take now is lost, as others are on the way.
-    fn transmit(&self, datagram: &Datagram) {
+    fn transmit(&self, datagram: Datagram) {
+        let Some(datagram) = self.streams.send(datagram) else { return };
         if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == datagram.local) {
             // Past tokio, which believes a socket to be full that it has not looked at yet.
             let _ = SockRef::from(&**socket).send_to(&datagram.bytes, &datagram.remote.into());

@@ -57,10 +57,25 @@ pub struct Config {
     /// The largest number of connections in one room; `None` is no limit.
     pub connections_max: Option<u32>,
     pub room_empty_timeout: Duration,
-    /// Where LiveKit clients reach our UDP sockets. Without any they can join, but neither send nor receive.
+    /// Where clients reach our UDP sockets. Without any, and without the next ones, LiveKit's can join, but neither send nor
+    /// receive.
     pub udp_addresses: Vec<SocketAddr>,
+    /// Where they may open streams for media. No UDP socket has one of these ports.
+    pub tcp_addresses: Vec<SocketAddr>,
     /// They are opened when the first media connection is made, as [`super::Output::OpenSockets`] asks.
     pub opens_udp_on_demand: bool,
+    /// Where [`super::serve_tcp`] is to take streams for media, at each address at which it has a UDP socket. 0 lets the system
+    /// choose.
+    pub media_tcp_port: Option<u16>,
+    /// It has no UDP sockets.
+    pub media_tcp_only: bool,
+}
+
+impl Config {
+    /// Whether media can reach us.
+    pub fn has_addresses(&self) -> bool {
+        !self.udp_addresses.is_empty() || !self.tcp_addresses.is_empty()
+    }
 }
 
 impl Default for Config {
@@ -70,7 +85,10 @@ impl Default for Config {
             connections_max: None,
             room_empty_timeout: ROOM_EMPTY_TIMEOUT,
             udp_addresses: Vec::new(),
+            tcp_addresses: Vec::new(),
             opens_udp_on_demand: false,
+            media_tcp_port: None,
+            media_tcp_only: false,
         }
     }
 }

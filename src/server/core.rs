@@ -16,6 +16,7 @@ use super::media::tick;
 use super::participant::Key;
 use super::room::Room;
 use super::shared::{Counters, Seat, Shared};
+use super::streams::{self, Finding};
 use super::timers::Timer;
 use super::{join, peers, requests};
 use crate::rtc::Datagram;
@@ -26,6 +27,10 @@ use crate::signal::proto::{DisconnectReason, leave_request::Action};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
+/// A stream for media. Numbers are the caller's, grow, and are not used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A client was admitted and its link is open.
@@ -34,8 +39,13 @@ pub enum Input {
     Frame { link: LinkId, bytes: Vec<u8> },
     /// The link is gone, whoever closed it.
     Closed { link: LinkId },
-    /// A UDP datagram came to one of `Config::udp_addresses`.
+    /// A UDP datagram came to one of `Config::udp_addresses`, or what stands for one through a stream.
     Datagram(Datagram),
+    /// Somebody has opened a stream to one of `Config::tcp_addresses`. Between these two ends datagrams go through it from
+    /// now on.
+    StreamOpened { stream: StreamId, local: SocketAddr, remote: SocketAddr },
+    /// The stream has ended, whoever closed it.
+    StreamClosed { stream: StreamId },
     /// The answer to [`Output::OpenSockets`]: where datagrams can be sent to from now on. Nowhere, if that failed.
     SocketsOpened(Vec<SocketAddr>),
 }
@@ -52,6 +62,8 @@ pub enum Output {
         link: LinkId,
     },
     Transmit(Datagram),
+    /// Close the stream once everything before this is on its way. Nothing follows for it.
+    CloseStream(StreamId),
     /// Open UDP sockets, and tell with [`Input::SocketsOpened`].
     OpenSockets,
 }
@@ -129,6 +141,10 @@ impl Server {
                 }
             }
             Input::Datagram(datagram) => self.receive(now, datagram),
+            Input::StreamOpened { stream, local, remote } => {
+                streams::opened(&mut self.shared, now, stream, local, remote);
+            }
+            Input::StreamClosed { stream } => streams::closed(&mut self.shared, stream),
             Input::SocketsOpened(addresses) => {
                 self.shared.config.udp_addresses = addresses;
                 for Seat { room, key } in std::mem::take(&mut self.shared.waiting) {
@@ -143,36 +159,56 @@ impl Server {
 
     /// A datagram goes to the peer connection that knows its sender, or its credentials.
     fn receive(&mut self, now: Instant, datagram: Datagram) {
-        let known = self.shared.routes.get(&datagram.remote).filter(|seat| {
-            let room = self.rooms.get(&seat.room);
-            room.is_some_and(|room| room.accepts(seat.key, &datagram))
-        });
-        let seat = match known {
-            Some(seat) => seat.clone(),
-            None => {
-                let strangers = self.shared.strangers.get_or_insert_with(|| Allowance::new(now, STRANGERS));
-                if !strangers.take(now, 1) {
-                    self.shared.counters.strangers_ignored += 1;
-                    return;
-                }
-                let find = |room: &Room| {
-                    let key = room.participants.keys().find(|key| room.accepts(**key, &datagram))?;
-                    Some(Seat { room: room.name.clone(), key: *key })
-                };
-                let Some(seat) = self.rooms.values().find_map(find) else { return };
-                if self.shared.routes.len() >= ROUTES_MAX {
-                    self.shared.routes.clear();
-                }
-                self.shared.routes.insert(datagram.remote, seat.clone());
-                seat
-            }
-        };
+        let is_of_stream = self.shared.config.tcp_addresses.contains(&datagram.local);
+        let seat = if is_of_stream { self.by_stream(now, &datagram) } else { self.by_sender(now, &datagram) };
+        let Some(seat) = seat else { return };
         let participant =
             self.rooms.get_mut(&seat.room).and_then(|room| room.participants.get_mut(&seat.key));
         if let Some(peers) = participant.and_then(|participant| participant.peers.as_mut()) {
             peers.handle_datagram(now, datagram);
             self.shared.restless.push_back(seat);
         }
+    }
+
+    fn by_sender(&mut self, now: Instant, datagram: &Datagram) -> Option<Seat> {
+        let known = self.shared.routes.get(&datagram.remote).filter(|seat| self.accepts(seat, datagram));
+        if let Some(seat) = known {
+            return Some(seat.clone());
+        }
+        let seat = self.by_credentials(now, datagram)?;
+        if self.shared.routes.len() >= ROUTES_MAX {
+            self.shared.routes.clear();
+        }
+        self.shared.routes.insert(datagram.remote, seat.clone());
+        Some(seat)
+    }
+
+    fn by_stream(&mut self, now: Instant, datagram: &Datagram) -> Option<Seat> {
+        match streams::find(&mut self.shared, datagram) {
+            Finding::Owner(seat) => self.accepts(&seat, datagram).then_some(seat),
+            Finding::Check => {
+                let seat = self.by_credentials(now, datagram)?;
+                streams::bind(&mut self.shared, datagram, &seat);
+                Some(seat)
+            }
+            Finding::Nothing => None,
+        }
+    }
+
+    fn by_credentials(&mut self, now: Instant, datagram: &Datagram) -> Option<Seat> {
+        let strangers = self.shared.strangers.get_or_insert_with(|| Allowance::new(now, STRANGERS));
+        if !strangers.take(now, 1) {
+            self.shared.counters.strangers_ignored += 1;
+            return None;
+        }
+        self.rooms.values().find_map(|room| {
+            let key = room.participants.keys().find(|key| room.accepts(**key, datagram))?;
+            Some(Seat { room: room.name.clone(), key: *key })
+        })
+    }
+
+    fn accepts(&self, seat: &Seat, datagram: &Datagram) -> bool {
+        self.rooms.get(&seat.room).is_some_and(|room| room.accepts(seat.key, datagram))
     }
 
     /// Lets peer connections have their say until none has anything left. They are not echoed to, so this ends.
@@ -221,6 +257,13 @@ impl Server {
                     if let Some(room) = self.rooms.get_mut(&room) {
                         tick::wake(room, &mut self.shared, now, set);
                     }
+                }
+                Timer::Streams => {
+                    let Self { shared, rooms, .. } = self;
+                    let is_there = |seat: &Seat| {
+                        rooms.get(&seat.room).is_some_and(|room| room.participants.contains_key(&seat.key))
+                    };
+                    streams::sweep(shared, now, is_there);
                 }
                 Timer::Room { name } => {
                     let expired = |room: &Room| room.vanishes.is_some_and(|when| when <= now);

@@ -44,8 +44,11 @@ pub(super) struct World {
     /// How often the server asked for its sockets.
     pub demands: usize,
     links: u64,
+    /// How many were opened; the last one has this number.
+    pub streams: u64,
     inbox: BTreeMap<LinkId, Vec<FromServer>>,
     pub closed: BTreeSet<LinkId>,
+    pub closed_streams: Vec<StreamId>,
 }
 
 pub(super) fn secrets() -> Secrets {
@@ -132,8 +135,10 @@ impl World {
             datagrams: Vec::new(),
             demands: 0,
             links: 0,
+            streams: 0,
             inbox: BTreeMap::new(),
             closed: BTreeSet::new(),
+            closed_streams: Vec::new(),
         }
     }
 
@@ -147,6 +152,7 @@ impl World {
                 }
                 Output::Close { link } => assert!(self.closed.insert(link), "a link is closed once"),
                 Output::Transmit(datagram) => self.datagrams.push(datagram),
+                Output::CloseStream(stream) => self.closed_streams.push(stream),
                 Output::OpenSockets => {
                     self.demands += 1;
                     let opened = Input::SocketsOpened(vec![SocketAddr::from(([192, 0, 2, 9], 4000))]);
@@ -241,6 +247,20 @@ impl World {
 
     pub fn room_of(&self, link: LinkId) -> &Room {
         &self.server.rooms[&self.key_of(link).room]
+    }
+
+    /// A stream to this address, and where it begins.
+    pub fn open_stream(&mut self, local: SocketAddr) -> SocketAddr {
+        self.streams += 1;
+        let port = 50_000 + u16::try_from(self.streams).expect("a short test");
+        let remote = SocketAddr::from(([192, 0, 2, 1], port));
+        self.handle(Input::StreamOpened { stream: StreamId(self.streams), local, remote });
+        remote
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        self.server.handle(self.now, self.wall_ms, input);
+        self.drain();
     }
 
     /// How many deadlines are set.

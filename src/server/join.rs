@@ -137,8 +137,8 @@ fn renew(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, admission
 
 /// What a client without data inside its link needs.
 fn peers(shared: &Shared, now: Instant, inline: bool) -> Option<Box<Peers>> {
-    let addresses = &shared.config.udp_addresses;
-    (!inline && !addresses.is_empty()).then(|| Box::new(Peers::both(now, addresses)))
+    let config = &shared.config;
+    (!inline && config.has_addresses()).then(|| Box::new(Peers::both(now, config)))
 }
 
 /// Offers the subscriber's connection, again after the client may have moved.

@@ -2,7 +2,7 @@
 //!
 //! Two halves. The core ([`core::Server`], with `room`, `participant`, `data` …) is a value: time, opened links,
 //! bytes and closings come in; bytes and closings go out. It holds no socket, reads no clock and draws its ids from a
-//! seed, so a whole conference runs in a test on made-up time. The other half (`actor`, `link`, `http`, [`hub`] …)
+//! seed, so a whole conference runs in a test on made-up time. The other half (`actor`, `link`, `intake`, `http`, [`hub`] …)
 //! owns the sockets and feeds the core from one task.
 //!
 //! It forwards data packets and media ([`media`]) and tells participants of each other. It deliberately keeps
@@ -19,6 +19,7 @@ pub mod core;
 mod data;
 mod http;
 pub mod hub;
+mod intake;
 mod join;
 mod link;
 mod media;
@@ -31,13 +32,14 @@ mod running;
 pub mod service;
 mod shared;
 mod sids;
+mod streams;
 mod timers;
 mod turns;
 mod twirp;
 
 pub use claims::{Admission, Locality, Refusal};
 pub use config::Config;
-pub use core::{Input, LinkId, Output, Server};
+pub use core::{Input, LinkId, Output, Server, StreamId};
 pub use running::{Running, serve_tcp};
 pub use shared::Counters;
 
@@ -47,3 +49,5 @@ mod core_tests;
 mod media_tests;
 #[cfg(test)]
 mod peers_tests;
+#[cfg(test)]
+mod streams_tests;

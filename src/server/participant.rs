@@ -188,7 +188,7 @@ impl Participant {
             return false;
         }
         let peers = self.peers.get_or_insert_with(|| Box::new(Peers::new()));
-        peers.need_subscriber(now, &shared.config.udp_addresses);
+        peers.need_subscriber(now, &shared.config);
         true
     }
 

@@ -7,12 +7,11 @@
 //! long as it stays the connection does, and a new one is for a new connection.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
-use super::config::FAREWELL_GRACE;
+use super::config::{Config, FAREWELL_GRACE};
 use super::data;
 use super::media::{allocate, forward, publish, subscribe};
 use super::participant::{Key, Participant, Standing};
@@ -85,15 +84,15 @@ impl Peers {
     }
 
     /// With both connections.
-    pub fn both(now: Instant, local: &[SocketAddr]) -> Self {
+    pub fn both(now: Instant, config: &Config) -> Self {
         let mut peers = Self::new();
-        peers.publisher = Some(Peer::new(now, local));
-        peers.subscriber = Some(Peer::new(now, local));
+        peers.publisher = Some(peer(now, config));
+        peers.subscriber = Some(peer(now, config));
         peers
     }
 
-    pub fn need_subscriber(&mut self, now: Instant, local: &[SocketAddr]) {
-        self.subscriber.get_or_insert_with(|| Peer::new(now, local));
+    pub fn need_subscriber(&mut self, now: Instant, config: &Config) {
+        self.subscriber.get_or_insert_with(|| peer(now, config));
     }
 
     pub fn publisher(&self) -> Option<&Peer> {
@@ -172,7 +171,7 @@ impl Peers {
         &mut self,
         now: Instant,
         offer: &SessionDescription,
-        local: &[SocketAddr],
+        config: &Config,
         codec_of: impl Fn(&str) -> Option<Codec>,
     ) -> (Option<Message>, bool) {
         let origin = origin(&offer.sdp).map(str::to_owned);
@@ -183,7 +182,7 @@ impl Peers {
             log::debug!("server: an offer for a connection that has failed was skipped");
             return (None, false);
         }
-        let peer = self.publisher.get_or_insert_with(|| Peer::new(now, local));
+        let peer = self.publisher.get_or_insert_with(|| peer(now, config));
         match peer.accept_offer(now, &offer.sdp) {
             Ok(sdp) => {
                 self.origin = origin;
@@ -297,6 +296,10 @@ impl Peers {
         }
         events
     }
+}
+
+fn peer(now: Instant, config: &Config) -> Peer {
+    Peer::new(now, &config.udp_addresses).takes_streams_at(now, &config.tcp_addresses)
 }
 
 fn close(peer: &mut Peer, now: Instant, shared: &mut Shared) {

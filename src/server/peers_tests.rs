@@ -20,18 +20,26 @@ use crate::signal::signals;
 /// Far more than a connection needs on a network that loses nothing.
 const LIMIT: Duration = Duration::from_secs(10);
 
-fn address(port: u16) -> SocketAddr {
+pub(super) fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], port))
 }
 
-struct Foreign {
-    link: LinkId,
+pub(super) struct Foreign {
+    pub link: LinkId,
     port: u16,
-    info: ParticipantInfo,
-    subscriber: Peer,
-    publisher: Peer,
-    received: Vec<String>,
-    can_publish: bool,
+    pub info: ParticipantInfo,
+    pub subscriber: Peer,
+    pub publisher: Peer,
+    pub received: Vec<String>,
+    pub can_publish: bool,
+    /// No UDP gets through to it or away from it.
+    is_udp_blocked: bool,
+    /// What its two connections ask for: where they want streams to.
+    asked: [Vec<SocketAddr>; 2],
+    /// The checks of paths that it has sent.
+    pub checks: Vec<Vec<u8>>,
+    /// The own ends of those that it has.
+    pub streams: [Vec<SocketAddr>; 2],
 }
 
 fn description(kind: &str, sdp: String) -> SessionDescription {
@@ -43,7 +51,15 @@ fn world() -> World {
 }
 
 impl Foreign {
-    fn join(world: &mut World, name: &str, port: u16) -> Self {
+    pub fn join(world: &mut World, name: &str, port: u16) -> Self {
+        Self::join_with(world, name, port, |peer| peer)
+    }
+
+    pub fn join_by_streams(world: &mut World, name: &str, port: u16) -> Self {
+        Self { is_udp_blocked: true, ..Self::join_with(world, name, port, Peer::opens_streams) }
+    }
+
+    fn join_with(world: &mut World, name: &str, port: u16, change: fn(Peer) -> Peer) -> Self {
         let link = world.open(theirs(), &livekit(name), Locality::Remote).expect("admitted");
         let frames = world.take(link);
         let [FromServer::Message(Message::Join(join)), FromServer::Message(Message::Offer(offer))] =
@@ -51,8 +67,8 @@ impl Foreign {
         else {
             panic!("no join and offer: {frames:?}")
         };
-        let mut subscriber = Peer::new(world.now, &[address(port)]);
-        let mut publisher = Peer::new(world.now, &[address(port + 1)]);
+        let mut subscriber = change(Peer::new(world.now, &[address(port)]));
+        let mut publisher = change(Peer::new(world.now, &[address(port + 1)]));
         let answer = subscriber.accept_offer(world.now, &offer.sdp).expect("an answer");
         world.say(link, FromClient::Message(Ask::Answer(description("answer", answer))));
         let offer = publisher.offer(world.now).expect("an offer");
@@ -63,15 +79,35 @@ impl Foreign {
         };
         publisher.accept_answer(world.now, &answer.sdp).expect("accepted");
         let info = join.participant.clone().expect("a participant");
-        Self { link, port, info, subscriber, publisher, received: Vec::new(), can_publish: false }
+        Self {
+            link,
+            port,
+            info,
+            subscriber,
+            publisher,
+            received: Vec::new(),
+            can_publish: false,
+            is_udp_blocked: false,
+            asked: Default::default(),
+            checks: Vec::new(),
+            streams: Default::default(),
+        }
     }
 
     fn drain(&mut self) -> Vec<Datagram> {
         let mut sent = Vec::new();
-        for peer in [&mut self.subscriber, &mut self.publisher] {
+        let is_stream = |local: SocketAddr| self.streams.iter().any(|ends| ends.contains(&local));
+        for (peer, asked) in [&mut self.subscriber, &mut self.publisher].into_iter().zip(&mut self.asked) {
             while let Some(output) = peer.poll() {
                 match output {
-                    rtc::Output::Transmit(datagram) => sent.push(datagram),
+                    rtc::Output::Transmit(datagram) if self.is_udp_blocked && !is_stream(datagram.local) => {}
+                    rtc::Output::Transmit(datagram) => {
+                        if datagram.bytes.starts_with(&[0, 1]) {
+                            self.checks.push(datagram.bytes.clone());
+                        }
+                        sent.push(datagram);
+                    }
+                    rtc::Output::OpenStream(remote) => asked.push(remote),
                     rtc::Output::Data(_, bytes) => {
                         let packet = DataPacket::decode(bytes.as_slice()).expect("a packet");
                         self.received.extend(signals::read(&packet).map(|read| read.data));
@@ -84,14 +120,37 @@ impl Foreign {
         sent
     }
 
-    fn send(&mut self, world: &World, text: &str) -> Result<(), rtc::SendError> {
+    /// Opens the streams that its connections ask for.
+    fn open_streams(&mut self, world: &mut World) {
+        for (side, peer) in [&mut self.subscriber, &mut self.publisher].into_iter().enumerate() {
+            for remote in std::mem::take(&mut self.asked[side]) {
+                let local = world.open_stream(remote);
+                self.streams[side].push(local);
+                peer.stream_opened(world.now, remote, local);
+            }
+        }
+    }
+
+    /// Which of its connections has this address.
+    fn side(&mut self, local: SocketAddr) -> Option<&mut Peer> {
+        let is_at = |side: usize, port: u16| {
+            self.streams[side].contains(&local) || (!self.is_udp_blocked && local == address(port))
+        };
+        match () {
+            () if is_at(0, self.port) => Some(&mut self.subscriber),
+            () if is_at(1, self.port + 1) => Some(&mut self.publisher),
+            () => None,
+        }
+    }
+
+    pub fn send(&mut self, world: &World, text: &str) -> Result<(), rtc::SendError> {
         let bytes = signals::packet("chat", text, Vec::new()).encode_to_vec();
         self.publisher.send(world.now, Channel::Reliable, &bytes)
     }
 }
 
 /// Carries datagrams and lets time pass until it is so.
-fn run(
+pub(super) fn run(
     world: &mut World,
     foreign: &mut [Foreign],
     mut is_done: impl FnMut(&mut World, &mut [Foreign]) -> bool,
@@ -100,7 +159,9 @@ fn run(
     loop {
         let mut moved = false;
         for one in foreign.iter_mut() {
-            for sent in one.drain() {
+            let sent = one.drain();
+            one.open_streams(world);
+            for sent in sent {
                 moved = true;
                 let datagram = Datagram { local: sent.remote, remote: sent.local, bytes: sent.bytes };
                 world.server.handle(world.now, 0, Input::Datagram(datagram));
@@ -111,12 +172,8 @@ fn run(
             moved = true;
             let datagram = Datagram { local: sent.remote, remote: sent.local, bytes: sent.bytes };
             // By port: both peers of a client know the server's one address.
-            for one in foreign.iter_mut() {
-                if datagram.local == address(one.port) {
-                    one.subscriber.handle_datagram(world.now, datagram.clone());
-                } else if datagram.local == address(one.port + 1) {
-                    one.publisher.handle_datagram(world.now, datagram.clone());
-                }
+            if let Some(peer) = foreign.iter_mut().find_map(|one| one.side(datagram.local)) {
+                peer.handle_datagram(world.now, datagram);
             }
         }
         if moved {

@@ -164,7 +164,7 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
         Asked::Offer(offer) => {
             let share = participant.share.as_ref();
             let codec_of = |track: &str| share.and_then(|share| share.announced_codec(track));
-            let (answer, is_other) = peers.handle_offer(now, offer, &shared.config.udp_addresses, codec_of);
+            let (answer, is_other) = peers.handle_offer(now, offer, &shared.config, codec_of);
             if let Some(answer) = answer {
                 shared.send(link, answer);
             }

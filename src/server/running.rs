@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -15,6 +15,7 @@ use super::actor::{self, Desk};
 use super::claims::Locality;
 use super::config::Config;
 use super::http;
+use super::intake;
 use super::process_sys;
 use crate::driver::wire::Socket;
 
@@ -49,6 +50,15 @@ pub struct Life {
 }
 
 impl Life {
+    /// Of a server that runs on.
+    #[cfg(test)]
+    pub fn of_a_test() -> Self {
+        let (phase, phases) = watch::channel(Phase::Serving);
+        // Its owner is never gone.
+        std::mem::forget(phase);
+        Self { phase: phases, _alive: mpsc::channel(1).0 }
+    }
+
     /// Waits until the server is at least this near to its end.
     pub async fn reaches(&mut self, phase: Phase) {
         // An error means that the server's owner is gone, which is the end too.
@@ -63,11 +73,14 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     alive: mpsc::Receiver<()>,
     addresses: Vec<SocketAddr>,
+    media_addresses: Vec<SocketAddr>,
 }
 
 /// What connections are accepted from.
 pub enum Listener {
     Tcp(TcpListener),
+    /// Of streams for media.
+    Media(TcpListener),
     Unix(UnixListener),
 }
 
@@ -78,14 +91,17 @@ impl Running {
             .into_iter()
             .map(|socket| Ok((socket.local_addr()?, Arc::new(socket))))
             .collect::<io::Result<_>>()?;
-        config.opens_udp_on_demand = sockets.is_empty();
-        config.udp_addresses = sockets.iter().map(|(address, _)| *address).collect();
-        let mut addresses = Vec::new();
+        let (mut addresses, mut media_addresses) = (Vec::new(), Vec::new());
         for listener in &listeners {
-            if let Listener::Tcp(listener) = listener {
-                addresses.push(listener.local_addr()?);
+            match listener {
+                Listener::Tcp(listener) => addresses.push(listener.local_addr()?),
+                Listener::Media(listener) => media_addresses.push(listener.local_addr()?),
+                Listener::Unix(_) => {}
             }
         }
+        config.udp_addresses = sockets.iter().map(|(address, _)| *address).collect();
+        config.tcp_addresses = media_addresses.clone();
+        config.opens_udp_on_demand = !config.has_addresses();
         let (phase, phases) = watch::channel(Phase::Serving);
         // Nothing is ever sent: the receiver learns that the last sender is gone.
         let (alive_sender, alive) = mpsc::channel(1);
@@ -94,12 +110,17 @@ impl Running {
         for listener in listeners {
             tokio::spawn(accept(life.clone(), listener, desk.clone()));
         }
-        Ok(Self { desk, phase, alive, addresses })
+        Ok(Self { desk, phase, alive, addresses, media_addresses })
     }
 
     /// Where TCP connections are accepted, with the ports that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where streams for media are taken.
+    pub fn media_addresses(&self) -> &[SocketAddr] {
+        &self.media_addresses
     }
 
     /// Whether its tasks still run: they end with the runtime they were started on.
@@ -133,11 +154,30 @@ pub async fn serve_tcp(config: Config, listen: &[SocketAddr]) -> io::Result<Runn
     for address in listen {
         listeners.push(Listener::Tcp(TcpListener::bind(address).await?));
     }
-    let mut sockets = Vec::new();
-    for address in udp_addresses(listen) {
-        sockets.push(bind_udp(address)?);
+    let (mut sockets, mut ports) = (Vec::new(), BTreeSet::new());
+    for address in media_addresses(listen) {
+        if let Some(port) = config.media_tcp_port {
+            let listener = TcpListener::bind((address, port)).await?;
+            ports.insert(listener.local_addr()?.port());
+            listeners.push(Listener::Media(listener));
+        }
+    }
+    for address in media_addresses(listen).into_iter().filter(|_| !config.media_tcp_only) {
+        sockets.push(bind_udp_beside(address, &ports)?);
     }
     Running::start(config, listeners, sockets)
+}
+
+/// A socket for media at another port than these.
+fn bind_udp_beside(address: IpAddr, ports: &BTreeSet<u16>) -> io::Result<UdpSocket> {
+    let mut passed_over = Vec::new(); // and held, or the system would give the same port again
+    loop {
+        let socket = bind_udp(address)?;
+        if !ports.contains(&socket.local_addr()?.port()) {
+            return Ok(socket);
+        }
+        passed_over.push(socket);
+    }
 }
 
 /// A socket for media, with room for what comes while the server does something else.
@@ -151,8 +191,8 @@ pub fn bind_udp(address: IpAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-/// The addresses where clients that reached one of the listeners can send datagrams to.
-fn udp_addresses(listen: &[SocketAddr]) -> BTreeSet<IpAddr> {
+/// The addresses where clients that reached one of the listeners can send media to.
+fn media_addresses(listen: &[SocketAddr]) -> BTreeSet<IpAddr> {
     let mut addresses = BTreeSet::new();
     for address in listen {
         match address.ip() {
@@ -190,10 +230,13 @@ async fn accept(mut life: Life, listener: Listener, desk: Desk) {
             accepted = accept_one(&listener) => accepted,
         };
         match accepted {
-            Ok(Some((socket, locality))) => {
+            Ok(Accepted::Link(socket, locality)) => {
                 tokio::spawn(http::serve(life.clone(), socket, locality, desk.clone()));
             }
-            Ok(None) => {}
+            Ok(Accepted::Stream(stream)) => {
+                tokio::spawn(intake::run(life.clone(), stream, desk.clone()));
+            }
+            Ok(Accepted::Nobody) => {}
             Err(error) => {
                 log::warn!("server: a connection could not be accepted: {error}");
                 tokio::select! {
@@ -205,22 +248,30 @@ async fn accept(mut life: Life, listener: Listener, desk: Desk) {
     }
 }
 
-/// `None` is a client that is turned away.
-async fn accept_one(listener: &Listener) -> io::Result<Option<(Socket, Locality)>> {
+enum Accepted {
+    Link(Socket, Locality),
+    /// For media.
+    Stream(TcpStream),
+    /// A client was turned away.
+    Nobody,
+}
+
+async fn accept_one(listener: &Listener) -> io::Result<Accepted> {
     match listener {
         Listener::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             // Signals are small and somebody waits for them.
             let _ = stream.set_nodelay(true);
-            Ok(Some((Socket::from(stream), Locality::Remote)))
+            Ok(Accepted::Link(Socket::from(stream), Locality::Remote))
         }
+        Listener::Media(listener) => Ok(Accepted::Stream(listener.accept().await?.0)),
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
             let ours = stream.peer_cred().is_ok_and(|peer| peer.uid() == process_sys::user_id());
             if !ours {
                 log::warn!("hub: a process of another user was turned away");
             }
-            Ok(ours.then_some((Socket::from(stream), Locality::Local)))
+            Ok(if ours { Accepted::Link(Socket::from(stream), Locality::Local) } else { Accepted::Nobody })
         }
     }
 }

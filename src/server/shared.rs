@@ -9,6 +9,7 @@ use super::config::Config;
 use super::core::{LinkId, Output};
 use super::participant::Key;
 use super::sids::Sids;
+use super::streams::Streams;
 use super::timers::Timers;
 use crate::rtc::Datagram;
 use crate::signal::frame::FromServer;
@@ -27,6 +28,8 @@ pub struct Counters {
     pub negotiations_refused: u64,
     /// Datagrams from unknown addresses beyond what is looked at.
     pub strangers_ignored: u64,
+    /// Streams that were closed because too many were strangers', or because a stranger said too much.
+    pub streams_refused: u64,
     /// Requests about tracks beyond what a client may ask.
     pub media_requests_refused: u64,
     /// Media of tracks that nobody has announced.
@@ -56,6 +59,7 @@ pub struct Shared {
     pub routes: HashMap<SocketAddr, Seat>,
     /// What may be spent on datagrams from elsewhere; since the first of them.
     pub strangers: Option<Allowance>,
+    pub streams: Streams,
     /// Who waits for the UDP sockets; since the first one they are asked for.
     pub waiting: Vec<Seat>,
     keys: u64,
@@ -73,6 +77,7 @@ impl Shared {
             restless: VecDeque::new(),
             routes: HashMap::new(),
             strangers: None,
+            streams: Streams::default(),
             waiting: Vec::new(),
             keys: 0,
         }
@@ -95,14 +100,14 @@ impl Shared {
         self.out.push_back(Output::Transmit(datagram));
     }
 
-    /// Whether there are UDP sockets, or will be.
+    /// Whether there are sockets for media, or will be.
     pub fn may_have_sockets(&self) -> bool {
-        self.config.opens_udp_on_demand || !self.config.udp_addresses.is_empty()
+        self.config.opens_udp_on_demand || self.config.has_addresses()
     }
 
-    /// Whether there are UDP sockets. Where they are opened on demand this is the demand, and `seat` is told.
+    /// Whether there are sockets for media. Where those of UDP are opened on demand this is the demand, and `seat` is told.
     pub fn has_sockets(&mut self, seat: &Seat) -> bool {
-        if !self.config.udp_addresses.is_empty() {
+        if self.config.has_addresses() {
             return true;
         }
         if self.config.opens_udp_on_demand {

@@ -26,6 +26,7 @@ pub enum Timer {
     Media {
         room: Arc<str>,
     },
+    Streams,
 }
 
 #[derive(Debug, Default)]

@@ -5,11 +5,12 @@
  *   way host HOST PATH PORT SECURE TOKEN   to a server that the program names
  *   way meet TOKEN TOKEN                   two clients at once: who sees whom
  *   way suppressed TOKEN TOKEN             the same, with connection events suppressed for the first
+ *   way film TOKEN TOKEN                   the first publishes, the second sees and hears it
  *   way moderate TOKEN TOKEN TOKEN         the first tries to remove the second; the third is for "another session"
  *
  * TEST_PROXY, when set, is the proxy of the session's settings. See tests/ways.rs.
  */
-#include "otc_test.h"
+#include "media.h"
 
 static char sentence[2048];
 
@@ -122,6 +123,21 @@ static void meet(char **tokens) {
   recorder_delete(one), recorder_delete(two);
 }
 
+static void film(char **tokens) {
+  call call = {.diary = diary_new(), .here = client(0), .there = client(0)};
+  device_use();
+  if (connects(call.here, tokens[0]) && connects(call.there, tokens[1])) {
+    call.source = source_new(call.diary, "film");
+    CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+    recorder_wait(call.there, "stream received film", 1);
+    call.sink = sink_in(call.there, call.diary, "sink");
+    AWAIT_COUNT(call.sink->frames, PICTURE_RATE);
+    AWAIT_MORE(call.sink->loud_sounds);
+    printf("seen and heard\n");
+  }
+  call_end(call);
+}
+
 static void moderate(char **tokens) {
   recorder *one = client(0), *two = client(0), *elsewhere = recorder_for("another session");
   CHECK(connects(one, tokens[0]) && connects(two, tokens[1]));
@@ -183,7 +199,7 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     void (*run)(char **arguments);
-  } modes[] = {{"each", each}, {"host", host}, {"meet", meet}, {"moderate", moderate}, {"suppressed", suppressed}};
+  } modes[] = {{"each", each}, {"host", host}, {"meet", meet}, {"film", film}, {"moderate", moderate}, {"suppressed", suppressed}};
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
   int found = 0;
   for (size_t i = 0; argc > 1 && i < sizeof modes / sizeof *modes; i++) {

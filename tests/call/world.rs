@@ -285,7 +285,7 @@ impl World {
             server::Output::Send { link, bytes } => (link, Some(bytes.to_vec())),
             server::Output::Close { link } => (link, None),
             // This server has its addresses from the beginning.
-            server::Output::OpenSockets => return,
+            server::Output::OpenSockets | server::Output::CloseStream(_) => return,
             server::Output::Transmit(Datagram { local, remote, bytes }) => {
                 let socket = usize::from(remote.port()).checked_sub(FIRST_PORT.into());
                 let Some(&client) = socket.and_then(|socket| self.sockets.get(socket)) else { return };

@@ -378,7 +378,7 @@ impl World {
                 self.agenda.put(self.now + LINK_DELAY, arrival);
             }
             server::Output::Close { .. } => panic!("the server hangs up"),
-            server::Output::OpenSockets => {}
+            server::Output::OpenSockets | server::Output::CloseStream(_) => {}
             server::Output::Transmit(Datagram { local, remote, bytes }) => {
                 let client = usize::from(remote.port() - 5000) / 2;
                 if let Some(at) = self.down[client].take(self.now, bytes.len()) {

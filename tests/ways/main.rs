@@ -10,6 +10,7 @@
 mod common;
 mod garbage;
 mod hub;
+mod media;
 mod moderation;
 mod program;
 mod proxy;

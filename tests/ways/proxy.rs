@@ -1,7 +1,6 @@
 //! Through an HTTP proxy, which the program's settings name.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,22 +15,37 @@ const USER: &str = "user:pass word";
 
 /// What a proxy does with whoever comes.
 #[derive(Clone, Copy)]
-enum Manner {
+pub enum Manner {
     Open,
     /// Opens for [`USER`].
     Guarded,
     Refusing,
 }
 
-/// The port of a proxy, and how many tunnels it has opened.
-fn proxy(server: &Server, manner: Manner) -> (u16, Arc<AtomicUsize>) {
-    let opened = Arc::new(AtomicUsize::new(0));
+/// The places to which tunnels were opened.
+#[derive(Clone, Default)]
+pub struct Opened(Arc<Mutex<Vec<String>>>);
+
+impl Opened {
+    pub fn count(&self) -> usize {
+        self.0.lock().expect("no panic").len()
+    }
+
+    pub fn count_to(&self, port: u16) -> usize {
+        let opened = self.0.lock().expect("no panic");
+        opened.iter().filter(|target| target.ends_with(&format!(":{port}"))).count()
+    }
+}
+
+/// The port of a proxy, and what it has opened.
+pub fn proxy(server: &Server, manner: Manner) -> (u16, Opened) {
+    let opened = Opened::default();
     let count = opened.clone();
     let port = server.beside(move |stream| pass(stream, manner, count.clone()));
     (port, opened)
 }
 
-async fn pass(mut client: TcpStream, manner: Manner, opened: Arc<AtomicUsize>) {
+async fn pass(mut client: TcpStream, manner: Manner, opened: Opened) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = client.read_u8().await else { return };
@@ -54,11 +68,11 @@ async fn pass(mut client: TcpStream, manner: Manner, opened: Arc<AtomicUsize>) {
         return;
     }
     let mut server = TcpStream::connect(target).await.expect("the server");
-    opened.fetch_add(1, Ordering::SeqCst);
+    opened.0.lock().expect("no panic").push(target.to_owned());
     let _ = copy_bidirectional(&mut client, &mut server).await;
 }
 
-fn way(mode: &str, server: &Server, proxy: &str) -> Way {
+pub fn way(mode: &str, server: &Server, proxy: &str) -> Way {
     Way::without_hub(mode).env("OTC_URL", server.url()).env("TEST_PROXY", proxy)
 }
 
@@ -68,11 +82,11 @@ fn the_link_and_the_calls_go_through_the_proxy_of_the_settings() {
     let (port, opened) = proxy(&server, Manner::Open);
     let url = format!("http://127.0.0.1:{port}");
     way("each", &server, &url).arg(good("one")).run().is_connected();
-    assert_eq!(opened.load(Ordering::SeqCst), 1);
+    assert_eq!(opened.count(), 1);
     let told = way("moderate", &server, &url).arg(good("one")).arg(good("two")).arg(elsewhere()).run();
     assert_eq!(told.lines, ["force disconnect 0", "removed"]);
     // Four connects and five calls, two of them for the mute mode; the client of the other session has no proxy.
-    assert_eq!(opened.load(Ordering::SeqCst), 1 + 4 + 5);
+    assert_eq!(opened.count(), 1 + 4 + 5);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Server {
     pub runtime: Runtime,
     running: Option<Running>,
     pub port: u16,
+    /// Where it takes streams for media; 0 where it takes none.
+    pub media_port: u16,
 }
 
 /// Containers may be without. Then what needs it is left out, and says so.
@@ -34,17 +36,28 @@ impl Server {
         Self::with(None, Ipv4Addr::LOCALHOST.into())
     }
 
+    /// Media reaches it by TCP, and by no UDP.
+    pub fn without_udp() -> Self {
+        let config = Config { media_tcp_port: Some(0), media_tcp_only: true, ..Config::default() };
+        Self::of(config, Ipv4Addr::LOCALHOST.into())
+    }
+
     pub fn with(connections_max: Option<u32>, host: IpAddr) -> Self {
+        Self::of(Config { connections_max, ..Config::default() }, host)
+    }
+
+    fn of(config: Config, host: IpAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
         let secrets: Secrets = [(KEY, SECRET)].into_iter().collect();
-        let config = Config { secrets, connections_max, ..Config::default() };
+        let config = Config { secrets, ..config };
         let running = runtime.block_on(serve_tcp(config, &[SocketAddr::new(host, 0)])).expect("a server");
         let port = running.addresses()[0].port();
-        Self { runtime, running: Some(running), port }
+        let media_port = running.media_addresses().first().map_or(0, SocketAddr::port);
+        Self { runtime, running: Some(running), port, media_port }
     }
 
     pub fn url(&self) -> String {

@@ -19,7 +19,7 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:7880";
 /// How long clients are waited for at the end. They answer a farewell in milliseconds, or not at all.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
-const FLAGS: [Flag; 5] = [
+const FLAGS: [Flag; 7] = [
     Flag::repeating(
         "--listen",
         "ADDRESS",
@@ -33,6 +33,12 @@ const FLAGS: [Flag; 5] = [
         "a file of lines KEY: SECRET, which unlike a\nflag is not seen by other users",
     ),
     Flag::value("--connections-max", "N", "the largest number of connections in one session"),
+    Flag::value(
+        "--media-tcp-port",
+        "PORT",
+        "take media by TCP on this port too, from clients\nwhose network lets no UDP through",
+    ),
+    Flag::switch("--media-tcp-only", "and none by UDP"),
 ];
 
 fn help() -> String {
@@ -79,6 +85,9 @@ fn serve(config: Config, listen: &[SocketAddr]) -> std::io::Result<()> {
     for address in running.addresses() {
         show(&format!("listening on {address}\n"));
     }
+    for address in running.media_addresses() {
+        show(&format!("taking media by TCP on {address}\n"));
+    }
     signals.wait();
     log::info!("ending");
     runtime.block_on(running.stop(STOP_LIMIT));
@@ -98,7 +107,13 @@ fn config(args: &Args) -> Result<Config, String> {
         Ok(number) => Ok(number),
     };
     let connections_max = args.get("--connections-max").map(number).transpose()?;
-    Ok(Config { secrets, connections_max, ..Config::default() })
+    let port = |text: &str| text.parse().map_err(|_| "--media-tcp-port is not the number of a port");
+    let media_tcp_port = args.get("--media-tcp-port").map(port).transpose()?;
+    let media_tcp_only = args.has("--media-tcp-only");
+    if media_tcp_only && media_tcp_port.is_none() {
+        return Err("--media-tcp-only needs a --media-tcp-port".into());
+    }
+    Ok(Config { secrets, connections_max, media_tcp_port, media_tcp_only, ..Config::default() })
 }
 
 fn secrets(args: &Args) -> Result<Secrets, String> {
@@ -197,6 +212,17 @@ mod tests {
         assert_eq!((config.secrets.find("a"), config.secrets.find("b")), (Some("x"), Some("y")));
         for arguments in [&["--key", "a"][..], &["--key", "a", "--secret", ""]] {
             assert!(wanted(arguments).is_err());
+        }
+    }
+
+    #[test]
+    fn media_by_tcp_has_a_port() {
+        let with = |flags: &[&str]| wanted(&[&["--key", "a", "--secret", "x"], flags].concat());
+        let config = with(&["--media-tcp-port", "7881", "--media-tcp-only"]).expect("a good wish");
+        assert_eq!((config.media_tcp_port, config.media_tcp_only), (Some(7881), true));
+        assert_eq!(with(&[]).expect("none").media_tcp_port, None);
+        for flags in [&["--media-tcp-only"][..], &["--media-tcp-port", "http"], &["--media-tcp-port=65536"]] {
+            assert!(with(flags).is_err(), "{flags:?}");
         }
     }
 
