@@ -1,20 +1,15 @@
-//! Media where no UDP gets through: streams to a livekit-server that has no other way (RFC 6544).
+//! Media where no UDP gets through: streams to servers that have no other way (RFC 6544).
 
 use std::fs;
 
 use crate::child::{Program, becomes_true};
-use crate::media::{hears, sees_all};
-use crate::media_ours::film;
-use crate::server::{Server, free_port};
+use crate::media::{hears, sees, sees_all};
+use crate::media_ours::{film, on_both_servers};
+use crate::peers;
+use crate::server::{Kind, Server};
 use crate::within::{GIVEN_UP, SEEN};
 
 const SIZE: (u64, u64) = (640, 360);
-
-/// A server that takes media by TCP alone, and the port for it.
-pub fn server() -> (Server, u16) {
-    let port = free_port();
-    (Server::livekit_with(&format!("  tcp_port: {port}\n  force_tcp: true\n")), port)
-}
 
 /// How many streams to this port are open, counted where they begin: lines of the kernel's table have the own address, the
 /// other one and the state after their number.
@@ -45,10 +40,15 @@ fn filming(server: &Server) -> (Program, Program) {
     (alice, bob)
 }
 
-#[test]
-#[ignore = "needs the real peers: make test"]
-fn two_programs_see_each_other_by_tcp() {
-    let (server, port) = server();
+on_both_servers![
+    two_programs_see_each_other_by_tcp,
+    a_foreign_client_is_seen_by_tcp_and_sees,
+    a_killed_server_that_comes_back_has_the_film_again_by_tcp,
+    a_killed_server_that_stays_away_is_the_end_by_tcp,
+];
+
+fn two_programs_see_each_other_by_tcp(place: Kind) {
+    let (server, port) = Server::without_udp(place);
     let (mut alice, mut bob) = filming(&server);
     bob.tell("publish 640 360 audio");
     hears(&bob, "published");
@@ -63,24 +63,39 @@ fn two_programs_see_each_other_by_tcp() {
     becomes(port, 0);
 }
 
-#[test]
-#[ignore = "needs the real peers: make test"]
-fn a_killed_server_that_comes_back_has_the_film_again_by_tcp() {
-    let (mut server, port) = server();
+fn a_foreign_client_is_seen_by_tcp_and_sees(place: Kind) {
+    let (server, port) = Server::without_udp(place);
+    let publisher = peers::publish(&server, "room", "publisher", &["--size", "640x360"]);
+    hears(&publisher, "published");
+    let mut alice = film(&server, "room", "alice");
+    alice.tell("publish 640 360 audio");
+    hears(&alice, "published");
+    sees_all(&alice, "publisher", SIZE);
+    let watcher = peers::subscribe(&server, "room", "watcher", &[]);
+    sees_all(&watcher, "alice", SIZE);
+    watcher.leave();
+    publisher.leave();
+    alice.leave();
+    becomes(port, 0);
+}
+
+fn a_killed_server_that_comes_back_has_the_film_again_by_tcp(place: Kind) {
+    let (mut server, port) = Server::without_udp(place);
     let (alice, bob) = filming(&server);
     server.kill();
     becomes(port, 0);
+    sees(&bob, "alice", "no picture", |sight| sight.marks == 0);
     server.restart();
-    hears(&bob, "stream_dropped alice");
+    if place == Kind::LiveKit {
+        hears(&bob, "stream_dropped alice");
+    }
     sees_all(&bob, "alice", SIZE);
     alice.leave();
     bob.leave();
 }
 
-#[test]
-#[ignore = "needs the real peers: make test"]
-fn a_killed_server_that_stays_away_is_the_end_by_tcp() {
-    let (mut server, port) = server();
+fn a_killed_server_that_stays_away_is_the_end_by_tcp(place: Kind) {
+    let (mut server, port) = Server::without_udp(place);
     let (alice, bob) = filming(&server);
     server.kill();
     for program in [&alice, &bob] {

@@ -37,8 +37,8 @@ pub struct Server {
     /// Holds the configuration, the log, and the hub's socket.
     folder: PathBuf,
     port: u16,
-    /// More lines of livekit-server's configuration, of its section `rtc`.
-    rtc: String,
+    /// More lines of livekit-server's configuration, of its section `rtc`, or more words of `otc serve`'s command line.
+    more: String,
     child: Option<Child>,
 }
 
@@ -52,9 +52,20 @@ impl Server {
         Self::start_with(Kind::LiveKit, rtc)
     }
 
-    fn start_with(kind: Kind, rtc: &str) -> Self {
+    /// Media reaches it by TCP, at the port that is returned, and by no UDP.
+    pub fn without_udp(kind: Kind) -> (Self, u16) {
+        let port = free_port();
+        let more = match kind {
+            Kind::Serve => format!("--media-tcp-port {port} --media-tcp-only"),
+            Kind::LiveKit => format!("  tcp_port: {port}\n  force_tcp: true\n"),
+            Kind::Hub => unreachable!("the hub has no port"),
+        };
+        (Self::start_with(kind, &more), port)
+    }
+
+    fn start_with(kind: Kind, more: &str) -> Self {
         let folder = temporary_folder();
-        let mut server = Self { kind, folder, port: 0, rtc: rtc.to_owned(), child: None };
+        let mut server = Self { kind, folder, port: 0, more: more.to_owned(), child: None };
         if kind == Kind::Hub {
             return server;
         }
@@ -167,12 +178,13 @@ impl Server {
         let mut command = tied(Path::new(env!("CARGO_BIN_EXE_otc")));
         let address = format!("127.0.0.1:{}", self.port);
         command.args(["serve", "--listen", &address, "--key", token::KEY, "--secret", token::SECRET]);
+        command.args(self.more.split_whitespace());
         command
     }
 
     fn livekit_command(&self) -> Command {
         let configuration = self.folder.join("livekit.yaml");
-        fs::write(&configuration, livekit_configuration(self.port, &self.rtc)).expect("the folder is ours");
+        fs::write(&configuration, livekit_configuration(self.port, &self.more)).expect("the folder is ours");
         let mut command = tied(&peers::livekit_server());
         command.arg("--config").arg(configuration);
         command
