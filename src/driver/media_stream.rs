@@ -86,6 +86,7 @@ impl MediaStream {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
             self.received.extend_from_slice(buffer.filled());
+            self.wire.socket().acknowledge();
         }
     }
 
@@ -116,5 +117,49 @@ impl Drop for MediaStream {
     fn drop(&mut self) {
         self.wire.set_urgent(true);
         let _ = self.poll_send(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::{Duration, Instant};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const ROUNDS: u32 = 50;
+
+    /// The least that the kernel lets an acknowledgement wait for.
+    const DELAY: Duration = Duration::from_millis(40);
+
+    /// As a proxy does that leaves the system's own way of sending as it is.
+    #[tokio::test]
+    async fn who_collects_small_pieces_is_not_kept_waiting() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let (own, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let mut stream =
+            MediaStream::to_peer(Wire::Plain(own.expect("it listens").into()), address).expect("it is open");
+        let mut other = accepted.expect("a client").0;
+        other.set_nodelay(false).expect("an open socket");
+        let begin = Instant::now();
+        for _ in 0..ROUNDS {
+            for piece in [b"\0\x03one", b"\0\x03two"] {
+                other.write_all(piece).await.expect("it is open");
+            }
+            for datagram in [b"one", b"two"] {
+                assert_eq!(poll_fn(|context| stream.poll(context)).await.expect("it is open"), datagram);
+            }
+            // An answer now and then: without one the kernel waits for nothing anyway.
+            stream.send(b"answer");
+            let mut answer = [0; 8];
+            let written = poll_fn(|context| stream.poll_send(context)).await;
+            written.expect("it is open");
+            other.read_exact(&mut answer).await.expect("an answer");
+        }
+        assert!(begin.elapsed() < DELAY * ROUNDS / 2, "{:?}", begin.elapsed());
     }
 }
