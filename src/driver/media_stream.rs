@@ -6,13 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::time::timeout;
 
 use super::framing::Framing;
-use super::proxy::{self, ProxyUrl};
-use super::relays::FIND_TIMEOUT;
 use super::wire::Wire;
-use crate::session::Fault;
 
 /// How much may wait for the network: half a second of three layers of video. More would only be late.
 const WAITING_SIZE_MAX: usize = 256 << 10;
@@ -23,13 +19,6 @@ const READ_SIZE: usize = 8 << 10;
 /// there is not taken for this machine, as the address of a proxy on it would be.
 const DUMMY_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 const DUMMY_V6: Ipv6Addr = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1);
-
-/// A wire to a peer's address, in time.
-pub async fn dial(remote: SocketAddr, proxy: Option<&ProxyUrl>) -> Result<Wire, Fault> {
-    let host = remote.ip().to_string();
-    let wire = timeout(FIND_TIMEOUT, proxy::open(proxy, &host, remote.port())).await;
-    wire.unwrap_or_else(|_| Err(proxy::late(proxy, &remote.to_string())))
-}
 
 pub struct MediaStream {
     /// Where it begins, by which it is known.

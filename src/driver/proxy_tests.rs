@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::media_stream::{MediaStream, dial};
+use super::media_stream::MediaStream;
 use super::proxy::ProxyUrl;
-use super::relays::{Place, Road, places};
+use super::relays::{self, Place, Road, places};
 use crate::session::Reason;
 use crate::session::ice::{Transport, TurnServer};
 
@@ -161,7 +161,7 @@ async fn a_stream_to_a_peer_goes_through_the_proxy() {
     let proxy = Proxy::open(Ipv4Addr::LOCALHOST).await;
     for remote in [NOBODY, "[2001:db8::7]:7881"] {
         let address = remote.parse().expect("an address");
-        let wire = dial(address, Some(&proxy.url)).await.expect("a tunnel");
+        let wire = relays::peer(address, Some(&proxy.url)).await.expect("a tunnel");
         let own = wire.socket().local_addr().expect("a socket of TCP");
         let mut stream = MediaStream::to_peer(wire, address).expect("a stream");
         assert_eq!(proxy.targets().last().map(String::as_str), Some(remote));
@@ -179,7 +179,7 @@ async fn a_proxy_of_ipv6_leads_to_a_peer_of_ipv4() {
     }
     let proxy = Proxy::open(Ipv6Addr::LOCALHOST).await;
     let remote = NOBODY.parse().expect("an address");
-    let wire = dial(remote, Some(&proxy.url)).await.expect("a tunnel");
+    let wire = relays::peer(remote, Some(&proxy.url)).await.expect("a tunnel");
     let mut stream = MediaStream::to_peer(wire, remote).expect("a stream");
     assert!(stream.local.is_ipv4());
     comes_back(&mut stream).await;
@@ -195,7 +195,8 @@ async fn where_the_proxy_does_not_lead_there_is_no_stream_and_no_secret_is_told(
         ("HTTP/1.1 200 Yes\r\n\r\nand more", "more than its answer"),
     ] {
         let proxy = Proxy::start(Ipv4Addr::LOCALHOST, answer, echo().await).await;
-        let fault = dial(NOBODY.parse().expect("an address"), Some(&proxy.url)).await.expect_err(answer);
+        let fault =
+            relays::peer(NOBODY.parse().expect("an address"), Some(&proxy.url)).await.expect_err(answer);
         assert!(fault.text.contains(words) && !fault.text.contains("hidden"), "{}", fault.text);
         assert!(places(vec![turn_server(Transport::Tcp)], Some(proxy.url)).await.is_empty());
     }
@@ -204,7 +205,7 @@ async fn where_the_proxy_does_not_lead_there_is_no_stream_and_no_secret_is_told(
 #[tokio::test]
 async fn a_proxy_that_never_answers_is_given_up() {
     let proxy = Proxy::start(Ipv4Addr::LOCALHOST, "", echo().await).await;
-    let peer = dial(NOBODY.parse().expect("an address"), Some(&proxy.url));
+    let peer = relays::peer(NOBODY.parse().expect("an address"), Some(&proxy.url));
     let turn = places(vec![turn_server(Transport::Tcp)], Some(proxy.url.clone()));
     let (stream, places) = timeout(LIMIT, async { tokio::join!(peer, turn) }).await.expect("in time");
     let fault = stream.expect_err("silence");

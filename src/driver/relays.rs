@@ -1,4 +1,4 @@
-//! Where the TURN servers of a session are, and the streams to those that are reached by one.
+//! Where the TURN servers of a session are, and the streams to them and to peers that are reached by one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use super::connect::resolve;
 use super::media_stream::MediaStream;
 use super::proxy::{self, ProxyUrl};
 use super::tls;
+use super::wire::Wire;
 use crate::session::ice::{Transport, TurnServer};
 use crate::session::{Fault, Reason};
 
 /// How long the resolver and the handshakes may take. A relay that is found later than this comes too late for a join.
-pub const FIND_TIMEOUT: Duration = Duration::from_secs(5);
+const FIND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A TURN server and the way to it.
 pub struct Place {
@@ -67,4 +68,11 @@ async fn stream(server: &TurnServer, proxy: Option<&ProxyUrl>) -> Result<MediaSt
     };
     MediaStream::to_turn_server(wire, proxy.map(|_| server.port))
         .ok_or_else(|| Fault::new(Reason::ConnectionFailed, "the connection is gone already"))
+}
+
+/// A wire to a peer's address.
+pub async fn peer(remote: SocketAddr, proxy: Option<&ProxyUrl>) -> Result<Wire, Fault> {
+    let host = remote.ip().to_string();
+    let wire = timeout(FIND_TIMEOUT, proxy::open(proxy, &host, remote.port())).await;
+    wire.unwrap_or_else(|_| Err(proxy::late(proxy, &remote.to_string())))
 }

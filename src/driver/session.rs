@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::link::{Link, LinkEvent};
-use super::media_stream;
 use super::proxy::ProxyUrl;
 use super::relays::{self, Place};
 use super::sockets::{Received, Sockets};
@@ -322,7 +321,7 @@ impl Drive {
 }
 
 fn open(way: Way, remote: SocketAddr, proxy: Option<ProxyUrl>) -> Opening {
-    Box::pin(async move { (way, remote, media_stream::dial(remote, proxy.as_ref()).await) })
+    Box::pin(async move { (way, remote, relays::peer(remote, proxy.as_ref()).await) })
 }
 
 /// The program has had its answer when the call began; what became of it is for who reads the log.
