@@ -137,6 +137,16 @@ fn a_program_hears_of_pictures_that_are_turned(place: Kind) {
     bob.leave();
 }
 
+/// One of our programs hears that a film was switched off and on, and sees it again.
+#[track_caller]
+fn follows_a_mute(watcher: &Program, from: &str, publisher: &mut Program) {
+    publisher.tell("mute video");
+    hears(watcher, "video_disabled 1");
+    publisher.tell("unmute video");
+    hears(watcher, "video_enabled 1");
+    sees_all(watcher, from, SIZE);
+}
+
 in_every_codec![
     a_foreign_client_is_seen_on_otc_serve,
     a_foreign_client_is_seen_on_livekit_server,
@@ -158,11 +168,7 @@ fn a_foreign_client_is_seen(place: Kind, codec: &str) {
     hears(&publisher, "published");
     let alice = film(&server, "room", "alice");
     sees_all(&alice, "publisher", SIZE);
-    publisher.tell("mute video");
-    hears(&alice, "video_disabled 1");
-    publisher.tell("unmute video");
-    hears(&alice, "video_enabled 1");
-    sees_all(&alice, "publisher", SIZE);
+    follows_a_mute(&alice, "publisher", &mut publisher);
     publisher.leave();
     hears(&alice, "stream_dropped publisher");
     alice.leave();
@@ -233,11 +239,7 @@ fn a_server_that_comes_back_has_the_film_again(place: Kind) {
             hears(&bob, "stream_received alice");
         }
         sees_all(&bob, "alice", SIZE);
-        alice.tell("mute video");
-        hears(&bob, "video_disabled 1");
-        alice.tell("unmute video");
-        hears(&bob, "video_enabled 1");
-        sees_all(&bob, "alice", SIZE);
+        follows_a_mute(&bob, "alice", &mut alice);
     }
     alice.leave();
     bob.leave();

@@ -15,7 +15,7 @@ command -v cc >/dev/null || { echo 'a C compiler is missing, on Debian: apt-get 
 # A browser is large: OTC_PEERS_BROWSER=no leaves it out, and its tests with it.
 # Films between real clients. Here those that show the whole way in each direction; `make films` runs all of them, the
 # browser's too, which is a large download.
-films=(a_foreign_client_is_seen two_programs hears_of comes_back is_left media_goes_through captions sealed_film_of_a_foreign sealed_film_of_the_library)
+films=(a_foreign_client_is_seen two_programs hears_of the_film_again is_left media_goes_through captions sealed_film_of_a_foreign sealed_film_of_the_library)
 if [ "${OTC_PEERS_FILMS:-some}" = all ]; then films=(media captions) OTC_PEERS_BROWSER=${OTC_PEERS_BROWSER:-yes}; fi
 export OTC_PEERS_BROWSER=${OTC_PEERS_BROWSER:-no}
 leave_out=()
