@@ -285,6 +285,8 @@ impl Core {
                 "a stream is encrypted, and this client has no secret: otc_session_set_encryption_secret";
             self.say([Event::Warned(Fault::new(Reason::SecretMissing, text))]);
         }
+        // What the program subscribes by may be of before: LiveKit's clients add their sound to a stream that is there.
+        self.say_media(vec![Event::Subscriber { id, event: SubscriberEvent::Changed(stream.clone()) }]);
         self.subscriptions.all.push(Subscription {
             id,
             stream,

@@ -45,6 +45,7 @@ fn a_subscriber_hears_nothing_before_it_is_connected() {
     let mut client = with_ann();
     subscribe(&mut client);
     assert_eq!(asked(&client).len(), 1);
+    client.heard();
     let paused = StreamStateInfo {
         state: StreamState::Paused.into(),
         track_sid: "TR_cam".into(),
@@ -52,6 +53,23 @@ fn a_subscriber_hears_nothing_before_it_is_connected() {
     };
     client.message(Message::StreamStateUpdate(StreamStateUpdate { stream_states: vec![paused] }));
     assert_eq!(client.heard(), []);
+}
+
+#[test]
+fn who_subscribes_has_the_stream_as_it_is_by_now() {
+    let mut client = with_ann();
+    client.pass(Duration::from_secs(1));
+    assert!(matches!(&client.heard()[..], [Event::StreamReceived(stream)] if !stream.has_audio_track));
+    let mut ann = filming();
+    ann.tracks.push(track("TR_mic", TrackSource::Microphone));
+    client.update(vec![ann]);
+    client.heard();
+    subscribe(&mut client);
+    let heard = client.heard();
+    let [Event::Subscriber { event: SubscriberEvent::Changed(stream), .. }] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert!(stream.has_audio_track && stream.audio_track.as_deref() == Some("TR_mic"));
 }
 
 #[test]
