@@ -11,7 +11,7 @@ pub enum Layout {
     V2_32,
 }
 
-const VARIABLE: &str = "OTC_ABI";
+pub(super) const VARIABLE: &str = "OTC_ABI";
 
 impl Layout {
     /// Read at each use: a program may set it before it makes its first object.

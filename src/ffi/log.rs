@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::layout::Layout;
+use super::layout::{self, Layout};
 use super::{guard, text};
 use crate::api::logger::{self, Level};
 
@@ -59,12 +59,20 @@ pub extern "C" fn otc_log_set_logger_callback(callback: otc_logger_callback) {
 ///
 /// @param log_level  `OTC_LOG_LEVEL_DISABLED` for nothing, else this level and the more serious ones. Any number above
 ///                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100. Their other
-///                   levels have other numbers too (an error is 3, not 1), which count when `OTC_ABI` names their release.
+///                   levels have other numbers too (an error is 3, not 1), which count when `OTC_ABI` names their release;
+///                   the log says so when it meets such a number without.
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_log_enable(log_level: log_level_number) {
     guard::value("otc_log_enable", (), || {
         SET_LAST.store(log_level, Ordering::Relaxed);
-        logger::enable(level(log_level, Layout::of_the_program()));
+        let layout = Layout::of_the_program();
+        logger::enable(level(log_level, layout));
+        if layout == Layout::V2_32 && log_level > otc_log_level::OTC_LOG_LEVEL_DEBUG as c_int {
+            log::warn!(
+                "log level {log_level} is one of headers up to 2.24; a program compiled with them needs {}=2.24 or 2.19",
+                layout::VARIABLE
+            );
+        }
         Ok(())
     })
 }
