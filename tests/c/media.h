@@ -22,7 +22,7 @@ typedef struct diary {
   char entries[EVENTS_MAX][EVENT_SIZE];
 } diary;
 
-static diary *newest_diary; /* for what a test says when it fails */
+static diary *_Atomic newest_diary; /* for what a test says when it fails */
 
 static inline diary *diary_new(void) {
   diary *self = (diary *)calloc(1, sizeof *self);
@@ -161,7 +161,7 @@ struct camera {
   stage stage;
   int starts, ends, pictures; /* counters */
   /* Called at the end of each function, with its name. */
-  void (*hook)(camera *self, const char *function);
+  void (*_Atomic hook)(camera *self, const char *function);
 };
 
 static inline void *camera_show(void *argument) {
@@ -376,7 +376,7 @@ struct source {
   atomic_int is_published, is_freed;
   int frames, levels, loud, stats; /* counters */
   /* Called in each callback, with its name. */
-  void (*hook)(source *self, const char *event);
+  void (*_Atomic hook)(source *self, const char *event);
 };
 
 static inline int source_enter(source *self, otc_publisher *publisher) {
@@ -518,8 +518,8 @@ struct sink {
   const char *name;
   atomic_int is_connected, has_video, is_freed;
   int frames, sounds, levels, loud, loud_sounds, audio_stats, video_stats; /* counters */
-  int width, height, luma;                       /* of the newest picture */
-  void (*hook)(sink *self, const char *event);
+  atomic_int width, height, luma;                /* of the newest picture */
+  void (*_Atomic hook)(sink *self, const char *event);
 };
 
 static inline int sink_enter(sink *self, otc_subscriber *subscriber) {
@@ -574,7 +574,8 @@ static inline void sink_frame(otc_subscriber *subscriber, void *user_data, const
   int has_entered = sink_enter(self, subscriber);
   CHECK(self->is_connected && self->has_video); /* in this order */
   check_picture(frame);
-  self->width = otc_video_frame_get_width(frame), self->height = otc_video_frame_get_height(frame);
+  self->width = otc_video_frame_get_width(frame);
+  self->height = otc_video_frame_get_height(frame);
   self->luma = otc_video_frame_get_buffer(frame)[0];
   count_one(&self->frames);
   sink_leave(self, has_entered, "frame");

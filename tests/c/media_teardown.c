@@ -477,7 +477,8 @@ static void every_function_may_be_called_from_every_callback(void) {
   known_sessions[0] = call.here->session, known_sessions[1] = call.there->session;
   known_publisher = call.source->publisher, known_subscriber = call.sink->subscriber;
   call.source->camera.hook = camera_calls_everything;
-  call.source->hook = source_calls_everything, call.sink->hook = sink_calls_everything;
+  call.source->hook = source_calls_everything;
+  call.sink->hook = sink_calls_everything;
   AWAIT_COUNT(everything_called, 20);
   CHECK_EQUAL(otc_publisher_set_publish_video(known_publisher, OTC_FALSE), OTC_SUCCESS);
   AWAIT_COUNT(everything_called, 40);
@@ -502,7 +503,8 @@ static void no_call_but_deletions_waits_for_a_callback(void) {
   known_sessions[0] = call.here->session, known_sessions[1] = call.there->session;
   known_publisher = call.source->publisher, known_subscriber = call.sink->subscriber;
   call.here->hook = call.there->hook = session_takes_the_lock;
-  call.source->hook = source_takes_the_lock, call.sink->hook = sink_takes_the_lock;
+  call.source->hook = source_takes_the_lock;
+  call.sink->hook = sink_takes_the_lock;
   for (int round = 0; round < 10; round++) {
     AWAIT_MORE(call.source->frames);
     pthread_mutex_lock(&of_the_program);

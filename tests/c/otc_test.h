@@ -10,6 +10,7 @@
 #include <opentok.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static inline const char *given(const char *name) {
 typedef struct flag {
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  int is_set;
+  atomic_int is_set; /* may be looked at without the lock */
 } flag;
 
 static inline void flag_init(flag *flag) {
@@ -158,7 +159,7 @@ struct recorder {
   int count;
   char events[EVENTS_MAX][EVENT_SIZE];
   /* Called in the callback, with no lock held. */
-  void (*hook)(recorder *self, const char *event);
+  void (*_Atomic hook)(recorder *self, const char *event);
   void *hook_data;
   otc_connection *last_connection; /* a copy */
   otc_stream *last_stream;         /* a copy of the one received last */

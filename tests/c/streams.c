@@ -70,7 +70,8 @@ static void note_in_the_same_diary(recorder *self, const char *event) { note((di
 
 static void the_own_stream_ends_before_on_disconnected(void) {
   call call = call_begun();
-  call.here->hook = note_in_the_same_diary, call.here->hook_data = call.diary;
+  call.here->hook_data = call.diary;
+  call.here->hook = note_in_the_same_diary;
   CHECK(otc_publisher_get_session(call.source->publisher) == call.here->session);
   CHECK(otc_subscriber_get_session(call.sink->subscriber) == call.there->session);
   CHECK_EQUAL(recorder_disconnect(call.here), OTC_SUCCESS);
