@@ -953,5 +953,7 @@ int main(int argc, char **argv) {
   if (argc == 2 && !strcmp(argv[1], "host")) return host();
   TOKEN = given("TEST_TOKEN"), OTHER_TOKEN = given("TEST_OTHER_TOKEN");
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
-  return run_test(argc, argv, tests);
+  int result = run_test(argc, argv, tests);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  return result;
 }

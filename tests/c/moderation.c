@@ -206,5 +206,7 @@ int main(int argc, char **argv) {
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
-  return run_test(argc, argv, tests);
+  int result = run_test(argc, argv, tests);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  return result;
 }
