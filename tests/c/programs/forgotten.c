@@ -22,7 +22,7 @@ struct device {
 
 static sem_t connected, created, rendered;
 static atomic_bool camera_exits;
-static const otc_video_capturer *capturer;
+static const otc_video_capturer *_Atomic capturer;
 static atomic_bool is_over;
 
 static void on_connected(otc_session *session, void *user_data) {
