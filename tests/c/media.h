@@ -153,7 +153,7 @@ struct camera {
   int has;
   int is_eager;   /* never pauses, with large pictures: it is inside provide_frame nearly all the time */
   int refusals;   /* of `start` */
-  const otc_video_capturer *capturer;
+  const otc_video_capturer *_Atomic capturer;
   pthread_t thread;
   atomic_int is_on, is_inside_provide, is_freed;
   atomic_int lines, degrees; /* so many lines of each picture, 0: all; and how it is to be turned */
