@@ -151,7 +151,7 @@ typedef enum stage { UNUSED, INITIALISED, STARTED, STOPPED } stage;
 typedef struct camera camera;
 struct camera {
   int has;
-  int is_eager;   /* never pauses, with large pictures: it is inside provide_frame nearly all the time */
+  atomic_int is_eager; /* never pauses, with large pictures: it is inside provide_frame nearly all the time */
   int refusals;   /* of `start` */
   const otc_video_capturer *_Atomic capturer;
   pthread_t thread;
