@@ -36,7 +36,7 @@ static void *grab(void *argument) {
   uint8_t *pixels = calloc(1280 * 720, 4);
   (void)argument;
   while (!exits) {
-    struct shape shape = SHAPES[current];
+    struct shape shape = SHAPES[atomic_load(&current)];
     otc_video_frame *frame = otc_video_frame_new((enum otc_video_frame_format)shape.format, shape.width, shape.height, pixels);
     if (otc_video_capturer_provide_frame(capturer, shape.rotation, frame) != OTC_SUCCESS) puts("camera: refused");
     otc_video_frame_delete(frame);
@@ -74,7 +74,7 @@ static void on_render_frame(otc_subscriber *self, void *user_data, const otc_vid
   static int last = -1;
   (void)self, (void)user_data;
   int width = otc_video_frame_get_width(frame), height = otc_video_frame_get_height(frame);
-  struct shape shape = SHAPES[current];
+  struct shape shape = SHAPES[atomic_load(&current)];
   bool is_turned = shape.rotation % 180 != 0;
   if (width != (is_turned ? shape.height : shape.width) || height != (is_turned ? shape.width : shape.height) || last == current) return;
   last = current;
