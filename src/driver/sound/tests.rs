@@ -467,6 +467,26 @@ fn a_stream_that_panics_leaves_the_others_alone() {
 }
 
 #[test]
+fn who_comes_while_each_step_takes_too_long_is_heard_too() {
+    struct Slow(AtomicU32);
+    impl Playout for Slow {
+        fn pull(&self, _: Instant, _: &mut [i16; MIX_STEP]) -> bool {
+            thread::sleep(2 * pace::STEP); // its work
+            self.0.fetch_add(1, Ordering::SeqCst);
+            false
+        }
+    }
+    let _alone = alone();
+    let sound = sound(&Recorder::new(48_000, 1));
+    let (slow, player) = (Arc::new(Slow(AtomicU32::new(0))), Player::new());
+    let _slow = sound.add_playout(slow.clone());
+    until("it is late", || slow.0.load(Ordering::SeqCst) > 1);
+    let _playout = sound.add_playout(player.clone());
+    until("the other one is asked", || player.1.load(Ordering::SeqCst) > 0);
+    end(&sound);
+}
+
+#[test]
 fn no_thread_is_left_when_nobody_uses_it() {
     let _alone = alone();
     let device = Recorder::new(48_000, 1);
