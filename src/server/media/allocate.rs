@@ -108,13 +108,13 @@ impl Budget {
         *bits += size as u64 * 8;
     }
 
-    /// What there is to spend.
     /// How long the network takes to carry so many bytes.
     pub fn carries(&self, bytes: usize) -> Duration {
         let bytes_per_second = self.estimate_bps.map_or(f64::MAX, |bps| bps.max(8) as f64 / 8.0);
         Duration::from_secs_f64(bytes as f64 / bytes_per_second)
     }
 
+    /// What there is to spend.
     fn purse(&mut self, now: Instant) -> Purse {
         let Some(estimate_bps) = self.estimate_bps else { return Purse::Unknown };
         let is_believed = self.believed_from.is_some_and(|from| now >= from);
