@@ -149,11 +149,11 @@ impl Peer {
     pub fn set_bitrate(&mut self, now: Instant, current_bps: u64, desired_bps: u64) {
         self.advance(now);
         self.state.desired_bps = desired_bps.max(current_bps);
-        let (least, desired) = (self.state.demand.0.min(self.state.desired_bps), self.state.desired_bps);
-        self.state.demand = (least, desired);
+        let (least, asked) = (self.state.demand.0.min(self.state.desired_bps), self.state.asked_bps());
+        self.state.demand = (least, asked);
         let now = self.state.now;
         self.drive(|rtc| {
-            rtc.bwe().set_bitrate(Bitrate::bps(least), Bitrate::bps(desired));
+            rtc.bwe().set_bitrate(Bitrate::bps(least), Bitrate::bps(asked));
             pass_time(rtc, now);
         });
     }

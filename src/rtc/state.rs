@@ -25,6 +25,9 @@ const HEARD_INTERVAL_MAX: Duration = Duration::from_millis(3_500);
 /// How often the network is asked whether it carries more. A question takes a few packets of padding.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How much more than is wished for is asked: a probe finds about a tenth less than it was sent with.
+const ASKED_MARGIN: f64 = 1.2;
+
 /// By how much more is told at once, and how often. Every layer of a camera begins with a key frame, and all of them
 /// together with that of the largest one would fill the queue of a network that just carries them; and an estimate that
 /// is lowered while little was sent is lowered to that little.
@@ -224,8 +227,9 @@ impl State {
     /// Has the network asked whether it carries more, where more is wanted: str0m does so when it hears of a larger
     /// wish. And has padding sent while what is told grows.
     fn demand(&mut self, rtc: &mut Rtc, estimate_bps: u64) {
+        let asked_bps = self.asked_bps();
         // The wish is one bit larger, or again as it was: either is news.
-        let mut is_larger = self.demand.1 > self.desired_bps;
+        let mut is_larger = self.demand.1 > asked_bps;
         let is_time = |at| self.now.saturating_duration_since(at) >= PROBE_INTERVAL / 2;
         if self.probed.is_none_or(|at| is_time(at) && estimate_bps < self.desired_bps) {
             self.probed = Some(self.now);
@@ -235,10 +239,15 @@ impl State {
             self.raised.is_some_and(|raised| self.now.saturating_duration_since(raised) < PADDED_AFTER);
         let padded_bps =
             if is_rising { self.bitrate.map_or(0, |(told, _)| told.min(self.desired_bps)) } else { 0 };
-        let demand = (padded_bps, self.desired_bps + u64::from(is_larger));
+        let demand = (padded_bps, asked_bps + u64::from(is_larger));
         if std::mem::replace(&mut self.demand, demand) != demand {
             rtc.bwe().set_bitrate(Bitrate::bps(demand.0), Bitrate::bps(demand.1));
         }
+    }
+
+    /// What the network is probed for.
+    pub fn asked_bps(&self) -> u64 {
+        (self.desired_bps as f64 * ASKED_MARGIN) as u64
     }
 
     /// What was told last.
