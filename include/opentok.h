@@ -578,7 +578,8 @@ void otc_log_set_logger_callback(otc_logger_callback callback);
  *
  * @param log_level  `OTC_LOG_LEVEL_DISABLED` for nothing, else this level and the more serious ones. Any number above
  *                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100. Their other
- *                   levels have other numbers too (an error is 3, not 1), which count when `OTC_ABI` names their release.
+ *                   levels have other numbers too (an error is 3, not 1), which count when `OTC_ABI` names their release;
+ *                   the log says so when it meets such a number without.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 void otc_log_enable(enum otc_log_level log_level);
