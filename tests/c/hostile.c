@@ -372,27 +372,11 @@ static void a_logger_may_call_everything_while_a_deletion_gives_up(void) {
 
 static pthread_barrier_t barrier;
 
-static int threads_of_the_library(void) {
-  int count = 0;
-  DIR *tasks = opendir("/proc/self/task");
-  CHECK(tasks);
-  for (struct dirent *task; (task = readdir(tasks));) {
-    char path[300], name[32] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
-    FILE *file = fopen(path, "r");
-    if (!file) continue;
-    count += fgets(name, sizeof name, file) && begins(name, "otc-");
-    fclose(file);
-  }
-  closedir(tasks);
-  return count;
-}
-
 static void *destroys(void *ignored) {
   pthread_barrier_wait(&barrier);
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
   /* Whoever called it, nothing of the library's lives when it has returned. */
-  for (long long deadline = now_ms() + CLEARING_MS; threads_of_the_library(); usleep(500)) CHECK(now_ms() < deadline);
+  CHECK_EQUAL(threads_named("otc-", 1), 0);
   return ignored;
 }
 

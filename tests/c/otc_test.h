@@ -367,31 +367,40 @@ static inline int entries(const char *path) {
   return count;
 }
 
+/* How many threads have a name that begins so; where `tells`, they are named too. One that has been joined may still be
+ * listed, since who joins is woken before it has been cleared away: it says itself that it exits (field 9 of its `stat`). */
+static inline int threads_named(const char *beginning, int tells) {
+  enum { PF_EXITING = 4 };
+  int count = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  CHECK(tasks);
+  for (struct dirent *task; (task = readdir(tasks));) {
+    char path[300], line[512] = "", name[32] = "";
+    unsigned flags = PF_EXITING;
+    snprintf(path, sizeof path, "/proc/self/task/%s/stat", task->d_name);
+    FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+    if (!file) continue;
+    const char *rest = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    fclose(file);
+    if (!rest || sscanf(line, "%*d (%31[^)]", name) != 1) continue;
+    sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags);
+    if ((flags & PF_EXITING) || !begins(name, beginning)) continue;
+    if (tells) fprintf(stderr, "left: %s\n", name);
+    count++;
+  }
+  closedir(tasks);
+  return count;
+}
+
 /* Without those that a tool has for itself. */
 static inline int threads(void) {
   const char *of_the_tool = getenv("TEST_TOOL_THREADS");
-  return entries("/proc/self/task") - (of_the_tool ? atoi(of_the_tool) : 0);
+  return threads_named("", 0) - (of_the_tool ? atoi(of_the_tool) : 0);
 }
 static inline int descriptors(void) { return entries("/proc/self/fd") - 1; /* opendir's own */ }
 
-/* How long the kernel may still list a thread that has been joined: who joins is woken before it has been cleared away. */
-#define CLEARING_MS (200 * slowness())
-
-/* Or the end, with the names of those there still are. */
 static inline void only_this_thread_is_left(void) {
-  for (long long deadline = now_ms() + CLEARING_MS; threads() != 1; usleep(500)) {
-    if (now_ms() < deadline) continue;
-    DIR *tasks = opendir("/proc/self/task");
-    for (struct dirent *task; (task = readdir(tasks));) {
-      char path[300], name[32] = "";
-      snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
-      FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
-      if (!file) continue;
-      if (fgets(name, sizeof name, file)) fprintf(stderr, "left: %s", name);
-      fclose(file);
-    }
-    _exit(1);
-  }
+  if (threads() != 1) threads_named("", 1), _exit(1);
 }
 
 /* ---- The tests of a file ---- */
