@@ -577,9 +577,9 @@ void otc_log_set_logger_callback(otc_logger_callback callback);
  * Says how much is logged.
  *
  * @param log_level  `OTC_LOG_LEVEL_DISABLED` for nothing, else this level and the more serious ones. Any number above
- *                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100. Their other
- *                   levels have other numbers too (an error is 3, not 1), which count when `OTC_ABI` names their release;
- *                   the log says so when it meets such a number without.
+ *                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100, and the log
+ *                   warns of it where `OTC_ABI` does not name their release. Their other levels have other numbers too
+ *                   (an error is 3, not 1), which count when it does.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 void otc_log_enable(enum otc_log_level log_level);

@@ -58,9 +58,9 @@ pub extern "C" fn otc_log_set_logger_callback(callback: otc_logger_callback) {
 /// Says how much is logged.
 ///
 /// @param log_level  `OTC_LOG_LEVEL_DISABLED` for nothing, else this level and the more serious ones. Any number above
-///                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100. Their other
-///                   levels have other numbers too (an error is 3, not 1), which count when `OTC_ABI` names their release;
-///                   the log says so when it meets such a number without.
+///                   `OTC_LOG_LEVEL_DEBUG` means everything: older headers have `OTC_LOG_LEVEL_ALL` as 100, and the log
+///                   warns of it where `OTC_ABI` does not name their release. Their other levels have other numbers too
+///                   (an error is 3, not 1), which count when it does.
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_log_enable(log_level: log_level_number) {
     guard::value("otc_log_enable", (), || {
