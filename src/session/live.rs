@@ -31,9 +31,10 @@ pub(super) struct Live {
     pub roster: Roster,
     pub wires: Wires,
     early: Early,
-    /// The room's own sid: it names the running recording, for which LiveKit gives clients no other name.
+    /// The room's own sid: it names a recording that begins, for which LiveKit gives clients no other name.
     room_sid: String,
-    is_recording: bool,
+    /// The name of the one that runs.
+    recording: Option<String>,
     may_moderate: bool,
     /// The room's, in which the mute mode is kept.
     pub metadata: String,
@@ -79,8 +80,8 @@ impl Live {
             capabilities: capabilities(participant.permission.as_ref(), may_moderate),
             roster,
             wires,
+            recording: room.active_recording.then(|| room.sid.clone()),
             room_sid: room.sid,
-            is_recording: room.active_recording,
             may_moderate,
             metadata: room.metadata,
             owes_metadata: false,
@@ -105,9 +106,10 @@ impl Live {
             self.owes_metadata = self.may_moderate && self.is_mute_forced();
         }
         events.extend(self.mute_event(&old.metadata));
-        if old.is_recording != self.is_recording {
-            events.push(self.recording_event(&old.room_sid));
-        }
+        // One that goes on keeps the name under which it was told.
+        let is_recording = self.recording.is_some();
+        let fresh = std::mem::replace(&mut self.recording, old.recording);
+        events.extend(self.recording_changed(is_recording, fresh));
         events
     }
 
@@ -116,9 +118,7 @@ impl Live {
         let room = moved.room.unwrap_or_default();
         let participant = moved.participant.filter(|participant| !participant.sid.is_empty());
         let mut events = self.roster.move_to(now, participant.as_ref(), &moved.other_participants);
-        if std::mem::take(&mut self.is_recording) {
-            events.push(self.recording_event(&self.room_sid));
-        }
+        events.extend(self.recording_changed(false, None));
         self.own = self.roster.own().clone();
         self.early = Early::default();
         self.may_moderate = may_moderate;
@@ -132,8 +132,7 @@ impl Live {
         events.push(Event::Moved { connection: self.own.clone(), capabilities: self.capabilities });
         events.extend(self.roster.everything());
         self.room_sid = room.sid;
-        self.is_recording = room.active_recording;
-        events.extend(self.recording());
+        events.extend(self.recording_changed(room.active_recording, Some(self.room_sid.clone())));
         let before = std::mem::replace(&mut self.metadata, room.metadata);
         self.owes_metadata = false;
         events.extend(self.mute_event(&before));
@@ -199,10 +198,7 @@ impl Live {
             let before = std::mem::replace(&mut self.metadata, room.metadata.clone());
             events.extend(self.mute_event(&before));
         }
-        if room.active_recording != self.is_recording {
-            self.is_recording = room.active_recording;
-            events.push(self.recording_event(&self.room_sid));
-        }
+        events.extend(self.recording_changed(room.active_recording, Some(self.room_sid.clone())));
         events
     }
 
@@ -219,13 +215,22 @@ impl Live {
 
     /// The recording that runs already when the session begins.
     pub fn recording(&self) -> Option<Event> {
-        self.is_recording.then(|| self.recording_event(&self.room_sid))
+        let id = self.recording.clone()?;
+        Some(Event::ArchiveStarted { id, name: String::new() })
     }
 
-    fn recording_event(&self, id: &str) -> Event {
-        match self.is_recording {
-            true => Event::ArchiveStarted { id: id.into(), name: String::new() },
-            false => Event::ArchiveStopped { id: id.into() },
+    /// Whether one runs by now, and its name if it is another one.
+    fn recording_changed(&mut self, is_running: bool, name: Option<String>) -> Option<Event> {
+        match (is_running, self.recording.take()) {
+            (true, None) => {
+                self.recording = name;
+                self.recording()
+            }
+            (false, Some(id)) => Some(Event::ArchiveStopped { id }),
+            (_, same) => {
+                self.recording = same;
+                None
+            }
         }
     }
 
