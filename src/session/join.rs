@@ -49,10 +49,14 @@ impl Core {
         // here is the server's to judge.
         if let Some(room) = &self.config.room
             && let Ok(token) = Token::parse(&self.config.token)
-            && !token.claims().session_id.is_empty()
-            && token.claims().session_id != *room
         {
-            return Err(Fault::new(Reason::Authorization, "the token is for another session"));
+            let claims = token.claims();
+            if !claims.session_id.is_empty() && claims.session_id != *room {
+                return Err(Fault::new(Reason::Authorization, "the token is for another session"));
+            }
+            if claims.api_key != self.config.api_key {
+                return Err(Fault::new(Reason::Authorization, "the token is for another API key"));
+            }
         }
         Ok(())
     }

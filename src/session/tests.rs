@@ -11,7 +11,7 @@ use crate::signal::proto::{
     signal_request, signal_response::Message,
 };
 use crate::signal::service::Call;
-use crate::signal::signals;
+use crate::signal::{signals, token};
 
 mod again;
 mod captions;
@@ -105,6 +105,28 @@ fn what_cannot_be_right_is_refused_without_a_server() {
     assert_eq!(reason("", "token"), Reason::InvalidSession);
     assert_eq!(reason(&"ü".repeat(SESSION_ID_LENGTH_MAX + 1), "token"), Reason::InvalidSession);
     assert_eq!(Client::new(Config { session_id: "ü".repeat(SESSION_ID_LENGTH_MAX), ..config() }).heard(), []);
+}
+
+#[test]
+fn a_token_for_something_else_is_refused_where_the_server_would_not_look() {
+    let refused = |api_key: &str, session_id: &str| {
+        let order = token::Order {
+            api_key,
+            secret: "secret",
+            session_id,
+            role: token::Role::Publisher,
+            connection_data: "",
+            created_s: 1_700_000_000,
+            expires_s: 1_700_000_060,
+            nonce: 1,
+        };
+        let token = token::classic(&order).expect("a token");
+        let mut client = Client::new(Config { room: Some("room".into()), token, ..config() });
+        !client.heard().is_empty() && client.dials.is_empty()
+    };
+    assert!(!refused("key", "room"));
+    assert!(refused("another key", "room"));
+    assert!(refused("key", "another room"));
 }
 
 #[test]
