@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::claims::Admission;
 use super::config::{JOIN_LIMIT, PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
 use super::core::LinkId;
-use super::media::{publish, subscribe};
+use super::media::{allocate, publish, quality, subscribe};
 use super::participant::{Key, Participant, Presence, Standing};
 use super::peers::{self, Peers};
 use super::room::Room;
@@ -214,6 +214,8 @@ fn resume(
     participants.extend(room.participants.get(&key).map(|participant| participant.present()));
     shared.send(link, Message::Update(ParticipantUpdate { participants }));
     shared.send(link, room.update());
+    allocate::repeat(room, shared, key);
+    quality::repeat(room, shared, key);
     flush(room, shared, key);
     offer(room, shared, now, key);
 }

@@ -18,7 +18,7 @@ use super::migration::Elsewhere;
 use super::moderation::{Latecomers, Moderation};
 use super::publications::Publications;
 use super::reconnect::Reconnecting;
-use super::subscribe::Subscriptions;
+use super::subscriptions::Subscriptions;
 use super::wires::Way;
 use super::{Connection, Event, Fault, Reason, VideoType};
 use crate::media::Kind;
@@ -264,7 +264,7 @@ impl Core {
             Input::Moderate(wish) => self.moderate(now, wish),
             Input::Publish(wish) => self.publish(now, *wish),
             Input::Unpublish(id) => self.unpublish(now, id),
-            Input::SetPublishing { id, kind, is_on } => self.set_publishing(id, kind, is_on),
+            Input::SetPublishing { id, kind, is_on } => self.set_publishing(now, id, kind, is_on),
             Input::SetVideoType { id, video_type } => self.set_video_type(id, video_type),
             Input::SetSize { id, width, height } => self.set_size(now, id, (width, height)),
             Input::Media { id, outgoing } => self.send_media(now, id, outgoing),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Config, Core, Output, State};
 use super::ice::Ways;
+use super::resume::Doubt;
 use super::roster::Roster;
 use super::signals::Early;
 use super::wires::Wires;
@@ -49,6 +50,8 @@ pub(super) struct Live {
     unanswered: Option<Instant>,
     /// The peer connection has failed.
     broken_until: Option<Instant>,
+    /// The link has broken, and the session was resumed.
+    pub doubt: Option<Doubt>,
 }
 
 impl Live {
@@ -93,6 +96,7 @@ impl Live {
             unanswered: None,
             early: Early::default(),
             broken_until: None,
+            doubt: None,
         })
     }
 
@@ -145,6 +149,11 @@ impl Live {
         self.unanswered = None;
     }
 
+    /// When something came from the server last.
+    pub fn heard_at(&self) -> Instant {
+        self.heard
+    }
+
     /// When the server counts as gone. Only one that was asked can fail to answer: a process that was stopped for a
     /// while has heard nothing either, and has not asked.
     fn silent_until(&self) -> Option<Instant> {
@@ -169,6 +178,9 @@ impl Live {
     pub fn update(&mut self, now: Instant, participants: &[ParticipantInfo]) -> Vec<Event> {
         let mut events = Vec::new();
         let own = participants.iter().find(|participant| participant.sid == self.own.id);
+        if let Some(own) = own {
+            self.hear_of_own(&own.tracks);
+        }
         if let Some(permission) = own.and_then(|own| own.permission.as_ref()) {
             let capabilities = capabilities(Some(permission), self.may_moderate);
             if capabilities != self.capabilities {

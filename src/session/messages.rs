@@ -28,6 +28,7 @@ impl Core {
                 let events = events.unwrap_or_default();
                 self.mute_latecomers(now, &events);
                 self.streams_changed(events);
+                self.compare_tracks();
             }
             FromServer::Message(Message::RoomUpdate(update)) => {
                 update.room.iter().for_each(|room| self.room_changed(room));
@@ -40,7 +41,7 @@ impl Core {
             FromServer::Message(Message::Trickle(trickle)) => {
                 self.with_wires(|wires| wires.trickled(now, &trickle))
             }
-            FromServer::Message(Message::TrackPublished(response)) => self.track_published(response),
+            FromServer::Message(Message::TrackPublished(response)) => self.track_published(now, response),
             FromServer::Message(Message::TrackUnpublished(response)) => {
                 self.track_unpublished(now, &response.track_sid)
             }

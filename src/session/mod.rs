@@ -25,12 +25,14 @@ mod moderation;
 mod publications;
 mod publish;
 mod reconnect;
+mod resume;
 mod roster;
 mod sender_stats;
 mod signals;
 mod sizes;
 mod streams;
 mod subscribe;
+mod subscriptions;
 mod wires;
 
 #[cfg(test)]

@@ -32,11 +32,16 @@ pub enum Moderation {
 /// has not heard of the mode when its stream is there.
 const MUTE_ALL_GRACE: Duration = Duration::from_secs(3);
 
+/// How long one may be away that is published again: as long as the roster waits for it.
+const REPUBLISH_GRACE: Duration = Duration::from_secs(5);
+
 /// Streams that were on their way when all were muted: neither does this client know them yet, nor did their publishers know
 /// of the mode.
 pub(super) struct Latecomers {
     until: Instant,
     excluded: Vec<String>,
+    /// Those that were there, and about to be published again after their server's end.
+    missing: Vec<String>,
 }
 
 /// What waits for the end of a reconnection: each wish once, so there are no more than connections and streams.
@@ -81,7 +86,9 @@ impl Core {
             Moderation::MuteAll { excluded } => {
                 self.call_for_mode(true);
                 self.call_to_mute_all(&excluded);
-                self.latecomers = Some(Latecomers { until: now + MUTE_ALL_GRACE, excluded });
+                let missing = self.live().map(|live| live.roster.missing_streams()).unwrap_or_default();
+                let grace = if missing.is_empty() { MUTE_ALL_GRACE } else { REPUBLISH_GRACE };
+                self.latecomers = Some(Latecomers { until: now + grace, excluded, missing });
             }
             Moderation::EndMute => {
                 self.latecomers = None;
@@ -138,9 +145,18 @@ impl Core {
             Event::StreamReceived(stream) if stream.has_audio => Some(stream.id.clone()),
             _ => None,
         });
-        let is_excluded = |id: &String| self.latecomers.iter().any(|late| late.excluded.contains(id));
-        let came: Vec<String> = came.filter(|id| !is_excluded(id)).collect();
-        came.iter().for_each(|id| self.call_to_mute(id));
+        let Self { state: State::Connected(live), latecomers: Some(late), .. } = self else { return };
+        let is_back = |id: &String| !live.roster.is_missing(id);
+        let came: Vec<String> = came.chain(late.missing.extract_if(.., |id| is_back(id))).collect();
+        let meant = came.iter().filter(|id| !late.excluded.contains(id));
+        let meant: Vec<String> = meant.cloned().collect();
+        meant.iter().for_each(|id| self.call_to_mute(id));
+    }
+
+    /// Whether what is published now starts muted: by the room's mode, or by this client's own word that is still on its way.
+    pub(super) fn starts_muted(&self, now: Instant) -> bool {
+        let has_called = self.latecomers.as_ref().is_some_and(|late| now < late.until);
+        has_called || self.live().is_some_and(Live::is_mute_forced)
     }
 
     pub(super) fn room_changed(&mut self, room: &Room) {

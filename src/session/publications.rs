@@ -1,7 +1,7 @@
 //! Publications as values: what is wished, how far it has come, and what the server is asked for it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::Ending;
 use super::live::Live;
@@ -19,6 +19,9 @@ use crate::signal::proto::{
     AddTrackRequest, AudioTrackFeature, SimulcastCodec, TrackInfo, TrackPublishedResponse, TrackSource,
     TrackType, VideoLayer, VideoQuality,
 };
+
+/// How long the server may take for its part of a publishing. The platform that is mirrored waits about as long.
+pub(super) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The simulcast layers of LiveKit, lowest first.
 pub(super) const QUALITIES: [VideoQuality; 3] = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High];
@@ -66,6 +69,8 @@ pub(super) struct Track {
     pub sequences: Vec<u64>,
     /// What it was called before a new join: a server that is this library lets it keep that.
     pub kept_sid: Option<String>,
+    /// When the program has switched it last.
+    pub switched: Option<Instant>,
 }
 
 impl Published {
@@ -77,6 +82,7 @@ impl Published {
             section: None,
             sequences: vec![0; layers.max(1)],
             kept_sid: None,
+            switched: None,
         };
         let audio = wish.audio.map(|_| track(Kind::Audio, 1));
         let video = wish.video.as_ref().map(|video| track(Kind::Video, video.layers.len()));
@@ -109,6 +115,13 @@ impl Published {
             Kind::Video => self.wish.video.as_mut().map(|video| &mut video.is_on),
         };
         place.is_some_and(|place| std::mem::replace(place, is_on) != is_on)
+    }
+
+    /// The name of a track for the server, which differs from those of earlier tries.
+    pub fn call(&mut self, position: usize, number: u64) {
+        let track = &mut self.tracks[position];
+        let kind = if track.kind == Kind::Audio { 'a' } else { 'v' };
+        track.cid = format!("otc-{}-{number}-{kind}", self.wish.id.0);
     }
 
     pub fn track(&self, kind: Kind) -> Option<&Track> {
@@ -304,6 +317,15 @@ impl Publications {
     /// The server of before is gone: everything is published again when there is another.
     pub fn forget_server(&mut self) {
         self.all.iter_mut().for_each(Published::forget_server);
+    }
+
+    /// Those that wait have waited for a server that was away: their time begins anew.
+    pub fn wait_anew(&mut self, now: Instant) {
+        for published in &mut self.all {
+            if let Stage::Asked { deadline } = &mut published.state {
+                *deadline = now + PUBLISH_TIMEOUT;
+            }
+        }
     }
 
     /// What the server is told of tracks that it named before the link was lost.

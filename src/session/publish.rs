@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, State};
 use super::media::{MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublisherEvent, Sent};
-use super::publications::{Publications, Published, QUALITIES, Stage};
+use super::publications::{PUBLISH_TIMEOUT, Publications, Published, QUALITIES, Stage};
 use super::{Event, VideoType};
 use crate::media::Kind;
 use crate::rtc::{AudioLevel, Layer, PacketOut, Section};
@@ -16,9 +16,6 @@ use crate::signal::proto::{
     MuteTrackRequest, RequestResponse, SubscribedQualityUpdate, TrackPublishedResponse, VideoQuality,
     request_response, signal_request::Message,
 };
-
-/// How long the server may take for its part of a publishing. The platform that is mirrored waits about as long.
-const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a packet may wait for the network until no further picture is encoded, and how short the wait is when they
 /// go on. A key frame in three layers takes a quarter of a second on a network that just carries them.
@@ -73,17 +70,15 @@ impl Core {
 
     /// Asks the server for what it has not been asked for yet.
     pub(super) fn publish_waiting(&mut self, now: Instant) {
+        let is_mute_forced = self.starts_muted(now);
         let State::Connected(live) = &mut self.state else { return };
         let Publications { all, tries, .. } = &mut self.publications;
         let mut requests = Vec::new();
         for published in all.iter_mut().filter(|published| published.state == Stage::Waiting) {
             *tries += 1;
             published.state = Stage::Asked { deadline: now + PUBLISH_TIMEOUT };
-            for track in &mut published.tracks {
-                let kind = if track.kind == Kind::Audio { 'a' } else { 'v' };
-                track.cid = format!("otc-{}-{tries}-{kind}", published.wish.id.0);
-            }
-            let (is_ours, is_mute_forced) = (live.wires.is_inline(), live.is_mute_forced());
+            (0..published.tracks.len()).for_each(|position| published.call(position, *tries));
+            let is_ours = live.wires.is_inline();
             let tracks = published.tracks.iter();
             requests.extend(tracks.map(|track| published.request(track, is_ours, is_mute_forced)));
         }
@@ -130,20 +125,21 @@ impl Core {
         }
     }
 
-    pub(super) fn track_published(&mut self, response: TrackPublishedResponse) {
+    pub(super) fn track_published(&mut self, now: Instant, response: TrackPublishedResponse) {
         let Some(info) = response.track.filter(|info| !info.sid.is_empty()) else { return };
         if let Some((published, position)) = self.publications.by_cid(&response.cid) {
             published.tracks[position].info = Some(info);
         }
-        self.publications_settled();
+        self.publications_settled(now);
     }
 
-    pub(super) fn publications_negotiated(&mut self, _now: Instant) {
-        self.publications_settled();
+    pub(super) fn publications_negotiated(&mut self, now: Instant) {
+        self.publications_settled(now);
     }
 
     /// Tells of those that have become complete.
-    fn publications_settled(&mut self) {
+    pub(super) fn publications_settled(&mut self, now: Instant) {
+        let starts_muted = self.starts_muted(now);
         let State::Connected(live) = &self.state else { return };
         let mut events = Vec::new();
         let mut requests = Vec::new();
@@ -154,7 +150,7 @@ impl Core {
             }
             published.state = Stage::Up;
             // Whatever the program has switched until now: it may switch it on again from here on.
-            let is_muted = live.is_mute_forced() && !published.was_up && published.set_on(Kind::Audio, false);
+            let is_muted = starts_muted && !published.was_up && published.set_on(Kind::Audio, false);
             let (stream, video) = (published.stream(live), published.video_codec(&live.wires));
             let was_up = std::mem::replace(&mut published.was_up, true);
             events.push(published.event(match was_up {
@@ -163,11 +159,12 @@ impl Core {
             }));
             events.extend(is_muted.then(|| published.event(PublisherEvent::MuteForced)));
             // What was switched since the server was asked.
-            for track in &published.tracks {
-                let Some(info) = &track.info else { continue };
-                if info.muted == published.is_on(track.kind) {
-                    let muted = !published.is_on(track.kind);
-                    requests.push(Message::Mute(MuteTrackRequest { sid: info.sid.clone(), muted }));
+            for position in 0..published.tracks.len() {
+                let is_on = published.is_on(published.tracks[position].kind);
+                let track = &mut published.tracks[position];
+                if let Some(info) = track.info.as_ref().filter(|info| info.muted == is_on) {
+                    requests.push(Message::Mute(MuteTrackRequest { sid: info.sid.clone(), muted: !is_on }));
+                    track.switched = Some(now);
                 }
             }
             if live.wires.is_inline() && published.is_retyped() {
@@ -211,8 +208,11 @@ impl Core {
     }
 
     /// The program switches a track on or off.
-    pub(super) fn set_publishing(&mut self, id: PublicationId, kind: Kind, is_on: bool) {
+    pub(super) fn set_publishing(&mut self, now: Instant, id: PublicationId, kind: Kind, is_on: bool) {
         let Some(published) = self.publications.find(id) else { return };
+        if let Some(track) = published.tracks.iter_mut().find(|track| track.kind == kind) {
+            track.switched = Some(now);
+        }
         if !published.set_on(kind, is_on) || published.state != Stage::Up {
             return; // what is not published yet says so when it is
         }

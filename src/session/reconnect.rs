@@ -89,7 +89,8 @@ impl Reconnecting {
 impl Core {
     /// The link is gone, or the server asked for a new one. `must_rejoin`: it does not know us any more.
     pub(super) fn begin_reconnect(&mut self, now: Instant, must_rejoin: bool) {
-        let State::Connected(live) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let State::Connected(mut live) = std::mem::replace(&mut self.state, State::Over) else { return };
+        live.begin_to_doubt();
         self.push(Output::Cut);
         self.say([Event::ReconnectionStarted]);
         let must_rejoin = must_rejoin || live.is_broken();
@@ -205,6 +206,8 @@ impl Core {
         reconnecting.step = Step::Wiring { deadline: now + STEP_TIMEOUT };
         reconnecting.live.heard(now);
         reconnecting.live.expect_full_roster();
+        self.give_up_unnamed(now);
+        let State::Reconnecting(reconnecting) = &mut self.state else { return };
         if let Some(sync) = reconnecting.live.wires.sync_state() {
             let published = self.publications.published();
             let sync = SyncState { publish_tracks: published, ..sync };
@@ -254,7 +257,12 @@ impl Core {
             self.transmit_signal(now, signal);
         }
         self.moderate_held(now, reconnecting.moderations);
+        self.publications.wait_anew(now);
+        self.subscriptions.wait_anew(now);
+        self.say_again(now);
         self.publish_waiting(now);
+        self.publications_settled(now);
         self.resubscribe();
+        self.compare_tracks();
     }
 }

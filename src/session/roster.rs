@@ -143,6 +143,15 @@ impl Roster {
         self.members.iter().any(|member| member.streams.is_missing(id))
     }
 
+    /// The streams that wait for it, by their ids.
+    pub fn missing_streams(&self) -> Vec<String> {
+        let all = self
+            .members
+            .iter()
+            .flat_map(|member| member.streams.all().filter(|stream| member.streams.is_missing(&stream.id)));
+        all.map(|stream| stream.id.clone()).collect()
+    }
+
     pub fn find_stream(&self, id: &str) -> Option<&Arc<Stream>> {
         self.members.iter().find_map(|member| member.streams.find(id))
     }

@@ -43,6 +43,14 @@ impl Published {
         self.resizing.waiting = is_news.then_some((size, earliest));
     }
 
+    /// The size that the others have been told since then may not have reached them.
+    pub fn doubt_size(&mut self, now: Instant, since: Instant) -> Option<UpdateLocalVideoTrack> {
+        self.resizing.told.filter(|told| *told >= since)?;
+        let size = self.size()?;
+        self.resizing.waiting.get_or_insert((size, now));
+        self.take_size(now)
+    }
+
     /// Takes the size that waits: each layer keeps its part of the picture.
     fn take_size(&mut self, now: Instant) -> Option<UpdateLocalVideoTrack> {
         let ((width, height), _) = self.resizing.waiting.take()?;

@@ -20,6 +20,7 @@ mod migration;
 mod moderation;
 mod peers;
 mod relays;
+mod resume;
 mod sealed;
 mod sizes;
 mod strange;
@@ -267,6 +268,31 @@ fn a_server_that_forgot_us_is_joined_anew_under_the_same_name() {
 }
 
 #[test]
+fn a_recording_ends_under_the_name_under_which_it_began() {
+    let room = |sid: &str, active_recording| Room { sid: sid.into(), active_recording, ..Default::default() };
+    let rejoined = |client: &mut Client, room: Room| {
+        client.input(Input::LinkClosed(None));
+        client.input(Input::LinkOpened);
+        client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+        client.input(Input::LinkOpened);
+        client.server(FromServer::Welcome(JoinResponse { room: Some(room), ..welcome(&[]) }));
+        words(&client.heard())
+    };
+    let mut client = Client::connecting();
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(JoinResponse { room: Some(room("RM_1", true)), ..welcome(&[]) }));
+    assert_eq!(words(&client.heard()), ["connected", "archive RM_1"]);
+    assert_eq!(rejoined(&mut client, room("RM_2", true)), ["reconnecting", "reconnected"]);
+    assert_eq!(
+        rejoined(&mut client, room("RM_3", false)),
+        ["reconnecting", "reconnected", "no archive RM_1"]
+    );
+    assert_eq!(rejoined(&mut client, room("RM_4", true)), ["reconnecting", "reconnected", "archive RM_4"]);
+    client.message(Message::RoomUpdate(RoomUpdate { room: Some(room("RM_4", false)) }));
+    assert_eq!(words(&client.heard()), ["no archive RM_4"]);
+}
+
+#[test]
 fn who_does_not_rejoin_is_dropped_after_a_while() {
     let mut client = Client::connected();
     client.update(vec![participant("ann")]);
@@ -293,31 +319,6 @@ fn a_lost_session_is_given_up_within_its_time() {
     assert!(client.now - begun <= RECONNECT_PERIOD);
     assert!(client.dials.len() > 10, "{} tries", client.dials.len());
     assert_eq!(client.reason(), Reason::Dropped);
-}
-
-#[test]
-fn a_recording_ends_under_the_name_under_which_it_began() {
-    let room = |sid: &str, active_recording| Room { sid: sid.into(), active_recording, ..Default::default() };
-    let rejoined = |client: &mut Client, room: Room| {
-        client.input(Input::LinkClosed(None));
-        client.input(Input::LinkOpened);
-        client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
-        client.input(Input::LinkOpened);
-        client.server(FromServer::Welcome(JoinResponse { room: Some(room), ..welcome(&[]) }));
-        words(&client.heard())
-    };
-    let mut client = Client::connecting();
-    client.input(Input::LinkOpened);
-    client.server(FromServer::Welcome(JoinResponse { room: Some(room("RM_1", true)), ..welcome(&[]) }));
-    assert_eq!(words(&client.heard()), ["connected", "archive RM_1"]);
-    assert_eq!(rejoined(&mut client, room("RM_2", true)), ["reconnecting", "reconnected"]);
-    assert_eq!(
-        rejoined(&mut client, room("RM_3", false)),
-        ["reconnecting", "reconnected", "no archive RM_1"]
-    );
-    assert_eq!(rejoined(&mut client, room("RM_4", true)), ["reconnecting", "reconnected", "archive RM_4"]);
-    client.message(Message::RoomUpdate(RoomUpdate { room: Some(room("RM_4", false)) }));
-    assert_eq!(words(&client.heard()), ["no archive RM_4"]);
 }
 
 #[test]

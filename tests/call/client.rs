@@ -1,10 +1,11 @@
 //! A program with one session: what it did, what it heard, and whether that was lawful.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::media::Media;
 use opentok::session::lawful::{Deed, Heard, Model};
-use opentok::session::{Capabilities, Config, Connection, Core, Ending, Event, Output, Reason};
+use opentok::session::{Capabilities, Config, Connection, Core, Ending, Event, Output, Reason, Stream};
 
 /// See the module's text.
 pub struct Client {
@@ -12,15 +13,15 @@ pub struct Client {
     pub model: Model,
     config: Config,
     /// Its connections so far: one an attempt, more where a server could not keep the id.
-    own: Option<std::sync::Arc<Connection>>,
-    pub others: BTreeMap<String, std::sync::Arc<Connection>>,
+    own: Option<Arc<Connection>>,
+    pub others: BTreeMap<String, Arc<Connection>>,
     pub endings: BTreeMap<&'static str, usize>,
     /// For each sender the numbers of the signals heard in this session.
     pub signals: BTreeMap<String, Vec<u64>>,
     pub sent: u64,
     pub media: Media,
     /// Streams of others that can be subscribed to.
-    pub streams: Vec<String>,
+    pub streams: BTreeMap<String, Arc<Stream>>,
 }
 
 impl Client {
@@ -36,7 +37,7 @@ impl Client {
             signals: BTreeMap::new(),
             sent: 0,
             media: Media::default(),
-            streams: Vec::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -106,11 +107,11 @@ impl Client {
             }
             Event::StreamReceived(stream) => {
                 let connection = stream.connection.id.clone();
-                self.streams.push(stream.id.clone());
                 self.model.heard(Heard::StreamReceived { stream: stream.id.clone(), connection });
+                self.streams.insert(stream.id.clone(), stream);
             }
             Event::StreamDropped(stream) => {
-                self.streams.retain(|known| *known != stream.id);
+                self.streams.remove(&stream.id);
                 self.model.heard(Heard::StreamDropped(stream.id.clone()));
             }
             Event::Publisher { id, event } => self.media.publisher_heard(id, &event),
@@ -120,10 +121,13 @@ impl Client {
                 let from = from.map(|from| from.id.clone()).unwrap_or_default();
                 self.signals.entry(from).or_default().push(data.parse().expect("a number"));
             }
-            Event::StreamChanged { .. }
-            | Event::ArchiveStarted { .. }
-            | Event::ArchiveStopped { .. }
-            | Event::MuteForced { .. } => self.model.heard(Heard::Something),
+            Event::StreamChanged { stream, .. } => {
+                self.model.heard(Heard::Something);
+                self.streams.insert(stream.id.clone(), stream);
+            }
+            Event::ArchiveStarted { .. } | Event::ArchiveStopped { .. } | Event::MuteForced { .. } => {
+                self.model.heard(Heard::Something)
+            }
             Event::CapabilitiesChanged(_) => {}
             Event::Moved { .. } => panic!("the server of these tests moves nobody"),
             Event::Warned(fault) => {

@@ -1,6 +1,6 @@
 //! What programs, the server's operator and the weather do.
 
-use opentok::media::VideoCodec;
+use opentok::media::{Kind, VideoCodec};
 use opentok::server::{self, Server};
 use opentok::session::lawful::Deed;
 use opentok::session::media::{
@@ -56,11 +56,11 @@ impl World {
         }
     }
 
-    /// A program publishes, unpublishes, subscribes or unsubscribes.
+    /// A program publishes, switches, unpublishes, subscribes or unsubscribes.
     fn media(&mut self, number: usize) {
         self.count += 1;
         let (publication, subscription) = (PublicationId(self.count), SubscriptionId(self.count));
-        let deed = self.random.below(6);
+        let deed = self.random.below(8);
         let client = &mut self.clients[number];
         if !client.model.is_connected() {
             return;
@@ -104,11 +104,21 @@ impl World {
                 client.media.unsubscribe(id);
                 Input::Unsubscribe(id)
             }
-            _ => {
-                if client.streams.is_empty() {
+            4 | 5 => {
+                let all = client.media.publications();
+                if all.is_empty() {
                     return;
                 }
-                let stream_id = client.streams[pick(client.streams.len(), &mut self.random)].clone();
+                let id = all[pick(all.len(), &mut self.random)];
+                let kind = if self.random.one_in(2) { Kind::Audio } else { Kind::Video };
+                Input::SetPublishing { id, kind, is_on: self.random.one_in(2) }
+            }
+            _ => {
+                let ids: Vec<&String> = client.streams.keys().collect();
+                if ids.is_empty() {
+                    return;
+                }
+                let stream_id = ids[pick(ids.len(), &mut self.random)].clone();
                 client.media.subscribe(subscription);
                 Input::Subscribe { id: subscription, stream_id, wants: Wants::default() }
             }

@@ -118,3 +118,19 @@ fn streams_begin_and_end_lawfully_on_a_bad_network() {
     println!("streams published: {published}, subscribers connected: {connected}");
     assert!(std::env::var_os("SEED").is_some() || (published > 0 && connected > 0), "no stream was heard of");
 }
+
+#[test]
+fn when_the_storm_is_over_everybody_knows_what_is_on() {
+    let mut streams = 0;
+    for seed in seeds(SEEDS / 150) {
+        let _seed = Seed(seed);
+        let mut world = World::new(seed, Weather::honest_media());
+        world.run(Duration::from_secs(40));
+        world.calm(Duration::from_secs(90));
+        world.check_rosters();
+        streams += world.check_streams();
+        world.everybody_leaves();
+    }
+    println!("streams at the end: {streams}");
+    assert!(std::env::var_os("SEED").is_some() || streams > 0, "no stream was there");
+}

@@ -1,8 +1,10 @@
 //! What publishers and subscribers of a simulated client may hear, and in which order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use opentok::session::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId};
+use opentok::session::Stream;
+use opentok::session::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId, VideoReason};
 
 /// The publications and subscriptions of one client.
 #[derive(Debug, Default)]
@@ -14,17 +16,25 @@ pub struct Media {
     pub connected: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Publication {
     Asked,
-    Up,
+    Up(Arc<Stream>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Subscription {
+enum Stage {
     Asked,
     Connected,
     Interrupted,
+}
+
+#[derive(Debug, Clone)]
+struct Subscription {
+    stage: Stage,
+    stream: Option<Arc<Stream>>,
+    /// What it was told of sound and pictures since it is connected.
+    told: (bool, bool),
 }
 
 impl Media {
@@ -33,7 +43,7 @@ impl Media {
     }
 
     pub fn subscribe(&mut self, id: SubscriptionId) {
-        self.subscriptions.insert(id, Subscription::Asked);
+        self.subscriptions.insert(id, Subscription { stage: Stage::Asked, stream: None, told: (true, true) });
     }
 
     /// The program does not want to hear of it any more.
@@ -49,15 +59,41 @@ impl Media {
         self.subscriptions.keys().copied().collect()
     }
 
+    /// The own streams, as this client knows them.
+    pub fn streams(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        self.publications.values().map(|publication| match publication {
+            Publication::Up(stream) => stream,
+            Publication::Asked => panic!("it is neither published nor has it failed"),
+        })
+    }
+
+    /// Every subscriber that is connected has heard whether there is sound and whether there are pictures.
+    pub fn check_told(&self) {
+        for (id, one) in self.subscriptions.iter().filter(|(_, one)| one.stage == Stage::Connected) {
+            let stream = one.stream.as_ref().expect("it has a stream");
+            assert!(
+                !stream.has_audio_track || one.told.0 == stream.has_audio,
+                "the sound of {id:?}: {one:?}"
+            );
+            assert!(
+                !stream.has_video_track || one.told.1 == stream.has_video,
+                "the pictures of {id:?}: {one:?}"
+            );
+        }
+    }
+
     pub fn publisher_heard(&mut self, id: PublicationId, event: &PublisherEvent) {
-        let state = self.publications.get(&id).copied();
-        let next = match (event, state) {
-            (PublisherEvent::Published { .. }, Some(Publication::Asked)) => {
+        let state = self.publications.get(&id).cloned();
+        let next = match (event, &state) {
+            (PublisherEvent::Published { stream, .. }, Some(Publication::Asked)) => {
                 self.published += 1;
-                Some(Publication::Up)
+                Some(Publication::Up(stream.clone()))
             }
-            (PublisherEvent::Renewed { .. } | PublisherEvent::MuteForced, Some(Publication::Up))
-            | (PublisherEvent::Changed(_) | PublisherEvent::Counted { .. }, Some(Publication::Up)) => state,
+            (
+                PublisherEvent::Renewed { stream, .. } | PublisherEvent::Changed(stream),
+                Some(Publication::Up(_)),
+            ) => Some(Publication::Up(stream.clone())),
+            (PublisherEvent::MuteForced | PublisherEvent::Counted { .. }, Some(Publication::Up(_))) => state,
             (PublisherEvent::KeyFrameWanted(_) | PublisherEvent::LayersWanted(_), Some(_))
             | (PublisherEvent::Bitrate(_) | PublisherEvent::VideoBitrate(_), Some(_)) => state,
             (PublisherEvent::Ended | PublisherEvent::Failed(_), Some(_)) => None,
@@ -70,26 +106,34 @@ impl Media {
     }
 
     pub fn subscriber_heard(&mut self, id: SubscriptionId, event: &SubscriberEvent) {
-        use Subscription::{Asked, Connected, Interrupted};
-        let state = self.subscriptions.get(&id).copied();
-        let next = match (event, state) {
-            (SubscriberEvent::Connected, Some(Asked)) => {
+        use Stage::{Asked, Connected, Interrupted};
+        let Some(mut one) = self.subscriptions.remove(&id) else { panic!("unlawful: {event:?} of {id:?}") };
+        let is_on = |stream: &Option<Arc<Stream>>| {
+            stream.as_ref().map_or((true, true), |stream| (stream.has_audio, stream.has_video))
+        };
+        match (event, one.stage) {
+            (SubscriberEvent::Connected, Asked) => {
                 self.connected += 1;
-                Some(Connected)
+                (one.stage, one.told) = (Connected, is_on(&one.stream));
             }
-            (SubscriberEvent::Disconnected, Some(Connected)) => Some(Interrupted),
-            (SubscriberEvent::Reconnected, Some(Interrupted)) => Some(Connected),
-            (SubscriberEvent::Changed(_), Some(_)) => state,
-            (SubscriberEvent::Failed(_), Some(_)) => None,
-            (SubscriberEvent::VideoDisabled(_) | SubscriberEvent::VideoEnabled(_), Some(_))
-            | (SubscriberEvent::AudioDisabled | SubscriberEvent::AudioEnabled, Some(_))
-            | (SubscriberEvent::Warned | SubscriberEvent::WarningLifted, Some(_)) => state,
-            _ => panic!("unlawful: {event:?} of {id:?} in {state:?}"),
-        };
-        match next {
-            Some(next) => self.subscriptions.insert(id, next),
-            None => self.subscriptions.remove(&id),
-        };
+            (SubscriberEvent::Disconnected, Connected) => one.stage = Interrupted,
+            (SubscriberEvent::Reconnected, Interrupted) => one.stage = Connected,
+            (SubscriberEvent::Changed(stream), _) => one.stream = Some(stream.clone()),
+            (SubscriberEvent::Failed(_), _) => return,
+            (SubscriberEvent::VideoEnabled(VideoReason::PublishVideo), Connected) if !one.told.1 => {
+                one.told.1 = true;
+            }
+            (SubscriberEvent::VideoDisabled(VideoReason::PublishVideo), Connected) if one.told.1 => {
+                one.told.1 = false;
+            }
+            (SubscriberEvent::AudioEnabled, Connected) if !one.told.0 => one.told.0 = true,
+            (SubscriberEvent::AudioDisabled, Connected) if one.told.0 => one.told.0 = false,
+            (SubscriberEvent::VideoDisabled(VideoReason::Quality), Connected)
+            | (SubscriberEvent::VideoEnabled(VideoReason::Quality), Connected)
+            | (SubscriberEvent::Warned | SubscriberEvent::WarningLifted, Connected) => {}
+            _ => panic!("unlawful: {event:?} of {id:?}, {one:?}"),
+        }
+        self.subscriptions.insert(id, one);
     }
 
     /// The process has died: nothing of it will be heard.

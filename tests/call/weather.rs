@@ -59,6 +59,12 @@ impl Weather {
         }
     }
 
+    /// The same where what arrives is what was sent.
+    pub fn honest_media() -> Self {
+        let (cut, frozen) = (10, 20);
+        Self { lost: 0, doubled: 0, garbage: 0, removal: 0, killed: 0, cut, frozen, ..Self::media() }
+    }
+
     /// Peer connections on a network that loses, delays and doubles.
     pub fn lossy() -> Self {
         let delay_ms = (5, 60);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentok::rtc::Datagram;
 use opentok::server::{self, LinkId, Locality, Server};
-use opentok::session::{Addresses, Fault, Input, Output, Reason};
+use opentok::session::{Addresses, Fault, Input, Output, Reason, Stream};
 use opentok::signal::join::JoinQuery;
 
 use crate::cast::{CLIENTS, EPOCH_MS, client, config};
@@ -132,6 +133,28 @@ impl World {
             let seen: Vec<&str> = client.others.keys().map(String::as_str).collect();
             assert_eq!(seen, expected, "the roster of {own}:\n{}", client.model.history());
         }
+    }
+
+    /// Whoever is connected knows the streams of whoever else is, and what is on in them; so do those who watch them.
+    pub fn check_streams(&self) -> usize {
+        let connected = |client: &&Client| client.model.is_connected();
+        let mut expected: BTreeMap<&str, &Arc<Stream>> = BTreeMap::new();
+        for client in self.clients.iter().filter(connected) {
+            client.media.check_told();
+            expected.extend(client.media.streams().map(|stream| (stream.id.as_str(), stream)));
+        }
+        for client in self.clients.iter().filter(connected) {
+            let own: Vec<&str> = client.media.streams().map(|stream| stream.id.as_str()).collect();
+            let state = |stream: &Arc<Stream>| (stream.id.clone(), stream.has_audio, stream.has_video);
+            let expected: Vec<_> = expected
+                .values()
+                .filter(|stream| !own.contains(&stream.id.as_str()))
+                .map(|stream| state(stream))
+                .collect();
+            let seen: Vec<_> = client.streams.values().map(state).collect();
+            assert_eq!(seen, expected, "the streams of others:\n{}", client.model.history());
+        }
+        expected.len()
     }
 
     /// Signals of one sender come in the order in which they were sent, none twice.

@@ -1,7 +1,9 @@
 //! Which layer of each track a subscriber gets: what it wishes, as far as its network carries it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::super::core::LinkId;
 use super::super::participant::{Key, Participant};
 use super::super::room::Room;
 use super::super::shared::{Seat, Shared};
@@ -335,8 +337,7 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
             && let Some(known) = media.tracks.get(&track)
         {
             down.is_paused = target.is_none();
-            let state = if down.is_paused { StreamState::Paused } else { StreamState::Active };
-            states.push((known.publisher, known.sid.to_string(), state));
+            states.push((known.publisher, known.sid.to_string(), down.state()));
         }
     }
     if let Some(peer) = peers.as_mut().and_then(|peers| peers.subscriber_mut())
@@ -348,18 +349,42 @@ pub fn choose(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
             shared.restless.push_back(Seat { room: name.clone(), key });
         }
     }
-    if let (Some(link), false) = (link, states.is_empty()) {
-        let info = |(publisher, track_sid, state): (Key, String, StreamState)| StreamStateInfo {
-            participant_sid: participants.get(&publisher).map(|one| one.sid.clone()).unwrap_or_default(),
-            track_sid,
-            state: state.into(),
-        };
-        let stream_states = states.into_iter().map(info).collect();
-        shared.send(link, Message::StreamStateUpdate(StreamStateUpdate { stream_states }));
+    if let Some(link) = link {
+        tell(participants, shared, link, states);
     }
     for track in wants_keys {
         forward::ask_for(room, shared, now, key, track);
     }
+}
+
+/// A participant that was away has not heard what has begun or ended meanwhile.
+pub fn repeat(room: &Room, shared: &mut Shared, key: Key) {
+    let (Some(media), Some(participant)) = (&room.media, room.participants.get(&key)) else { return };
+    let (Some(link), Some(share)) = (participant.link(), &participant.share) else { return };
+    let videos = share.downs.iter().filter(|(_, down)| down.kind == MediaKind::Video);
+    let states = videos.filter_map(|(track, down)| {
+        let known = media.tracks.get(track)?;
+        Some((known.publisher, known.sid.to_string(), down.state()))
+    });
+    tell(&room.participants, shared, link, states.collect());
+}
+
+fn tell(
+    participants: &BTreeMap<Key, Participant>,
+    shared: &mut Shared,
+    link: LinkId,
+    states: Vec<(Key, String, StreamState)>,
+) {
+    if states.is_empty() {
+        return;
+    }
+    let info = |(publisher, track_sid, state): (Key, String, StreamState)| StreamStateInfo {
+        participant_sid: participants.get(&publisher).map(|one| one.sid.clone()).unwrap_or_default(),
+        track_sid,
+        state: state.into(),
+    };
+    let stream_states = states.into_iter().map(info).collect();
+    shared.send(link, Message::StreamStateUpdate(StreamStateUpdate { stream_states }));
 }
 
 /// True when the publisher has to send a key frame first.

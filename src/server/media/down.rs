@@ -7,6 +7,7 @@ use super::super::participant::Key;
 use super::numbers::{Incoming, Numbers, Order, Outgoing};
 use super::vp8::Descriptor;
 use crate::rtc::{Codec, MediaKind, PacketIn, PacketOut, Section};
+use crate::signal::proto::StreamState;
 
 const AUDIO_CLOCK_HZ: u32 = 48_000;
 const VIDEO_CLOCK_HZ: u32 = 90_000;
@@ -83,6 +84,11 @@ impl Down {
             is_paused: false,
             lowered: None,
         }
+    }
+
+    /// As its subscriber is told.
+    pub fn state(&self) -> StreamState {
+        if self.is_paused { StreamState::Paused } else { StreamState::Active }
     }
 
     pub fn unwire(&mut self) {

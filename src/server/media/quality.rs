@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::super::core::LinkId;
 use super::super::participant::{Key, Participant};
 use super::super::room::Room;
 use super::super::shared::Shared;
@@ -40,21 +41,37 @@ pub fn review(room: &mut Room, shared: &mut Shared, now: Instant) {
         let Some(link) = participant.link() else { continue };
         let concerns =
             |other: Key| other == *key || participant.share.as_ref().is_some_and(|share| share.hears(other));
-        let updates: Vec<ConnectionQualityInfo> = news
-            .iter()
-            .filter(|(other, _)| concerns(**other))
-            .filter_map(|(other, quality)| {
-                let participant_sid = room.participants.get(other)?.sid.clone();
-                Some(ConnectionQualityInfo {
-                    participant_sid,
-                    quality: (*quality).into(),
-                    score: score(*quality),
-                })
-            })
-            .collect();
-        if !updates.is_empty() {
-            shared.send(link, Message::ConnectionQuality(ConnectionQualityUpdate { updates }));
-        }
+        tell(
+            room,
+            shared,
+            link,
+            news.iter().filter(|(other, _)| concerns(**other)).map(|(key, one)| (*key, *one)),
+        );
+    }
+}
+
+/// A participant that was away has not heard what has changed meanwhile.
+pub fn repeat(room: &Room, shared: &mut Shared, key: Key) {
+    let Some(participant) = room.participants.get(&key) else { return };
+    let (Some(link), Some(share)) = (participant.link(), &participant.share) else { return };
+    let known = room.participants.iter().filter(|(other, _)| **other == key || share.hears(**other));
+    let known = known.filter_map(|(other, participant)| Some((*other, participant.share.as_ref()?.quality?)));
+    tell(room, shared, link, known);
+}
+
+fn tell(
+    room: &Room,
+    shared: &mut Shared,
+    link: LinkId,
+    qualities: impl Iterator<Item = (Key, ConnectionQuality)>,
+) {
+    let info = |(key, quality): (Key, ConnectionQuality)| {
+        let participant_sid = room.participants.get(&key)?.sid.clone();
+        Some(ConnectionQualityInfo { participant_sid, quality: quality.into(), score: score(quality) })
+    };
+    let updates: Vec<ConnectionQualityInfo> = qualities.filter_map(info).collect();
+    if !updates.is_empty() {
+        shared.send(link, Message::ConnectionQuality(ConnectionQualityUpdate { updates }));
     }
 }
 

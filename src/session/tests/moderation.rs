@@ -1,6 +1,7 @@
 //! Muting others, and being muted.
 
-use super::media::{Publication, PublicationId, PublishedAudio};
+use super::media::{Publication, PublicationId, PublishedAudio, PublisherEvent};
+use super::streaming::film;
 use super::*;
 use crate::signal::{mute_mode, token};
 
@@ -91,6 +92,42 @@ fn the_mode_is_told_once_for_each_change_and_not_to_who_comes_later() {
     let room = Some(Room { metadata: on, ..Default::default() });
     late.server(FromServer::Welcome(JoinResponse { room, ..welcome(&[]) }));
     assert_eq!(words(&late.heard()), ["connected"]);
+}
+
+#[test]
+fn what_the_moderator_is_publishing_when_it_mutes_all_starts_muted() {
+    let mut client = moderator();
+    client.publish(film(1));
+    client.input(all(&[]));
+    client.take();
+    let heard = client.publisher_heard();
+    let [PublisherEvent::Published { .. }, PublisherEvent::MuteForced] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    let is_mute = |message: &signal_request::Message| matches!(message, signal_request::Message::Mute(mute) if mute.muted && mute.sid == "TR_A1");
+    assert!(client.asked().iter().any(is_mute));
+}
+
+#[test]
+fn who_is_published_again_after_all_were_muted_is_muted_too() {
+    let mut client = moderator();
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    client.input(all(&["TR_c"]));
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&[])));
+    // The server that took the other one's place knew neither of them.
+    client.calls.clear();
+    client.pass(Duration::from_millis(3500));
+    let ann = ParticipantInfo {
+        tracks: vec![track("TR_a", TrackSource::Microphone), track("TR_av", TrackSource::Camera)],
+        ..participant("ann")
+    };
+    client.update(vec![ann.clone()]);
+    assert_eq!(client.calls, [mute("ann", "TR_a")]);
+    client.update(vec![ParticipantInfo { version: 1, ..ann }]);
+    assert_eq!(client.calls.len(), 1, "once");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::media::{Kind, VideoCodec};
-use crate::rtc::{Codec, MediaKind, Output as RtcOutput, Peer, Section, Sending};
+use crate::rtc::{Codec, MediaKind, Output as RtcOutput, PacketOut, Peer, Section, Sending};
 use crate::session::media::*;
 use crate::signal::proto::{
     AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DataPacket,
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// The same, with the server's end of the publisher's connection.
-    fn agree(&mut self) -> (Vec<AddTrackRequest>, Peer) {
+    pub(super) fn agree(&mut self) -> (Vec<AddTrackRequest>, Peer) {
         let (mut requests, mut offer) = (Vec::new(), None);
         for message in self.asked() {
             match message {
@@ -93,6 +93,17 @@ impl Client {
         let answer = SessionDescription { r#type: "answer".into(), sdp, ..Default::default() };
         self.message(Message::Answer(answer));
         (requests, server)
+    }
+
+    /// The server answers another offer.
+    pub(super) fn answer(&mut self, server: &mut Peer) {
+        let offer = self.asked().into_iter().find_map(|message| match message {
+            signal_request::Message::Offer(offer) => Some(offer.sdp),
+            _ => None,
+        });
+        let sdp = server.accept_offer(self.now, &offer.expect("an offer")).expect("it fits");
+        let answer = SessionDescription { r#type: "answer".into(), sdp, ..Default::default() };
+        self.message(Message::Answer(answer));
     }
 
     pub(super) fn published() -> Self {
@@ -135,20 +146,53 @@ impl Client {
         client.update(vec![ann(false)]);
         client.heard();
         client.view();
-        client.input(Input::SocketsOpened(Addresses {
+        let (server, sections) = client.reached();
+        assert_eq!(client.subscriber_heard(), [SubscriberEvent::Connected]);
+        (client, server, sections)
+    }
+
+    /// A server's end of the subscriber's connection comes up, with the sections that carry Ann's sound and pictures.
+    pub(super) fn reached(&mut self) -> (Peer, Vec<Section>) {
+        self.input(Input::SocketsOpened(Addresses {
             subscriber: vec![address(1)],
             publisher: vec![address(3)],
         }));
-        let mut server = Peer::new(client.now, &[address(2)]);
-        let sections = client.send_to_it(&mut server, &[]);
-        client.offer(&mut server);
+        let mut server = Peer::new(self.now, &[address(2)]);
+        let sections = self.send_to_it(&mut server, &[]);
+        self.offer(&mut server);
+        self.heard();
         for _ in 0..1000 {
-            if client.subscriber_heard() == [SubscriberEvent::Connected] {
-                return (client, server, sections);
+            self.exchange(&mut server);
+            if !self.events.is_empty() {
+                return (server, sections);
             }
-            client.exchange(&mut server);
         }
         panic!("the subscriber never connected");
+    }
+
+    /// The server sends a packet of pictures on a section, and it arrives.
+    pub(super) fn send(&mut self, server: &mut Peer, section: Section) {
+        let packet = PacketOut {
+            codec: Codec::Vp8,
+            sequence: self.media.len() as u64,
+            timestamp: 1,
+            is_marked: true,
+            payload: vec![1; 100].into(),
+            audio_level: None,
+            rotation_degrees: None,
+            is_resendable: false,
+            captured: None,
+        };
+        let before = self.media.len();
+        for _ in 0..1000 {
+            // Its own end may not be up yet.
+            let _ = server.send_packet(self.now, section, None, packet.clone());
+            self.exchange(server);
+            if self.media.len() > before {
+                return;
+            }
+        }
+        panic!("the packet never came");
     }
 
     pub(super) fn view(&mut self) {
@@ -207,7 +251,7 @@ impl Client {
 }
 
 /// Ann with sound and pictures, the pictures muted or not.
-fn ann(is_muted: bool) -> ParticipantInfo {
+pub(super) fn ann(is_muted: bool) -> ParticipantInfo {
     let mut ann = participant("ann");
     let video = TrackInfo { muted: is_muted, ..track("TR_V1", TrackSource::Camera) };
     ann.tracks = vec![video, track("TR_A1", TrackSource::Microphone)];
