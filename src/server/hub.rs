@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use place::Place;
 
@@ -68,7 +68,7 @@ struct Host {
 }
 
 /// One per place and process. The lock file of a place is opened under it and nowhere else: closing any descriptor of
-/// that file would release the lock.
+/// that file would release the lock. Nothing is logged with it in hand: [`stop`] would wait for the program's logger.
 type Slot = Arc<tokio::sync::Mutex<Option<Host>>>;
 
 static SLOTS: Mutex<BTreeMap<Place, Slot>> = Mutex::new(BTreeMap::new());
@@ -154,8 +154,9 @@ async fn host(place: &Place, config: &Config) -> Result<bool, HubError> {
         }
     };
     let running = listen(place, config)?;
-    log::info!("hub: this process serves");
     *slot = Some(Host { process: std::process::id(), running, _lock: lock });
+    drop(slot);
+    log::info!("hub: this process serves");
     Ok(true)
 }
 
@@ -211,14 +212,19 @@ pub fn is_host(place: &Place) -> bool {
 }
 
 /// Ends every hub that this process serves. The clients are told, and the lock is released before they are waited for,
-/// so that one of them can take over at once. Afterwards no task and no descriptor is left.
+/// so that one of them can take over at once. Afterwards no task and no descriptor is left. The clients have `limit` to
+/// go, which is for everything that may take its time.
 pub async fn stop(limit: Duration) {
+    let give_up = Instant::now() + limit;
     let slots: Vec<(Place, Slot)> = {
         let slots = SLOTS.lock();
         slots.iter().map(|(place, slot)| (place.clone(), slot.clone())).collect()
     };
     for (place, slot) in slots {
-        let mut slot = slot.lock().await;
+        let Ok(mut slot) = timeout_at(give_up, slot.lock()).await else {
+            log::warn!("hub: a start of it takes too long to be waited for");
+            continue;
+        };
         let Some(host) = slot.take() else { continue };
         if host.process != std::process::id() {
             std::mem::forget(host);
@@ -226,11 +232,13 @@ pub async fn stop(limit: Duration) {
         }
         let Host { running, _lock: lock, .. } = host;
         // First the name, so that nobody new comes; then the farewells; then the lock.
-        if let Err(error) = remove_socket(&place) {
+        let removed = remove_socket(&place);
+        let _ = timeout_at(give_up, running.retire()).await;
+        drop(lock);
+        drop(slot);
+        if let Err(error) = removed {
             log::warn!("hub: its socket could not be removed: {error}");
         }
-        let _ = tokio::time::timeout(limit, running.retire()).await;
-        drop(lock);
-        running.stop(limit).await;
+        running.stop(give_up.saturating_duration_since(Instant::now())).await;
     }
 }

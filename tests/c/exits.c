@@ -141,6 +141,17 @@ static void callback_atexit_delete(void) { exit_in_callback_with(at_exit_delete,
 static void callback_atexit_destroy(void) { exit_in_callback_with(at_exit_destroy, NULL); }
 static void callback_atexit_both(void) { exit_in_callback_with(at_exit_delete, at_exit_destroy); }
 
+static void on_line_that_exits(const char *message) {
+  if (strstr(message, "this process serves")) exit(7);
+}
+static void logger_atexit_destroy(void) {
+  otc_log_set_logger_callback(on_line_that_exits);
+  otc_log_enable(OTC_LOG_LEVEL_INFO);
+  at_exit(recorder_new(), at_exit_destroy, NULL);
+  recorder_connect(at_exit_session, TOKEN);
+  wait_for_the_end();
+}
+
 static void handlers_of_atexit_may_delete_and_destroy(void) {
   in_a_process(atexit_delete);
   in_a_process(atexit_destroy);
@@ -151,6 +162,7 @@ static void so_they_may_when_exit_was_called_inside_a_callback(void) {
   in_a_process(callback_atexit_delete);
   in_a_process(callback_atexit_destroy);
   in_a_process(callback_atexit_both);
+  in_a_process(logger_atexit_destroy);
 }
 
 /* ---- fork ---- */

@@ -110,6 +110,34 @@ static void the_logger_may_call_the_library_when_that_is_not_running(void) {
   otc_session_delete(session);
 }
 
+static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
+static flag serves;
+
+static void on_line_that_waits(const char *message) {
+  if (!strstr(message, "this process serves")) return;
+  flag_set(&serves);
+  pthread_mutex_lock(&of_the_program), pthread_mutex_unlock(&of_the_program);
+  flag_set(&came);
+}
+
+static void destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys(void) {
+  enum { DESTROY_MAX_MS = 5000, BUSY_MS = 400 };
+  static const struct otc_session_callbacks no_callbacks;
+  flag_init(&serves);
+  otc_log_set_logger_callback(on_line_that_waits);
+  otc_log_enable(OTC_LOG_LEVEL_INFO);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  pthread_mutex_lock(&of_the_program);
+  otc_session *session = otc_session_new(given("TEST_KEY"), given("TEST_SESSION"), &no_callbacks);
+  CHECK_EQUAL(otc_session_connect(session, given("TEST_TOKEN")), OTC_SUCCESS);
+  CHECK(flag_wait(&serves, PATIENCE_MS));
+  long long start = now_ms();
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK(now_ms() - start <= DESTROY_MAX_MS + BUSY_MS * slowness());
+  pthread_mutex_unlock(&of_the_program);
+  CHECK(flag_wait(&came, PATIENCE_MS));
+}
+
 static flag warned;
 
 static void on_line_about_old_headers(const char *message) {
@@ -140,6 +168,7 @@ int main(int argc, char **argv) {
       TEST(a_mistake_with_every_picture_is_told_once_for_each_handle),
       TEST(the_logger_may_call_the_library),
       TEST(the_logger_may_call_the_library_when_that_is_not_running),
+      TEST(destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys),
       TEST(levels_of_old_headers_are_understood),
       {0},
   };
