@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt as _;
 use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -62,6 +64,8 @@ enum Event {
     ShutDown {
         done: oneshot::Sender<()>,
     },
+    #[cfg(test)]
+    BreakDown,
 }
 
 /// A client that was admitted, and the number its link will have.
@@ -112,6 +116,16 @@ impl Desk {
 
     pub fn is_gone(&self) -> bool {
         self.events.is_closed()
+    }
+
+    /// When the core has ended.
+    pub async fn gone(&self) {
+        self.events.closed().await;
+    }
+
+    #[cfg(test)]
+    pub async fn break_down(&self) {
+        let _ = self.events.send(Event::BreakDown).await;
     }
 
     pub async fn admit(
@@ -205,7 +219,7 @@ pub fn start(config: Config, sockets: Vec<(SocketAddr, Arc<UdpSocket>)>, life: L
         events: events_of,
         life: life.clone(),
     };
-    tokio::spawn(run(life, actor, events));
+    tokio::spawn(run_or_end_all(life, actor, events));
     desk
 }
 
@@ -222,6 +236,16 @@ async fn listen(mut life: Life, local: SocketAddr, socket: Arc<UdpSocket>, event
         if events.send(Event::Datagram(Datagram { local, remote, bytes })).await.is_err() {
             return;
         }
+    }
+}
+
+/// A core that has broken down serves nobody any more, and so nothing else of the server may look as if it did: its clients
+/// go where there is another one.
+async fn run_or_end_all(life: Life, actor: Actor, events: mpsc::Receiver<Event>) {
+    let ended = AssertUnwindSafe(run(life.clone(), actor, events)).catch_unwind().await;
+    if ended.is_err() {
+        life.end();
+        log::error!("server: it broke down and has ended");
     }
 }
 
@@ -288,6 +312,8 @@ impl Actor {
                 self.server.handle(now, wall_ms, Input::StreamClosed { stream });
             }
             Event::ShutDown { .. } => {}
+            #[cfg(test)]
+            Event::BreakDown => panic!("on purpose"),
         }
     }
 

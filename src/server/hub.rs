@@ -64,7 +64,44 @@ struct Host {
     /// A forked child has a copy of this, but neither the lock nor the threads.
     process: u32,
     running: Running,
-    _lock: File,
+    lock: HostLock,
+}
+
+impl Host {
+    /// On the current tokio runtime, which has the lock from now on: it is released when the core ends there, however it
+    /// ends, and then another process takes over. What is left in the slot is nothing but memory.
+    fn new(running: Running, lock: File) -> Self {
+        let lock = HostLock(Arc::new(Mutex::new(Some(lock))));
+        let (ended, released) = (running.ended(), ReleasedAtEnd(lock.clone()));
+        tokio::spawn(async move {
+            ended.await;
+            drop(released);
+        });
+        Self { process: std::process::id(), running, lock }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+}
+
+/// The locked file, until somebody takes it.
+#[derive(Clone)]
+struct HostLock(Arc<Mutex<Option<File>>>);
+
+impl HostLock {
+    fn take(&self) -> Option<File> {
+        self.0.lock().take()
+    }
+}
+
+struct ReleasedAtEnd(HostLock);
+
+impl Drop for ReleasedAtEnd {
+    fn drop(&mut self) {
+        // Closed before anybody can find it gone: who locks the file anew would lose the lock by that.
+        *self.0.0.lock() = None;
+    }
 }
 
 /// One per place and process. The lock file of a place is opened under it and nowhere else: closing any descriptor of
@@ -138,33 +175,34 @@ async fn host(place: &Place, config: &Config) -> Result<bool, HubError> {
         Attempt::Nobody => {}
         Attempt::Connected(_) | Attempt::Busy | Attempt::Failed(_) => return Ok(true),
     }
-    let lock = match slot.take() {
-        Some(host) if host.process == std::process::id() => {
-            // The lock is still ours: the runtime that served is gone, or somebody removed the socket. The old tasks
-            // end with `running`.
-            host._lock
-        }
+    let before = match slot.take() {
+        // The lock may still be ours: somebody removed the socket, or the core has only just ended. The old tasks end with
+        // `running`.
+        Some(host) if host.is_ours() => host.lock.take(),
         forked => {
             // Its channels belong to threads that do not exist here, so it is left alone.
             std::mem::forget(forked);
-            match take_lock(place)? {
-                Some(lock) => lock,
-                None => return Ok(false),
-            }
+            None
         }
     };
+    let lock = match before {
+        Some(lock) => Some(lock),
+        None => take_lock(place)?,
+    };
+    let Some(lock) = lock else { return Ok(false) };
     let running = listen(place, config)?;
-    *slot = Some(Host { process: std::process::id(), running, _lock: lock });
+    *slot = Some(Host::new(running, lock));
     drop(slot);
     log::info!("hub: this process serves");
     Ok(true)
 }
 
 /// Whether the socket listens and nobody serves it: its host is dead, and a child that the host forked still has a copy
-/// of the descriptor. Connections to it would wait for ever. Asked with the slot in hand, because it opens the lock file.
+/// of the descriptor, or its core has broken down. Connections to it would wait for ever. Asked with the slot in hand,
+/// because it opens the lock file.
 fn is_orphaned(place: &Place, slot: &Option<Host>) -> bool {
-    if slot.as_ref().is_some_and(|host| host.process == std::process::id()) {
-        return false;
+    if let Some(host) = slot.as_ref().filter(|host| host.is_ours() && host.lock.0.lock().is_some()) {
+        return !host.running.is_alive();
     }
     // Whoever serves has the lock. Where that cannot be asked, what listens is believed.
     let lock =
@@ -206,9 +244,8 @@ fn remove_socket(place: &Place) -> io::Result<()> {
 pub fn is_host(place: &Place) -> bool {
     let slot = slot(place);
     // A slot that is locked is one that is about to change.
-    slot.try_lock().is_ok_and(|slot| {
-        slot.as_ref().is_some_and(|host| host.process == std::process::id() && host.running.is_alive())
-    })
+    slot.try_lock()
+        .is_ok_and(|slot| slot.as_ref().is_some_and(|host| host.is_ours() && host.running.is_alive()))
 }
 
 /// Ends every hub that this process serves. The clients are told, and the lock is released before they are waited for,
@@ -226,19 +263,70 @@ pub async fn stop(limit: Duration) {
             continue;
         };
         let Some(host) = slot.take() else { continue };
-        if host.process != std::process::id() {
+        if !host.is_ours() {
             std::mem::forget(host);
             continue;
         }
-        let Host { running, _lock: lock, .. } = host;
+        let Host { running, lock, .. } = host;
         // First the name, so that nobody new comes; then the farewells; then the lock.
         let removed = remove_socket(&place);
         let _ = timeout_at(give_up, running.retire()).await;
-        drop(lock);
+        drop(lock.take());
         drop(slot);
         if let Err(error) = removed {
             log::warn!("hub: its socket could not be removed: {error}");
         }
         running.stop(give_up.saturating_duration_since(Instant::now())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    async fn hub_of(directory: &std::path::Path) -> (Place, UnixStream) {
+        let place = Place::at(directory).expect("a directory of its own");
+        let stream = join_or_host(&place, &Config::default()).await.expect("a hub");
+        (place, stream)
+    }
+
+    /// Reads until the other end closes.
+    async fn is_closed(stream: UnixStream) {
+        let ended = async {
+            loop {
+                stream.readable().await.expect("readable");
+                match stream.try_read(&mut [0; 64]) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, ended).await.expect("in time");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn where_the_core_breaks_down_the_hub_is_given_up_and_served_anew() {
+        let directory = std::env::temp_dir().join(format!("otc-test-{}-broken-hub", std::process::id()));
+        let (place, client) = hub_of(&directory).await;
+        slot(&place).lock().await.as_ref().expect("this process serves").running.break_down().await;
+        is_closed(client).await;
+        let has_lock =
+            async || slot(&place).lock().await.as_ref().is_some_and(|host| host.lock.0.lock().is_some());
+        let given_up = async {
+            while has_lock().await {
+                sleep(PAUSE_FIRST).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, given_up).await.expect("in time");
+        assert!(!is_host(&place));
+        let next = join_or_host(&place, &Config::default()).await.expect("another hub");
+        assert!(is_host(&place));
+        stop(Duration::from_secs(1)).await;
+        is_closed(next).await;
+        fs::remove_dir_all(directory).expect("removed");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -46,6 +46,8 @@ pub enum Phase {
 #[derive(Debug, Clone)]
 pub struct Life {
     phase: watch::Receiver<Phase>,
+    /// It does not keep the server from ending with its owner.
+    phases: Weak<watch::Sender<Phase>>,
     _alive: mpsc::Sender<()>,
 }
 
@@ -53,10 +55,10 @@ impl Life {
     /// Of a server that runs on.
     #[cfg(test)]
     pub fn of_a_test() -> Self {
-        let (phase, phases) = watch::channel(Phase::Serving);
+        let (phase, receiver) = watch::channel(Phase::Serving);
         // Its owner is never gone.
         std::mem::forget(phase);
-        Self { phase: phases, _alive: mpsc::channel(1).0 }
+        Self { phase: receiver, phases: Weak::new(), _alive: mpsc::channel(1).0 }
     }
 
     /// Waits until the server is at least this near to its end.
@@ -64,13 +66,20 @@ impl Life {
         // An error means that the server's owner is gone, which is the end too.
         let _ = self.phase.wait_for(|now| *now >= phase).await;
     }
+
+    /// Ends every task where it is: what they serve has broken down.
+    pub fn end(&self) {
+        if let Some(phases) = self.phases.upgrade() {
+            phases.send_replace(Phase::Over);
+        }
+    }
 }
 
 /// A server that runs. Dropping it ends it at once and unheard; [`Running::stop`] says farewell first.
 #[derive(Debug)]
 pub struct Running {
     desk: Desk,
-    phase: watch::Sender<Phase>,
+    phase: Arc<watch::Sender<Phase>>,
     alive: mpsc::Receiver<()>,
     addresses: Vec<SocketAddr>,
     media_addresses: Vec<SocketAddr>,
@@ -102,10 +111,11 @@ impl Running {
         config.udp_addresses = sockets.iter().map(|(address, _)| *address).collect();
         config.tcp_addresses = media_addresses.clone();
         config.opens_udp_on_demand = !config.has_addresses();
-        let (phase, phases) = watch::channel(Phase::Serving);
+        let (phase, receiver) = watch::channel(Phase::Serving);
+        let phase = Arc::new(phase);
         // Nothing is ever sent: the receiver learns that the last sender is gone.
         let (alive_sender, alive) = mpsc::channel(1);
-        let life = Life { phase: phases, _alive: alive_sender };
+        let life = Life { phase: receiver, phases: Arc::downgrade(&phase), _alive: alive_sender };
         let desk = actor::start(config, sockets, life.clone());
         for listener in listeners {
             tokio::spawn(accept(life.clone(), listener, desk.clone()));
@@ -123,9 +133,21 @@ impl Running {
         &self.media_addresses
     }
 
-    /// Whether its tasks still run: they end with the runtime they were started on.
+    /// Whether its core still runs: it ends with the runtime it was started on, and where it breaks down.
     pub fn is_alive(&self) -> bool {
         !self.desk.is_gone()
+    }
+
+    /// When its core has ended.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let desk = self.desk.clone();
+        async move { desk.gone().await }
+    }
+
+    /// A panic in the core.
+    #[cfg(test)]
+    pub async fn break_down(&self) {
+        self.desk.break_down().await;
     }
 
     /// Accepts nothing more and tells every client to go elsewhere. The farewells are on their way when this returns.
