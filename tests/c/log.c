@@ -110,6 +110,29 @@ static void the_logger_may_call_the_library_when_that_is_not_running(void) {
   otc_session_delete(session);
 }
 
+static atomic_int lines_about_vpx;
+
+static void on_line_that_asks_for_codecs(const char *message) {
+  otc_media_utils_codecs *codecs = NULL;
+  CHECK_EQUAL(otc_media_utils_get_supported_codecs(&codecs), OTC_SUCCESS);
+  CHECK_EQUAL(otc_media_utils_codecs_delete(codecs), OTC_SUCCESS);
+  lines_about_vpx += strstr(message, "libvpx is ") != NULL;
+}
+
+static void *asks_for_codecs(void *ignored) {
+  on_line_that_asks_for_codecs("");
+  return ignored;
+}
+
+static void the_logger_may_ask_for_the_codecs_while_they_are_looked_for(void) {
+  pthread_t threads[4];
+  otc_log_set_logger_callback(on_line_that_asks_for_codecs);
+  otc_log_enable(OTC_LOG_LEVEL_ALL);
+  for (int i = 0; i < 4; i++) CHECK_EQUAL(pthread_create(&threads[i], NULL, asks_for_codecs, NULL), 0);
+  for (int i = 0; i < 4; i++) CHECK_EQUAL(pthread_join(threads[i], NULL), 0);
+  CHECK_EQUAL(lines_about_vpx, 1);
+}
+
 static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
 static flag serves;
 
@@ -168,6 +191,7 @@ int main(int argc, char **argv) {
       TEST(a_mistake_with_every_picture_is_told_once_for_each_handle),
       TEST(the_logger_may_call_the_library),
       TEST(the_logger_may_call_the_library_when_that_is_not_running),
+      TEST(the_logger_may_ask_for_the_codecs_while_they_are_looked_for),
       TEST(destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys),
       TEST(levels_of_old_headers_are_understood),
       {0},

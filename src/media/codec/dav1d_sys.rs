@@ -6,9 +6,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
-use once_cell::sync::OnceCell;
-
-use super::library_sys::SharedLibrary;
+use super::library_sys::{SharedLibrary, Sought};
 use super::plane_sys::plane;
 use super::planes::{Planes, Sampling};
 use super::{CodecError, PIXELS_MAX};
@@ -86,9 +84,10 @@ pub struct Dav1d {
 impl Dav1d {
     /// Looked for once.
     pub fn get() -> Option<&'static Self> {
-        static DAV1D: OnceCell<Option<Dav1d>> = OnceCell::new();
-        let find = || Self::new(SharedLibrary::find("libdav1d", &SONAMES, "AV1 cannot be received")?);
-        DAV1D.get_or_init(find).as_ref()
+        static DAV1D: Sought<Dav1d> = Sought::new();
+        DAV1D.get(|remarks| {
+            Self::new(SharedLibrary::find("libdav1d", &SONAMES, "AV1 cannot be received", remarks)?)
+        })
     }
 
     fn new(library: SharedLibrary) -> Option<Self> {

@@ -7,9 +7,9 @@ use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::ptr::null_mut;
 use std::time::Duration;
 
-use once_cell::sync::OnceCell;
+use log::Level;
 
-use super::library_sys::SharedLibrary;
+use super::library_sys::{Remarks, SharedLibrary, Sought};
 use super::plane_sys::plane;
 use super::planes::{Planes, Sampling};
 use super::{CodecError, VideoCodec};
@@ -241,23 +241,24 @@ pub struct OpenH264 {
 impl OpenH264 {
     /// Looked for once. Some distributions install a stand-in that makes nothing; it counts as absent.
     pub fn get() -> Option<&'static Self> {
-        static OPENH264: OnceCell<Option<OpenH264>> = OnceCell::new();
-        let found = OPENH264.get_or_init(|| {
-            Self::new(SharedLibrary::find("libopenh264", &SONAMES, "H.264 can neither be sent nor received")?)
-        });
-        static MAKES_SOMETHING: OnceCell<bool> = OnceCell::new();
-        let found = found.as_ref()?;
-        let makes_something = MAKES_SOMETHING.get_or_init(|| {
+        static OPENH264: Sought<OpenH264> = Sought::new();
+        let otherwise = "H.264 can neither be sent nor received";
+        let found = OPENH264.get(|remarks| {
+            let library = SharedLibrary::find("libopenh264", &SONAMES, otherwise, remarks)?;
+            Self::new(library, remarks)
+        })?;
+        static MAKES_SOMETHING: Sought<()> = Sought::new();
+        let makes_something = MAKES_SOMETHING.get(|remarks| {
             let makes_something = RawEncoder::new(found).is_ok();
             if !makes_something {
-                log::info!("libopenh264 is a stand-in: H.264 can neither be sent nor received");
+                remarks.add(Level::Info, format!("libopenh264 is a stand-in: {otherwise}"));
             }
-            makes_something
+            makes_something.then_some(())
         });
-        makes_something.then_some(found)
+        makes_something.map(|()| found)
     }
 
-    fn new(library: SharedLibrary) -> Option<Self> {
+    fn new(library: SharedLibrary, remarks: &mut Remarks) -> Option<Self> {
         // SAFETY: the types are those of codec_api.h, C++ references being pointers.
         unsafe {
             let version_ex: unsafe extern "C" fn(*mut Version) =
@@ -268,7 +269,8 @@ impl OpenH264 {
                 (2, 2..=5) => LayerSpacing::Old,
                 (2, 6) => LayerSpacing::With26,
                 (major, minor) => {
-                    log::info!("libopenh264 {major}.{minor} is not known here and not used");
+                    let line = format!("libopenh264 {major}.{minor} is not known here and not used");
+                    remarks.add(Level::Info, line);
                     return None;
                 }
             };

@@ -2,10 +2,8 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use once_cell::sync::OnceCell;
-
 use super::CodecError;
-use super::library_sys::SharedLibrary;
+use super::library_sys::{SharedLibrary, Sought};
 use crate::media::SAMPLE_RATE;
 
 const SONAMES: [&str; 1] = ["libopus.so.0"];
@@ -53,9 +51,10 @@ pub struct Opus {
 impl Opus {
     /// Looked for once.
     pub fn get() -> Option<&'static Self> {
-        static OPUS: OnceCell<Option<Opus>> = OnceCell::new();
-        let find = || Self::new(SharedLibrary::find("libopus", &SONAMES, "Opus in Rust takes its place")?);
-        OPUS.get_or_init(find).as_ref()
+        static OPUS: Sought<Opus> = Sought::new();
+        OPUS.get(|remarks| {
+            Self::new(SharedLibrary::find("libopus", &SONAMES, "Opus in Rust takes its place", remarks)?)
+        })
     }
 
     fn new(library: SharedLibrary) -> Option<Self> {

@@ -7,9 +7,9 @@
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::ptr::{null, null_mut};
 
-use once_cell::sync::OnceCell;
+use log::Level;
 
-use super::library_sys::SharedLibrary;
+use super::library_sys::{SharedLibrary, Sought};
 use super::plane_sys::plane;
 use super::planes::{Planes, Sampling};
 use super::{CodecError, VideoCodec};
@@ -237,17 +237,17 @@ pub struct Vpx {
 impl Vpx {
     /// Looked for once.
     pub fn get() -> Option<&'static Self> {
-        static VPX: OnceCell<Option<Vpx>> = OnceCell::new();
-        VPX.get_or_init(|| {
+        static VPX: Sought<Vpx> = Sought::new();
+        VPX.get(|remarks| {
             let otherwise = "VP8 is decoded slowly, VP8 and VP9 cannot be sent, VP9 cannot be received";
-            let library = SharedLibrary::find("libvpx", &SONAMES, otherwise)?;
+            let library = SharedLibrary::find("libvpx", &SONAMES, otherwise, remarks)?;
             let vpx = Self::new(library);
             if vpx.is_none() {
-                log::warn!("libvpx lacks a function that all its releases have: {otherwise}");
+                let lacks = "libvpx lacks a function that all its releases have";
+                remarks.add(Level::Warn, format!("{lacks}: {otherwise}"));
             }
             vpx
         })
-        .as_ref()
     }
 
     fn new(library: SharedLibrary) -> Option<Self> {
