@@ -73,6 +73,12 @@ impl Attempt {
 }
 
 impl MediaPort {
+    /// It leads nowhere.
+    #[cfg(test)]
+    pub fn of_a_test() -> Self {
+        Self { inputs: mpsc::unbounded_channel().0.downgrade(), waiting: Arc::default() }
+    }
+
     /// Never waits. False when it was dropped, because the session is over or too much waits already.
     pub fn send(&self, input: Input) -> bool {
         let Some(inputs) = self.inputs.upgrade() else { return false };

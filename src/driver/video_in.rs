@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -56,6 +57,7 @@ impl VideoIn {
             shared: shared.clone(),
             sink,
             receiver: VideoReceiver::with_decoders(Box::new(codec::video_decoder)).opened_with(keyring),
+            codec: None,
             newest: None,
             is_ready: false,
             shown: false,
@@ -67,6 +69,9 @@ impl VideoIn {
     /// Never waits.
     pub fn put(&self, now: Instant, packet: VideoPacket) {
         let mut state = self.0.state.lock();
+        if state.is_closed {
+            return; // the worker has ended before its owner
+        }
         if state.packets.len() >= PACKETS_WAITING_MAX {
             state.packets.clear();
             state.has_lost = true;
@@ -104,6 +109,8 @@ struct Worker {
     shared: Arc<Shared>,
     sink: Arc<dyn Sink>,
     receiver: VideoReceiver,
+    /// Of what came last.
+    codec: Option<VideoCodec>,
     /// Waits until something may be shown.
     newest: Option<Picture>,
     is_ready: bool,
@@ -112,8 +119,23 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
+        if catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            // A defect: what comes is as good as undecodable.
+            let mut state = self.shared.state.lock();
+            state.is_closed = true;
+            let _packets = std::mem::take(&mut state.packets);
+            drop(state);
+            log::error!("a defect in this library ended the video of a subscriber");
+            if let Some(codec) = self.codec {
+                self.sink.undecodable(codec);
+            }
+        }
+    }
+
+    fn work(&mut self) {
         let mut packets = VecDeque::new();
         while self.wait(&mut packets) {
+            self.codec = packets.back().map(|(_, packet)| packet.codec).or(self.codec);
             let newest = packets.back().map(|(_, packet)| packet.timestamp);
             for (at, packet) in packets.drain(..) {
                 self.receiver.handle_packet(at, packet);
@@ -188,4 +210,52 @@ impl Worker {
 
 fn wall_ms() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::media::Rotation;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// Breaks down over the first packet.
+    struct Fragile(mpsc::Sender<VideoCodec>);
+
+    impl Sink for Fragile {
+        fn ready(&self) {}
+        fn picture(&self, _: Picture) {}
+        fn key_frame_needed(&self) {}
+        fn undecodable(&self, codec: VideoCodec) {
+            let _ = self.0.send(codec);
+        }
+        fn secrets_differ(&self) {}
+        fn hold(&self, _: Instant, _: u64, _: Option<SenderReport>) -> Duration {
+            panic!("on purpose")
+        }
+    }
+
+    #[test]
+    fn after_a_panic_it_is_told_once_that_nothing_is_shown_and_nothing_is_kept() {
+        let (workers, (heard, hears)) = (Workers::default(), mpsc::channel());
+        let come = VideoIn::start(&workers, Arc::new(Fragile(heard)), Keyring::default()).expect("a thread");
+        let packet = VideoPacket {
+            codec: VideoCodec::Vp9,
+            sequence: 1,
+            timestamp: 1,
+            is_marked: false,
+            payload: Arc::new([0]),
+            rotation: Rotation::None,
+            sender_report: None,
+            is_sealed: false,
+        };
+        come.put(Instant::now(), packet.clone());
+        assert_eq!(hears.recv_timeout(LIMIT), Ok(VideoCodec::Vp9));
+        come.put(Instant::now(), packet);
+        assert!(come.0.state.lock().packets.is_empty());
+        assert!(workers.join(Instant::now() + LIMIT));
+        assert!(hears.try_recv().is_err());
+    }
 }

@@ -3,6 +3,8 @@
 //! One picture waits at most: the newest wins, and whoever brings one never waits.
 
 use std::io;
+use std::mem::discriminant;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,10 +14,10 @@ use parking_lot::{Condvar, Mutex};
 use super::session::MediaPort;
 use super::video_counters::PictureCounters;
 use super::workers::Workers;
-use crate::media::codec::{self, CodecError};
+use crate::media::codec::{self, CodecError, VideoEncoder, VideoSettings};
 use crate::media::encryption::Keyring;
 use crate::media::video::{BitratePreset, ContentHint, Rates, SenderSettings, VideoSender};
-use crate::media::{Kind, Picture};
+use crate::media::{Kind, Picture, VideoCodec};
 use crate::session::Input;
 use crate::session::media::{Outgoing, PublicationId};
 
@@ -55,6 +57,21 @@ pub enum Order {
     Screen(bool),
 }
 
+impl Order {
+    /// Whether nothing is missed where an earlier one is left out because this one follows: what waits is no more than a
+    /// dozen orders, however long the worker is kept. One `SetOn` of each kind remains, in their order, since to be switched
+    /// on again means a key frame.
+    fn replaces(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::SetOn(is_on), Self::SetOn(was_on)) => is_on == was_on,
+            (Self::KeyFrame(layer), Self::KeyFrame(asked)) => layer == asked,
+            _ => discriminant(self) == discriminant(earlier),
+        }
+    }
+}
+
+type MakeEncoder = fn(VideoCodec, &VideoSettings) -> Result<Box<dyn VideoEncoder>, CodecError>;
+
 /// The owner's end of it. The worker ends when this is dropped.
 pub struct VideoOut(Arc<Shared>);
 
@@ -80,8 +97,20 @@ struct Work {
 
 impl VideoOut {
     pub fn start(workers: &Workers, source: Arc<dyn Source>) -> io::Result<Self> {
+        Self::start_with(workers, source, codec::video_encoder)
+    }
+
+    fn start_with(workers: &Workers, source: Arc<dyn Source>, make: MakeEncoder) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let worker = Worker { shared: shared.clone(), source, encoding: None, is_on: true, is_held: false };
+        let worker = Worker {
+            shared: shared.clone(),
+            source,
+            make,
+            publication: None,
+            encoding: None,
+            is_on: true,
+            is_held: false,
+        };
         workers.spawn("otc-encoder", move || worker.run())?;
         Ok(Self(shared))
     }
@@ -94,7 +123,12 @@ impl VideoOut {
     }
 
     pub fn order(&self, order: Order) {
-        self.0.state.lock().work.orders.push(order);
+        let mut state = self.0.state.lock();
+        let orders = &mut state.work.orders;
+        let needless = orders.iter().position(|earlier| order.replaces(earlier));
+        let _needless = needless.map(|at| orders.remove(at));
+        orders.push(order);
+        drop(state);
         self.0.changed.notify_one();
     }
 
@@ -114,6 +148,9 @@ impl Drop for VideoOut {
 struct Worker {
     shared: Arc<Shared>,
     source: Arc<dyn Source>,
+    make: MakeEncoder,
+    /// What was begun last and has not failed.
+    publication: Option<PublicationId>,
     encoding: Option<Encoding>,
     is_on: bool,
     is_held: bool,
@@ -131,11 +168,26 @@ struct Encoding {
 
 impl Worker {
     fn run(mut self) {
-        while let Some(Work { orders, picture }) = self.next() {
-            orders.into_iter().for_each(|order| self.obey(order));
-            if let Some((picture, at)) = picture {
-                self.picture(picture, at);
+        while let Some(work) = self.next() {
+            // A defect ends what is encoded, as the failure of an encoder does; the next publication begins anew.
+            if catch_unwind(AssertUnwindSafe(|| self.work(work))).is_err() {
+                let defect = CodecError::Failed("a defect in this library".into());
+                let _ = catch_unwind(AssertUnwindSafe(|| self.fail(defect)));
             }
+        }
+    }
+
+    fn work(&mut self, work: Work) {
+        work.orders.into_iter().for_each(|order| self.obey(order));
+        if let Some((picture, at)) = work.picture {
+            self.picture(picture, at);
+        }
+    }
+
+    fn fail(&mut self, error: CodecError) {
+        let _ended = self.encoding.take();
+        if let Some(id) = self.publication.take() {
+            self.source.encoder_failed(id, error);
         }
     }
 
@@ -157,8 +209,9 @@ impl Worker {
         match (order, &mut self.encoding) {
             (Order::Begin { id, settings, port, keyring }, before) => {
                 self.is_held = false;
+                self.publication = Some(id);
                 let before = before.take().filter(|before| before.id == id);
-                match VideoSender::with_encoders(settings, Box::new(codec::video_encoder)) {
+                match VideoSender::with_encoders(settings, Box::new(self.make)) {
                     Ok(mut sender) => {
                         if let Some(before) = before {
                             sender = sender.after(&before.sender);
@@ -169,7 +222,7 @@ impl Worker {
                         let (rates, counters) = (Rates::default(), PictureCounters::default());
                         self.encoding = Some(Encoding { id, port, sender, rates, size: (0, 0), counters });
                     }
-                    Err(error) => self.source.encoder_failed(id, error),
+                    Err(error) => self.fail(error),
                 }
             }
             (Order::SetOn(is_on), encoding) => {
@@ -205,9 +258,7 @@ impl Worker {
         }
         let mut frames = Vec::new();
         if let Err(error) = encoding.sender.send(at, &picture, &mut frames) {
-            let id = encoding.id;
-            self.encoding = None;
-            return self.source.encoder_failed(id, error);
+            return self.fail(error);
         }
         let mut burst = 0;
         encoding.counters.count(size, &encoding.sender, &frames);
@@ -238,5 +289,66 @@ impl Worker {
             encoding.port.wish(Input::Bitrates { id: encoding.id, current_bps, desired_bps });
             encoding.rates = rates;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// Tells what is heard.
+    struct Listener(mpsc::Sender<Option<PublicationId>>);
+
+    impl Source for Listener {
+        fn preview(&self, _: &mut Picture) {
+            let _ = self.0.send(None);
+        }
+
+        fn encoder_failed(&self, id: PublicationId, _: CodecError) {
+            let _ = self.0.send(Some(id));
+        }
+    }
+
+    fn begin(id: u64) -> Order {
+        let settings = SenderSettings::new(VideoCodec::Vp8, 1);
+        Order::Begin { id: PublicationId(id), settings, port: MediaPort::of_a_test(), keyring: None }
+    }
+
+    #[test]
+    fn a_panic_of_an_encoder_is_a_failure_of_its_publication_and_the_next_one_begins_anew() {
+        let (workers, (heard, hears)) = (Workers::default(), mpsc::channel());
+        let out = VideoOut::start_with(&workers, Arc::new(Listener(heard)), |_, _| panic!("on purpose"));
+        let out = out.expect("a thread");
+        for id in [1, 2] {
+            out.order(begin(id));
+            out.put(Picture::black(320, 240).expect("a picture"), Instant::now());
+            assert_eq!(hears.recv_timeout(LIMIT), Ok(None));
+            assert_eq!(hears.recv_timeout(LIMIT), Ok(Some(PublicationId(id))));
+        }
+        drop(out);
+        assert!(workers.join(Instant::now() + LIMIT));
+        assert!(hears.try_recv().is_err(), "a failure is told once");
+    }
+
+    #[test]
+    fn orders_that_wait_for_long_do_not_grow_and_keep_their_effect() {
+        let out = VideoOut(Arc::default()); // without a worker
+        for round in 0..1000 {
+            out.order(Order::SetOn(round % 2 == 0));
+            out.order(begin(round));
+            out.order(Order::Hold(round % 3 == 0));
+            out.order(Order::KeyFrame(Some(round as usize % 3)));
+            out.order(Order::Estimate(round));
+        }
+        let orders = std::mem::take(&mut out.0.state.lock().work.orders);
+        assert_eq!(orders.len(), 2 + 1 + 1 + 3 + 1);
+        let last_on = orders.iter().rev().find(|order| matches!(order, Order::SetOn(_)));
+        assert!(matches!(last_on, Some(Order::SetOn(false))));
+        assert!(orders.iter().any(|order| matches!(order, Order::Estimate(999))));
+        assert!(orders.iter().any(|order| matches!(order, Order::Begin { id: PublicationId(999), .. })));
     }
 }

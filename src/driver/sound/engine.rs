@@ -18,6 +18,7 @@ use crate::media::audio::{Mixer, Processing, StereoStep, Switches, UnsuitableRat
 pub(super) fn run(shared: &Shared) {
     let mut engine = Engine::default();
     let mut pace = Pace::new(Instant::now());
+    let mut is_told = false;
     loop {
         let mut state = shared.state.lock();
         while !state.roster.is_empty() && Instant::now() < pace.next() {
@@ -25,14 +26,19 @@ pub(super) fn run(shared: &Shared) {
         }
         let roster = state.roster.clone();
         if roster.is_empty() {
-            state.engine.is_running = false;
+            state.engine_ended();
             shared.changed.notify_all();
             return;
         }
         drop(state);
         // One step for each look at the roster: where a step takes longer than it lasts, the next one is always due.
-        if let Some(moment) = pace.due(Instant::now()) {
-            engine.step(moment, &roster, &shared.ports);
+        let Some(moment) = pace.due(Instant::now()) else { continue };
+        if catch_unwind(AssertUnwindSafe(|| engine.step(moment, &roster, &shared.ports))).is_err() {
+            // A defect costs a step and what the engine has learnt of echo and noise.
+            engine = Engine::default();
+            if !std::mem::replace(&mut is_told, true) {
+                log::error!("a defect in this library leaves gaps in the sound");
+            }
         }
     }
 }

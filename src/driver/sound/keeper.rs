@@ -116,8 +116,7 @@ pub(super) fn run(shared: &Shared) {
         } else if !present.is_current(&state) && !shared.gate.is_shut() {
             keeper = None;
         } else if state.roster.is_empty() || shared.gate.is_shut() {
-            state.in_use = [false; 2];
-            state.keeper.is_running = false;
+            state.keeper_ended();
             shared.changed.notify_all();
             return;
         } else if Instant::now() < present.next_delay {

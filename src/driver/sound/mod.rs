@@ -21,6 +21,7 @@ mod tests;
 mod tone;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -111,12 +112,13 @@ struct Worker {
 }
 
 impl Worker {
-    /// Unless it runs. Returns the thread that ran before.
+    /// Unless it runs. Returns the thread that ran before. Work that panics has not said that it ends: `ended` does then.
     fn start(
         &mut self,
         name: &str,
         shared: &Arc<Shared>,
         work: fn(&Shared),
+        ended: fn(&mut State),
     ) -> io::Result<Option<JoinHandle<()>>> {
         if self.is_running {
             return Ok(None);
@@ -124,7 +126,11 @@ impl Worker {
         let shared = shared.clone();
         let thread = thread::Builder::new().name(name.into()).spawn(move || {
             signals_sys::as_the_program(); // the program may have a device of its own
-            work(&shared)
+            if catch_unwind(AssertUnwindSafe(|| work(&shared))).is_err() {
+                ended(&mut shared.state.lock());
+                shared.changed.notify_all();
+                log::error!("a defect in this library ended the sound; it begins anew with the next stream");
+            }
         })?;
         self.is_running = true;
         Ok(self.thread.replace(thread))
@@ -271,6 +277,16 @@ impl State {
             && (self.roster.wants(Direction::Render) || !render)
     }
 
+    fn engine_ended(&mut self) {
+        self.engine.is_running = false;
+    }
+
+    /// What it has not ended is left over for the next one.
+    fn keeper_ended(&mut self) {
+        self.in_use = [false; 2];
+        self.keeper.is_running = false;
+    }
+
     fn ended_threads(&mut self) -> Vec<JoinHandle<()>> {
         [&mut self.engine, &mut self.keeper]
             .into_iter()
@@ -302,8 +318,8 @@ impl Shared {
 
     /// Starts the threads that do not run. Returns those that did before and have ended.
     fn start(self: &Arc<Self>, state: &mut State) -> io::Result<Vec<JoinHandle<()>>> {
-        let engine = state.engine.start("otc-sound", self, engine::run)?;
-        let keeper = state.keeper.start("otc-device", self, keeper::run)?;
+        let engine = state.engine.start("otc-sound", self, engine::run, State::engine_ended)?;
+        let keeper = state.keeper.start("otc-device", self, keeper::run, State::keeper_ended)?;
         Ok(engine.into_iter().chain(keeper).collect())
     }
 

@@ -186,6 +186,19 @@ fn a_device_hears_everything_in_order_and_only_of_what_is_used() {
 }
 
 #[test]
+fn threads_that_panic_do_not_count_as_running() {
+    let sound = sound(&Recorder::new(48_000, 1));
+    let mut state = sound.0.state.lock();
+    state.in_use = [true; 2];
+    let State { engine, keeper, .. } = &mut *state;
+    engine.start("otc-test", &sound.0, |_| panic!("on purpose"), State::engine_ended).expect("a thread");
+    keeper.start("otc-test", &sound.0, |_| panic!("on purpose"), State::keeper_ended).expect("a thread");
+    drop(state);
+    assert!(sound.release_and_wait(Instant::now() + LIMIT));
+    assert_eq!(sound.0.state.lock().in_use, [false; 2]);
+}
+
+#[test]
 fn a_refusal_that_passes_is_overcome() {
     let _alone = alone();
     for what in ["init", "render settings", "render init", "render start", "render stop", "render destroy"] {
