@@ -198,6 +198,7 @@ c_tests! {
         the_logger_may_call_the_library_when_that_is_not_running
         the_logger_may_ask_for_the_codecs_while_they_are_looked_for
         destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys
+        a_console_that_nobody_reads_ends_no_program
         levels_of_old_headers_are_understood
     }
     audio_device {

@@ -4,7 +4,7 @@
 //! held; what it causes to be logged itself is dropped, so it cannot drive itself in circles.
 
 use std::cell::{Cell, RefCell};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,7 +13,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::RwLock;
 
 use super::library;
-use crate::driver::callbacks;
+use crate::driver::{callbacks, signals_sys};
 
 /// The program's own sink. The text is one line without its end.
 pub type Sink = Box<dyn Fn(&str) + Send + Sync>;
@@ -135,13 +135,17 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
+fn write(line: &str) -> io::Result<()> {
+    io::stderr().lock().write_all(line.as_bytes())
+}
+
 fn tell(line: &str) {
     IS_LOGGING.set(true);
     let sink = SINK.read().clone();
     match sink {
         Some(sink) => callbacks::enter(|| sink(line)),
         // Nobody to tell when the console is gone.
-        None => drop(writeln!(std::io::stderr().lock(), "opentok {line}")),
+        None => drop(signals_sys::without_sigpipe(|| write(&format!("opentok {line}\n")))),
     }
     IS_LOGGING.set(false);
 }

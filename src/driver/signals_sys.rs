@@ -41,6 +41,41 @@ pub fn held<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
+/// Runs what writes to a pipe. Where nobody reads from that any more it raises no SIGPIPE, which would end a host that has
+/// left the signal as it was; one of the program's own that waits meanwhile goes on waiting.
+pub fn without_sigpipe<T>(write: impl FnOnce() -> T) -> T {
+    let pipe = set_of(libc::SIGPIPE);
+    // SAFETY: the sets are sets, and live through the calls, which write to those that are theirs to write to. A NULL is
+    // allowed for what is not asked for.
+    unsafe {
+        let mut waiting: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&mut waiting);
+        if libc::sigismember(&waiting, libc::SIGPIPE) == 1 {
+            return write(); // held back already, and one more is the same one
+        }
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        let held = (libc::pthread_sigmask(libc::SIG_BLOCK, &pipe, &mut before) == 0).then_some(before);
+        let before = Before(held);
+        let written = write();
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        while libc::sigtimedwait(&pipe, ptr::null_mut(), &at_once) < 0
+            && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+        {}
+        drop(before);
+        written
+    }
+}
+
+fn set_of(signal: libc::c_int) -> libc::sigset_t {
+    // SAFETY: as in `all`.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, signal);
+        set
+    }
+}
+
 /// The mask that a thread had; it gets it back when this is dropped.
 struct Before(Option<libc::sigset_t>);
 

@@ -1,4 +1,6 @@
 /* The log: before otc_init, in either order, on any thread, and from inside itself. */
+#include <signal.h>
+
 #include "otc_test.h"
 
 static flag came, named;
@@ -161,6 +163,19 @@ static void destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys(void)
   CHECK(flag_wait(&came, PATIENCE_MS));
 }
 
+static void a_console_that_nobody_reads_ends_no_program(void) {
+  int ends[2], console = dup(STDERR_FILENO);
+  sigset_t waiting, held;
+  CHECK_EQUAL(pipe(ends), 0);
+  signal(SIGPIPE, SIG_DFL);
+  dup2(ends[1], STDERR_FILENO), close(ends[0]), close(ends[1]);
+  otc_log_enable(OTC_LOG_LEVEL_WARN);
+  CHECK_EQUAL(otc_session_connect(NULL, NULL), OTC_INVALID_PARAM); /* told on the console */
+  dup2(console, STDERR_FILENO), close(console);
+  sigpending(&waiting), pthread_sigmask(SIG_SETMASK, NULL, &held);
+  CHECK(!sigismember(&waiting, SIGPIPE) && !sigismember(&held, SIGPIPE));
+}
+
 static flag warned;
 
 static void on_line_about_old_headers(const char *message) {
@@ -193,6 +208,7 @@ int main(int argc, char **argv) {
       TEST(the_logger_may_call_the_library_when_that_is_not_running),
       TEST(the_logger_may_ask_for_the_codecs_while_they_are_looked_for),
       TEST(destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys),
+      TEST(a_console_that_nobody_reads_ends_no_program),
       TEST(levels_of_old_headers_are_understood),
       {0},
   };
