@@ -39,6 +39,16 @@ impl Origin {
 static TRUST: Mutex<Option<(Origin, Arc<ClientConfig>)>> = Mutex::new(None);
 
 fn config() -> Result<Arc<ClientConfig>, Fault> {
+    let mut skipped = Vec::new();
+    let config = known_or_loaded(&mut skipped);
+    // Nothing is locked any more: the program's logger may wait for a thread that comes here too.
+    for error in skipped {
+        log::debug!("certificate skipped: {error}");
+    }
+    config
+}
+
+fn known_or_loaded(skipped: &mut Vec<rustls_native_certs::Error>) -> Result<Arc<ClientConfig>, Fault> {
     let origin = Origin::now();
     let mut trust = TRUST.lock();
     if let Some((known, config)) = &*trust
@@ -46,16 +56,14 @@ fn config() -> Result<Arc<ClientConfig>, Fault> {
     {
         return Ok(config.clone());
     }
-    let config = Arc::new(load(&origin)?);
+    let config = Arc::new(load(&origin, skipped)?);
     *trust = Some((origin, config.clone()));
     Ok(config)
 }
 
-fn load(origin: &Origin) -> Result<ClientConfig, Fault> {
+fn load(origin: &Origin, skipped: &mut Vec<rustls_native_certs::Error>) -> Result<ClientConfig, Fault> {
     let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        log::debug!("certificate skipped: {error}");
-    }
+    skipped.extend(found.errors);
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {

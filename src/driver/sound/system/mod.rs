@@ -148,10 +148,16 @@ impl Device for SystemDevice {
         };
         let thread = signals_sys::held(spawn);
         match thread {
-            Ok(thread) => side.worker = Some(Worker { order, thread }),
-            Err(error) => log::warn!("no thread for the audio device: {error}"),
+            Ok(thread) => {
+                side.worker = Some(Worker { order, thread });
+                true
+            }
+            Err(error) => {
+                drop(side); // the program's logger runs without a lock of ours
+                log::warn!("no thread for the audio device: {error}");
+                false
+            }
         }
-        side.worker.is_some()
     }
 
     fn is_started(&self, _: Direction) -> Option<bool> {
