@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -252,6 +253,17 @@ fn a_server_that_hangs_holds_nobody_up() {
     device.list(Direction::Render);
     assert!(begin.elapsed() < Duration::from_millis(500), "a list took {:?}", begin.elapsed());
     signal("-CONT");
+}
+
+/// One that accepts and never says a word.
+#[test]
+fn a_server_that_never_answers_is_let_go_at_once() {
+    let place = Place::new();
+    let server = UnixListener::bind(place.socket()).expect("a socket of its own");
+    let mut chain = Chain::new();
+    let _unanswered: Vec<_> = (0..2).map(|_| server.accept().expect("both directions")).collect();
+    chain.end();
+    assert_eq!(threads_of_ours(), Vec::<String>::new());
 }
 
 fn entries(folder: &str) -> usize {

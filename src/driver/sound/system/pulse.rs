@@ -37,7 +37,8 @@ pub struct PulseDevice {
 
 /// `None` where there is no server.
 pub fn list(direction: Direction) -> Option<Vec<PulseDevice>> {
-    let mut connection = Connection::open(Instant::now() + LIST_TIMEOUT)?.ok()?;
+    let mut connection = Connection::open(Instant::now() + LIST_TIMEOUT)?;
+    connection.introduce().ok()?;
     let listed = match direction {
         Direction::Render => connection.ask(Command::GetSinkInfoList).map(|sinks: protocol::SinkInfoList| {
             let device = |sink: protocol::SinkInfo| device(&sink.name, sink.description.as_deref(), false);
@@ -66,13 +67,12 @@ fn device(name: &CStr, description: Option<&CStr>, is_monitor: bool) -> PulseDev
 /// Plays or records until it ends.
 pub fn serve(order: &Order, chosen: Option<&str>) -> Ended {
     let Some(choice) = order.choice() else { return Ended::Told };
-    let mut connection = match Connection::open(Instant::now() + ANSWER_TIMEOUT) {
-        None => return Ended::Absent,
-        Some(Err(error)) => return Ended::Broken(error.to_string()),
-        Some(Ok(connection)) => connection,
+    let Some(mut connection) = Connection::open(Instant::now() + ANSWER_TIMEOUT) else {
+        return Ended::Absent;
     };
+    // Before the first question: a server that hangs may leave that one unanswered already.
     let outcome = match order.attach(connection.reader.get_ref(), choice) {
-        true => connection.stream(order, chosen),
+        true => connection.introduce().and_then(|()| connection.stream(order, chosen)),
         false => Ok(()),
     };
     order.detach();
@@ -93,7 +93,7 @@ struct Connection {
 
 impl Connection {
     /// `None` where there is no server. Everything has to be answered until `deadline`.
-    fn open(deadline: Instant) -> Option<Result<Self, ProtocolError>> {
+    fn open(deadline: Instant) -> Option<Self> {
         let path = pulseaudio::socket_path_from_env()?;
         let address = SockAddr::unix(path).ok()?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).ok()?;
@@ -103,11 +103,10 @@ impl Connection {
         socket.set_nonblocking(false).ok()?;
         let reader = BufReader::new(UnixStream::from(OwnedFd::from(socket)));
         let version = protocol::MAX_VERSION;
-        let mut connection =
-            Self { reader, version, sequence: 0, deadline: Some(deadline), message: Vec::new() };
-        Some(connection.introduce().map(|()| connection))
+        Some(Self { reader, version, sequence: 0, deadline: Some(deadline), message: Vec::new() })
     }
 
+    /// The first thing to do.
     fn introduce(&mut self) -> Result<(), ProtocolError> {
         let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
         let auth = protocol::AuthParams {
