@@ -245,6 +245,7 @@ c_tests! {
         teardown_06_destroy_leaves_nothing_and_init_works_again
         teardown_06_destroy_ends_what_lives_in_time_and_says_nothing
         teardown_06_destroy_waits_five_seconds_at_most_for_a_callback
+        teardown_06_destroy_waits_five_seconds_at_most_for_what_a_thread_of_callbacks_ends
         teardown_06_destroy_inside_a_callback_returns
         teardown_06_exit_inside_a_callback_terminates
         teardown_08_who_leaves_hears_nothing_of_the_others_and_they_hear_it

@@ -8,10 +8,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, ReentrantMutex};
+
+use super::threads_sys::Joinable;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -37,7 +39,7 @@ pub fn enter(job: impl FnOnce()) {
 /// The callback thread.
 pub struct Callbacks {
     queue: Arc<Queue>,
-    thread: JoinHandle<()>,
+    thread: Joinable,
 }
 
 /// A callback thread that was told to end and could not be waited for. It ends when the callback in it returns.
@@ -70,14 +72,15 @@ impl Callbacks {
             let handed = handed.clone();
             move || {
                 let before = handed.lock().take();
-                if let Some(Remnant(before)) = before {
-                    let _ = before.thread.join();
+                let mut before = before.map(|Remnant(before)| before.thread);
+                while let Some(thread) = before.take() {
+                    before = thread.join(Instant::now() + DELETE_TIMEOUT); // in vain, or it is gone
                 }
                 queue.run();
             }
         });
         match thread {
-            Ok(thread) => Ok(Self { queue, thread }),
+            Ok(thread) => Ok(Self { queue, thread: thread.into() }),
             Err(error) => {
                 *before = handed.lock().take();
                 Err(error)
@@ -110,11 +113,8 @@ impl Remnant {
         while !state.is_finished && !queue.changed.wait_until(&mut state, deadline).timed_out() {}
         let is_finished = state.is_finished;
         drop(state);
-        if !is_finished {
-            return Some(Self(Callbacks { queue, thread }));
-        }
-        let _ = thread.join();
-        None
+        let thread = if is_finished { thread.join(deadline)? } else { thread };
+        Some(Self(Callbacks { queue, thread }))
     }
 }
 

@@ -30,6 +30,7 @@ pub mod signals_sys;
 mod sockets;
 pub mod sound;
 pub mod threads;
+mod threads_sys;
 mod tls;
 pub mod video_counters;
 pub mod video_in;

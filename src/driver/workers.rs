@@ -2,12 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::signals_sys;
+use super::threads_sys::{Joinable, join_all};
 
 /// All worker threads of a running library. Clones are the same.
 #[derive(Clone, Default)]
@@ -22,7 +23,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     running: usize,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Joinable>,
     is_closed: bool,
 }
 
@@ -43,10 +44,8 @@ impl Workers {
         if state.is_closed {
             return Err(io::Error::other("the library is ending"));
         }
-        // Threads that have ended are cleared away by the next one that begins.
-        let (ended, alive): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut state.threads).into_iter().partition(JoinHandle::is_finished);
-        state.threads = alive;
+        // Threads that have ended are cleared away by the next one that begins, which waits for none.
+        join_all(&mut state.threads, Instant::now());
         state.running += 1;
         drop(state); // where no thread can be had the count goes back right here
         let running = Running(self.0.clone());
@@ -55,11 +54,7 @@ impl Workers {
             signals_sys::as_the_program(); // pictures are handed to the program here
             work();
         });
-        let spawned = spawned.map(|thread| self.0.state.lock().threads.push(thread));
-        for thread in ended {
-            let _ = thread.join(); // its panic was told where it happened
-        }
-        spawned
+        spawned.map(|thread| self.0.state.lock().threads.push(thread.into()))
     }
 
     /// No thread starts any more. Waits for those that run, at most until `deadline`; false when some still do.
@@ -70,12 +65,12 @@ impl Workers {
         if state.running > 0 {
             return false;
         }
-        let threads = std::mem::take(&mut state.threads);
+        let mut threads = std::mem::take(&mut state.threads);
         drop(state);
-        for thread in threads {
-            let _ = thread.join();
-        }
-        true
+        join_all(&mut threads, deadline);
+        let is_done = threads.is_empty();
+        self.0.state.lock().threads.extend(threads);
+        is_done
     }
 }
 
@@ -84,6 +79,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
+    use super::super::threads_sys::tests::linger;
     use super::*;
 
     #[test]
@@ -97,6 +93,19 @@ mod tests {
             .expect("a thread");
         assert!(!workers.join(Instant::now()), "it still waits");
         assert!(workers.spawn("otc-test", || {}).is_err());
+        drop(release);
+        assert!(workers.join(Instant::now() + Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_worker_that_lingers_holds_up_neither_the_next_one_nor_the_end() {
+        let workers = Workers::default();
+        let (release, linger) = linger();
+        workers.spawn("otc-test", linger).expect("a thread");
+        for _ in 0..100 {
+            workers.spawn("otc-test", || {}).expect("a thread");
+        }
+        assert!(!workers.join(Instant::now() + Duration::from_millis(200)), "one is still there");
         drop(release);
         assert!(workers.join(Instant::now() + Duration::from_secs(5)));
     }

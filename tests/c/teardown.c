@@ -320,6 +320,38 @@ static void teardown_06_destroy_waits_five_seconds_at_most_for_a_callback(void) 
   free(self);
 }
 
+static pthread_key_t of_the_thread;
+static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
+
+static void wait_for_the_lock(void *ignored) {
+  (void)ignored;
+  pthread_mutex_lock(&of_the_program), pthread_mutex_unlock(&of_the_program);
+  flag_set(&left);
+}
+
+static void hook_keep(recorder *self, const char *event) {
+  (void)event;
+  CHECK_EQUAL(pthread_setspecific(of_the_thread, self), 0);
+}
+
+static void teardown_06_destroy_waits_five_seconds_at_most_for_what_a_thread_of_callbacks_ends(void) {
+  recorder *self = recorder_new();
+  self->hook = hook_keep;
+  CHECK_EQUAL(pthread_key_create(&of_the_thread, wait_for_the_lock), 0);
+  CHECK_EQUAL(recorder_connect(self, TOKEN), OTC_SUCCESS);
+  recorder_wait(self, "connected", 1);
+  self->state = LAW_LEAVING;
+  pthread_mutex_lock(&of_the_program);
+  long long start = now_ms();
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK(now_ms() - start <= DESTROY_MAX_MS + BUSY_MS);
+  pthread_mutex_unlock(&of_the_program);
+  CHECK(flag_wait(&left, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  only_this_thread_is_left();
+  free(self);
+}
+
 static void hook_destroy(recorder *self, const char *event) {
   (void)self;
   if (strcmp(event, "connected")) return;
@@ -423,6 +455,7 @@ int main(int argc, char **argv) {
       TEST(teardown_06_destroy_leaves_nothing_and_init_works_again),
       TEST(teardown_06_destroy_ends_what_lives_in_time_and_says_nothing),
       TEST(teardown_06_destroy_waits_five_seconds_at_most_for_a_callback),
+      TEST(teardown_06_destroy_waits_five_seconds_at_most_for_what_a_thread_of_callbacks_ends),
       TEST(teardown_06_destroy_inside_a_callback_returns),
       TEST(teardown_06_exit_inside_a_callback_terminates),
       TEST(teardown_08_who_leaves_hears_nothing_of_the_others_and_they_hear_it),

@@ -23,7 +23,7 @@ mod tone;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
@@ -34,6 +34,7 @@ pub use port::Ports;
 
 use super::callbacks::{self, DELETE_TIMEOUT, Gate};
 use super::signals_sys;
+use super::threads_sys::{Joinable, join_all};
 use crate::media::audio::STEREO_STEP;
 
 /// A step of the mix: 10 ms in stereo.
@@ -99,6 +100,8 @@ struct State {
     is_closed: bool,
     engine: Worker,
     keeper: Worker,
+    /// Threads that ran before these and may still be ending.
+    ended: Vec<Joinable>,
     /// The directions in which a device has been started and not yet been destroyed.
     in_use: [bool; 2],
 }
@@ -108,7 +111,7 @@ struct State {
 struct Worker {
     /// Until its last look at the state.
     is_running: bool,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Joinable>,
 }
 
 impl Worker {
@@ -119,7 +122,7 @@ impl Worker {
         shared: &Arc<Shared>,
         work: fn(&Shared),
         ended: fn(&mut State),
-    ) -> io::Result<Option<JoinHandle<()>>> {
+    ) -> io::Result<Option<Joinable>> {
         if self.is_running {
             return Ok(None);
         }
@@ -133,7 +136,7 @@ impl Worker {
             }
         })?;
         self.is_running = true;
-        Ok(self.thread.replace(thread))
+        Ok(self.thread.replace(thread.into()))
     }
 }
 
@@ -179,6 +182,7 @@ impl Sound {
                 is_closed: false,
                 engine: Worker::default(),
                 keeper: Worker::default(),
+                ended: Vec::new(),
                 in_use: [false; 2],
             }),
             changed: Condvar::new(),
@@ -228,15 +232,15 @@ impl Sound {
                 break !state.is_released();
             }
         };
-        let threads = state.ended_threads();
+        let mut threads = state.ended_threads();
         drop(state);
-        for thread in threads {
-            let _ = thread.join(); // it has looked at the state for the last time; a panic was told where it happened
-        }
+        join_all(&mut threads, deadline); // they have looked at the state for the last time
+        let are_gone = threads.is_empty();
+        self.0.state.lock().ended.extend(threads);
         if is_late {
             log::warn!("the audio device is not stopped yet: a function of it takes long");
         }
-        !is_late
+        !is_late && are_gone
     }
 
     /// The end: nobody is called any more, the device is destroyed, the threads end. Waits at most until `deadline`.
@@ -287,12 +291,10 @@ impl State {
         self.keeper.is_running = false;
     }
 
-    fn ended_threads(&mut self) -> Vec<JoinHandle<()>> {
-        [&mut self.engine, &mut self.keeper]
-            .into_iter()
-            .filter(|worker| !worker.is_running)
-            .filter_map(|worker| worker.thread.take())
-            .collect()
+    fn ended_threads(&mut self) -> Vec<Joinable> {
+        let workers = [&mut self.engine, &mut self.keeper].into_iter();
+        let latest = workers.filter(|worker| !worker.is_running).filter_map(|worker| worker.thread.take());
+        std::mem::take(&mut self.ended).into_iter().chain(latest).collect()
     }
 }
 
@@ -305,22 +307,22 @@ impl Shared {
         let mut roster = (*state.roster).clone();
         change(&mut roster);
         let before = std::mem::replace(&mut state.roster, Arc::new(roster));
-        let started = if state.roster.is_empty() { Ok(vec![]) } else { self.start(&mut state) };
+        let started = if state.roster.is_empty() { Ok(()) } else { self.start(&mut state) };
+        join_all(&mut state.ended, Instant::now()); // those that are gone
         drop(state);
         self.changed.notify_all();
         drop(before); // what was in it may end here, and that may come back to this function
-        match started {
-            // They have ended, or the next moment will see it.
-            Ok(ended) => ended.into_iter().for_each(|thread| drop(thread.join())),
-            Err(error) => log::error!("sound needs a thread and got none: {error}"),
+        if let Err(error) = started {
+            log::error!("sound needs a thread and got none: {error}");
         }
     }
 
-    /// Starts the threads that do not run. Returns those that did before and have ended.
-    fn start(self: &Arc<Self>, state: &mut State) -> io::Result<Vec<JoinHandle<()>>> {
-        let engine = state.engine.start("otc-sound", self, engine::run, State::engine_ended)?;
-        let keeper = state.keeper.start("otc-device", self, keeper::run, State::keeper_ended)?;
-        Ok(engine.into_iter().chain(keeper).collect())
+    /// Starts the threads that do not run.
+    fn start(self: &Arc<Self>, state: &mut State) -> io::Result<()> {
+        let State { engine, keeper, ended, .. } = state;
+        ended.extend(engine.start("otc-sound", self, engine::run, State::engine_ended)?);
+        ended.extend(keeper.start("otc-device", self, keeper::run, State::keeper_ended)?);
+        Ok(())
     }
 
     /// Puts one of the members out of the roster: no call of it begins any more.

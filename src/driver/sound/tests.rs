@@ -316,7 +316,7 @@ fn devices_set_again_and_again_from_many_threads_all_end() {
 fn a_thread_in_the_ports_may_be_joined_in_every_control_function() {
     let _alone = alone();
     let device = Recorder::new(48_000, 1);
-    type Program = (Arc<AtomicBool>, JoinHandle<()>);
+    type Program = (Arc<AtomicBool>, thread::JoinHandle<()>);
     let worker: Mutex<Option<Program>> = Mutex::default();
     let sound = sound(&device);
     let ports = sound.ports().clone();
