@@ -386,6 +386,7 @@ c_tests! {
         handlers_of_atexit_may_delete_and_destroy
         so_they_may_when_exit_was_called_inside_a_callback
         a_forked_child_ends_and_its_parent_goes_on
+        clients_of_a_host_that_is_killed_do_not_take_its_child_for_it
         a_fork_at_any_moment_does_not_hang_the_child
     }
     scarce {

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,12 +15,16 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
+use super::fork_sys::ClosedInChildren;
+
 /// A connected stream socket.
 ///
 /// Vectored writes are deliberately not forwarded: the trait's own methods then say that there are none, and turn
 /// them into plain ones.
 #[derive(Debug)]
 pub struct Socket {
+    /// Dropped before the stream.
+    _closed_in_children: ClosedInChildren,
     stream: Stream,
     /// Ask the kernel itself also where tokio believes that it is not ready. The belief comes from the event loop and
     /// lags behind by up to one turn of it; and a task that has used up its budget is told so without being asked.
@@ -50,7 +55,12 @@ impl From<UnixStream> for Socket {
 
 impl Socket {
     fn new(stream: Stream) -> Self {
-        Self { stream, urgent: false, lenient: false, write_error: None }
+        let descriptor = match &stream {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream) => stream.as_raw_fd(),
+        };
+        let _closed_in_children = ClosedInChildren::new(descriptor);
+        Self { _closed_in_children, stream, urgent: false, lenient: false, write_error: None }
     }
 
     pub fn local_addr(&self) -> Option<SocketAddr> {

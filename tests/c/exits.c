@@ -213,6 +213,47 @@ static void a_forked_child_ends_and_its_parent_goes_on(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
 }
 
+/* A host that is killed while a child of it lives on: the child has copies of its ends of all links. */
+
+static char word_from(int pipe) {
+  char word = 0;
+  CHECK_EQUAL(read(pipe, &word, 1), 1);
+  return word;
+}
+
+static void hosts_and_forks(int commands, int answers) {
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  connected(TOKEN);
+  CHECK_EQUAL(write(answers, "h", 1), 1);
+  CHECK_EQUAL(word_from(commands), 'f');
+  pid_t child = fork();
+  CHECK(child >= 0);
+  char word;
+  if (child == 0) while (read(commands, &word, 1) > 0) continue; /* until the test closes its end */
+  if (child == 0) _exit(7);
+  CHECK_EQUAL(write(answers, "f", 1), 1);
+  wait_for_the_end();
+}
+
+static void clients_of_a_host_that_is_killed_do_not_take_its_child_for_it(void) {
+  enum { SOON_MS = 5000 }; /* a host that says nothing is given up later */
+  int commands[2], answers[2];
+  CHECK_EQUAL(pipe(commands) | pipe(answers), 0);
+  pid_t host = fork();
+  CHECK(host >= 0);
+  if (host == 0) close(commands[1]), hosts_and_forks(commands[0], answers[1]);
+  CHECK_EQUAL(word_from(answers[0]), 'h');
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  recorder *client = connected(OTHER_TOKEN);
+  CHECK_EQUAL(write(commands[1], "f", 1), 1);
+  CHECK_EQUAL(word_from(answers[0]), 'f');
+  kill(host, SIGKILL), waitpid(host, NULL, 0);
+  CHECK(recorder_wait(client, "reconnected", 1) <= SOON_MS * slowness());
+  recorder_delete(client);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  close(commands[1]);
+}
+
 /* A fork at any moment: locks that another thread holds just then stay locked in the child for ever. */
 
 static int must_stop;
@@ -249,6 +290,7 @@ int main(int argc, char **argv) {
       TEST(handlers_of_atexit_may_delete_and_destroy),
       TEST(so_they_may_when_exit_was_called_inside_a_callback),
       TEST(a_forked_child_ends_and_its_parent_goes_on),
+      TEST(clients_of_a_host_that_is_killed_do_not_take_its_child_for_it),
       TEST(a_fork_at_any_moment_does_not_hang_the_child),
       {0},
   };
