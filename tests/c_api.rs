@@ -360,6 +360,7 @@ c_tests! {
         publishers_and_subscribers_may_outlive_their_sessions_for_ever
         the_audio_device_is_destroyed_when_the_last_session_is_deleted
         destroy_ends_media_in_time_and_leaves_nothing_seven_times
+        destroy_tells_no_publisher_of_the_end_of_its_stream
         destroy_inside_a_publishers_on_render_frame
         destroy_inside_a_publishers_on_audio_level_updated
         destroy_inside_a_subscribers_on_render_frame

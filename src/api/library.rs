@@ -285,6 +285,8 @@ impl Library {
     /// Everybody leaves, and no callback starts any more, once the audio device has been destroyed. Waits for those that
     /// run, not inside one.
     fn silence(&self, deadline: Instant) {
+        // Before anybody leaves: what a program handed over as user data may be gone already.
+        self.callbacks.shut();
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
         // All are told first, then waited for: a thousand farewells take no longer than one.
         let (mut publishers, mut subscribers) = (Vec::new(), Vec::new());
@@ -303,6 +305,8 @@ impl Library {
         sound::close(&self.sound, wait);
         publishers.iter().for_each(|publisher| publisher.close(wait));
         subscribers.iter().for_each(|subscriber| subscriber.close(wait));
+        // Also for those of publishers and subscribers that are in no session any more.
+        self.callbacks.wait(wait);
     }
 
     fn end_on_a_fit_thread(self: Box<Self>, deadline: Instant) -> Result<(), Error> {

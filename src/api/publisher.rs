@@ -469,7 +469,15 @@ impl Publisher {
     }
 
     fn post(self: &Arc<Self>, callback: impl FnOnce(&Arc<Self>) + Send + 'static) {
-        self.post_plain(move |publisher| PUBLISHERS.take(|| publisher.gate.pass(|| callback(publisher))));
+        self.post_plain(move |publisher| PUBLISHERS.take(|| publisher.pass(|| callback(publisher))));
+    }
+
+    /// Runs a callback of the program, if one may start.
+    fn pass(&self, callback: impl FnOnce()) {
+        let poster = self.poster.lock().clone();
+        if let Some(poster) = poster {
+            poster.pass(|| self.gate.pass(callback));
+        }
     }
 
     fn post_plain(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {

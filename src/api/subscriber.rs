@@ -410,7 +410,15 @@ impl Subscriber {
         let poster = self.poster.lock().clone();
         if let Some(poster) = poster {
             let subscriber = self.clone();
-            poster.post(move || SUBSCRIBERS.take(|| subscriber.gate.pass(|| job(&subscriber))));
+            poster.post(move || SUBSCRIBERS.take(|| subscriber.pass(|| job(&subscriber))));
+        }
+    }
+
+    /// Runs a callback of the program, if one may start.
+    fn pass(&self, callback: impl FnOnce()) {
+        let poster = self.poster.lock().clone();
+        if let Some(poster) = poster {
+            poster.pass(|| self.gate.pass(callback));
         }
     }
 
@@ -458,7 +466,7 @@ impl Sink for Screen {
             return;
         }
         SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
-            subscriber.gate.pass(|| {
+            subscriber.pass(|| {
                 if subscriber.is_current(self.id) {
                     subscriber.observer.render(picture);
                 }
@@ -578,7 +586,7 @@ impl Playout for AudioIn {
         }
         if subscriber.observer.hears_sound() {
             SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
-                subscriber.gate.pass(|| {
+                subscriber.pass(|| {
                     if subscriber.is_current(id) {
                         subscriber.observer.sound(step);
                     }

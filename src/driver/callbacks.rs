@@ -53,6 +53,8 @@ pub struct Poster(Arc<Queue>);
 struct Queue {
     state: Mutex<State>,
     changed: Condvar,
+    /// What callbacks of all objects go through, on whichever thread they come.
+    gate: Gate,
 }
 
 #[derive(Default)]
@@ -92,6 +94,16 @@ impl Callbacks {
         Poster(self.queue.clone())
     }
 
+    /// From now on no callback of any object starts; what else is queued is done as before. Waits for nothing.
+    pub fn shut(&self) {
+        self.queue.gate.shut();
+    }
+
+    /// Waits for callbacks that run, at most until `deadline`, and not at all inside one.
+    pub fn wait(&self, deadline: Instant) {
+        self.queue.gate.wait(deadline);
+    }
+
     /// Ends the thread when it has run what is queued. Gives the rest back where it could not be waited for: the caller
     /// is inside a callback, or the program's callback takes longer than `limit`.
     pub fn stop(self, limit: Duration) -> Option<Remnant> {
@@ -126,6 +138,11 @@ impl Poster {
             state.jobs.push_back(Box::new(job));
             self.0.changed.notify_one();
         }
+    }
+
+    /// Runs a callback of the program, on this thread, unless none may start any more.
+    pub fn pass(&self, callback: impl FnOnce()) {
+        self.0.gate.pass(callback);
     }
 }
 
@@ -231,16 +248,19 @@ impl Gate {
     /// caller is inside a callback itself.
     pub fn close(&self, deadline: Instant) {
         self.shut();
-        let mut state = self.state.lock();
-        if is_inside_callback() {
-            return;
-        }
-        while state.inside > 0 && !self.left.wait_until(&mut state, deadline).timed_out() {}
-        let is_late = state.inside > 0;
-        drop(state); // the program's logger runs without a lock of ours
-        if is_late {
+        if !self.wait(deadline) {
             log::warn!("a callback still runs after its object was deleted");
         }
+    }
+
+    /// Waits until no callback runs, as [`Self::close`] does. False: one still did at the deadline.
+    pub fn wait(&self, deadline: Instant) -> bool {
+        if is_inside_callback() {
+            return true;
+        }
+        let mut state = self.state.lock();
+        while state.inside > 0 && !self.left.wait_until(&mut state, deadline).timed_out() {}
+        state.inside == 0
     }
 }
 

@@ -745,6 +745,36 @@ static void destroy_ends_media_in_time_and_leaves_nothing_seven_times(void) {
   }
 }
 
+static atomic_int is_ending;
+
+static void source_is_silent_at_the_end(source *self, const char *event) {
+  (void)self;
+  CHECK(strcmp(event, "destroyed") || !atomic_load(&is_ending));
+}
+
+/* What was handed over as user_data may be gone. */
+static void destroy_tells_no_publisher_of_the_end_of_its_stream(void) {
+  enum { SESSIONS = 12 };
+  for (int round = 0; round < 3; round++) {
+    recorder *sessions[SESSIONS];
+    source *sources[SESSIONS];
+    diary *diary = diary_new();
+    CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+    for (int i = 0; i < SESSIONS; i++) {
+      sessions[i] = connected_with(TOKEN);
+      sources[i] = source_with(diary, "film", 1, 0, 0);
+      sources[i]->hook = source_is_silent_at_the_end;
+      CHECK_EQUAL(source_publish(sources[i], sessions[i]), OTC_SUCCESS);
+    }
+    diary_wait(diary, "created", SESSIONS);
+    is_ending = 1;
+    CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+    is_ending = 0;
+    for (int i = 0; i < SESSIONS; i++) recorder_free(sessions[i]), free(sources[i]);
+    free(diary);
+  }
+}
+
 /* Everything ends by somebody else's doing: the recorders have nothing to check any more. */
 static void expect_anything(call *call) {
   recorder *both[] = {call->here, call->there};
@@ -941,6 +971,7 @@ int main(int argc, char **argv) {
       TEST(publishers_and_subscribers_may_outlive_their_sessions_for_ever),
       TEST(the_audio_device_is_destroyed_when_the_last_session_is_deleted),
       TEST(destroy_ends_media_in_time_and_leaves_nothing_seven_times),
+      TEST(destroy_tells_no_publisher_of_the_end_of_its_stream),
       TEST(destroy_inside_a_publishers_on_render_frame),
       TEST(destroy_inside_a_publishers_on_audio_level_updated),
       TEST(destroy_inside_a_subscribers_on_render_frame),

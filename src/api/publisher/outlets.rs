@@ -42,7 +42,7 @@ impl Source for Preview {
             false => picture.clone(),
         };
         PUBLISHERS.try_take(PREVIEW_PATIENCE, || {
-            publisher.gate.pass(|| publisher.observer.render(shown));
+            publisher.pass(|| publisher.observer.render(shown));
         });
     }
 

@@ -140,12 +140,14 @@ impl Ear {
     }
 
     fn post(&self, notice: Notice, is_wanted: impl FnOnce() -> bool + Send + 'static) {
-        let session = self.session.clone();
+        let (session, poster) = (self.session.clone(), self.poster.clone());
         self.poster.post(move || {
-            session.gate.pass(|| {
-                if is_wanted() {
-                    session.observer.notify(notice);
-                }
+            poster.pass(|| {
+                session.gate.pass(|| {
+                    if is_wanted() {
+                        session.observer.notify(notice);
+                    }
+                });
             });
         });
     }

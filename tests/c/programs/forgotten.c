@@ -23,7 +23,7 @@ struct device {
 static sem_t connected, created, rendered;
 static atomic_bool camera_exits;
 static const otc_video_capturer *_Atomic capturer;
-static atomic_bool is_over;
+static atomic_bool is_ending, is_over;
 
 static void on_connected(otc_session *session, void *user_data) {
   (void)session, (void)user_data;
@@ -36,6 +36,10 @@ static void on_anything_of_session(otc_session *session, void *user_data) {
 static void on_created(otc_publisher *publisher, void *user_data, const otc_stream *stream) {
   (void)publisher, (void)user_data, (void)stream;
   sem_post(&created);
+}
+static void on_destroyed(otc_publisher *publisher, void *user_data, const otc_stream *stream) {
+  (void)publisher, (void)user_data, (void)stream;
+  if (is_ending) puts("publisher: called with what was freed");
 }
 static void on_rendered(otc_subscriber *subscriber, void *user_data, const otc_video_frame *frame) {
   (void)subscriber, (void)user_data, (void)frame;
@@ -92,7 +96,7 @@ static void run(char **argv) {
   struct device *device = calloc(1, sizeof *device);
   char *publisher_data = strdup("publisher"), *session_data = strdup("session"), *subscriber_data = strdup("subscriber");
   pthread_t camera;
-  is_over = false;
+  is_ending = is_over = false;
   camera_exits = false;
   otc_init(NULL);
   struct otc_audio_device_callbacks audio = {.start_capturer = start_capturer, .get_capture_settings = settings_of_48000,
@@ -103,7 +107,7 @@ static void run(char **argv) {
   otc_session_connect(session, argv[3]);
   sem_wait(&connected);
   struct otc_video_capturer_callbacks capturing = {.init = camera_init, .user_data = publisher_data};
-  struct otc_publisher_callbacks publishing = {.on_stream_created = on_created, .user_data = publisher_data};
+  struct otc_publisher_callbacks publishing = {.on_stream_created = on_created, .on_stream_destroyed = on_destroyed, .user_data = publisher_data};
   otc_publisher *publisher = otc_publisher_new("forgotten", &capturing, &publishing);
   otc_session_publish(session, publisher);
   while (capturer == NULL) usleep(1000);
@@ -120,6 +124,7 @@ static void run(char **argv) {
   free(device);
   struct timespec before, after;
   clock_gettime(CLOCK_MONOTONIC, &before);
+  is_ending = true;
   otc_status status = otc_destroy();
   is_over = true;
   clock_gettime(CLOCK_MONOTONIC, &after);
