@@ -359,6 +359,12 @@ c_tests! {
         the_end_of_a_session_destroys_capturers
         publishers_and_subscribers_may_outlive_their_sessions_for_ever
         the_audio_device_is_destroyed_when_the_last_session_is_deleted
+        nothing_is_heard_of_a_session_that_was_deleted
+        a_publisher_whose_session_was_deleted_is_published_in_another
+        a_session_is_deleted_on_a_capturers_own_thread
+        a_session_is_deleted_inside_its_publishers_callbacks
+        no_callback_starts_after_an_unsubscribing
+        an_unsubscribing_inside_its_own_callback_waits_for_nothing
         destroy_ends_media_in_time_and_leaves_nothing_seven_times
         destroy_tells_no_publisher_of_the_end_of_its_stream
         destroy_inside_a_publishers_on_render_frame

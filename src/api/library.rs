@@ -13,6 +13,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::runtime::{self, Runtime};
 
 use super::Error;
+use super::count::Count;
 use super::hub;
 use super::logger;
 use super::session::Session;
@@ -45,7 +46,8 @@ pub struct Library {
     runtime: Runtime,
     callbacks: Callbacks,
     sessions: Mutex<Vec<Weak<Session>>>,
-    attempts: Arc<Attempts>,
+    /// The attempts under way, farewells included.
+    attempts: Arc<Count>,
     sound: Sound,
     workers: Workers,
 }
@@ -136,7 +138,7 @@ fn wait_for_the_end(global: &mut MutexGuard<'_, Global>) {
 pub struct Means {
     pub runtime: runtime::Handle,
     pub poster: Poster,
-    pub attempts: Arc<Attempts>,
+    pub attempts: Arc<Count>,
     pub sound: Sound,
     pub workers: Workers,
 }
@@ -360,46 +362,15 @@ impl Library {
     fn end(self, deadline: Instant) {
         let mut last = Last(None);
         let Library { runtime, callbacks, attempts, workers, sound, .. } = self;
-        attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
+        let late = attempts.wait(deadline.min(Instant::now() + FAREWELLS_TIMEOUT));
+        if late > 0 {
+            log::info!("{late} farewells were not heard in time");
+        }
         runtime.block_on(hub::stop(HUB_TIMEOUT));
         let remaining = || time_until(deadline).max(LAST_TIMEOUT);
         runtime.shutdown_timeout(remaining());
         last.0 = callbacks.stop(remaining());
         GLOBAL.lock().rest.push(Rest { workers, sound });
         wait_for_the_rest(Instant::now() + remaining());
-    }
-}
-
-/// Counts the attempts under way, farewells included.
-#[derive(Default)]
-pub struct Attempts {
-    count: Mutex<usize>,
-    changed: Condvar,
-}
-
-/// One of them; dropped when it is over.
-pub struct Counted(Arc<Attempts>);
-
-impl Attempts {
-    pub fn count_in(self: Arc<Self>) -> Counted {
-        *self.count.lock() += 1;
-        Counted(self)
-    }
-
-    fn wait(&self, deadline: Instant) {
-        let mut count = self.count.lock();
-        while *count > 0 && !self.changed.wait_until(&mut count, deadline).timed_out() {}
-        let late = *count;
-        drop(count); // the program's logger runs without a lock of ours
-        if late > 0 {
-            log::info!("{late} farewells were not heard in time");
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        *self.0.count.lock() -= 1;
-        self.0.changed.notify_all();
     }
 }

@@ -7,10 +7,12 @@
 mod camera;
 pub mod capture;
 pub mod codecs;
+mod count;
 pub mod error;
 pub mod frame;
 mod hub;
 pub mod library;
+mod line;
 pub mod logger;
 pub mod publisher;
 pub mod session;

@@ -9,6 +9,7 @@ mod outlets;
 mod terms;
 mod wishes;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,11 +18,13 @@ use parking_lot::Mutex;
 
 use super::camera;
 use super::capture::{Capture, CaptureSettings};
+use super::count::{Count, Counted};
+use super::line::Line;
 use super::logger;
 use super::session::Session;
 use super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::{Error, hexadecimal, random, statistics};
-use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS, Poster};
+use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{CaptureGuard, Sound};
 use crate::driver::video_out::{Order, VideoOut};
@@ -50,8 +53,6 @@ pub struct Publisher {
     inner: Mutex<Inner>,
     /// Taken by the thread that brings a frame; nothing else is taken inside.
     video: Mutex<Option<VideoOut>>,
-    /// Where notices are put. Nothing is taken with it held.
-    poster: Mutex<Option<Poster>>,
     video_chain: Mutex<Option<Arc<Chain<dyn VideoTransform>>>>,
     audio_chain: Mutex<Option<Arc<Chain<dyn AudioTransform>>>>,
     is_mirrored: AtomicBool,
@@ -76,6 +77,8 @@ struct Inner {
     reporter: Option<Reporter>,
     audio: Option<Arc<AudioOut>>,
     capture_guard: Option<CaptureGuard>,
+    /// Until the capturer has been stopped for the session that counts it.
+    filming: Option<Counted>,
 }
 
 /// The session that a publisher is in.
@@ -83,6 +86,7 @@ struct Placed {
     session: Arc<Session>,
     id: PublicationId,
     port: MediaPort,
+    line: Line,
     workers: Workers,
     sound: Sound,
     stream: Option<Arc<Stream>>,
@@ -107,7 +111,9 @@ enum Captured {
 pub(super) struct Place {
     pub session: Arc<Session>,
     pub port: MediaPort,
-    pub poster: Poster,
+    pub line: Line,
+    /// Sees to it that the session is not gone before the capturer is.
+    pub filming: Arc<Count>,
     pub workers: Workers,
     pub sound: Sound,
     pub runtime: tokio::runtime::Handle,
@@ -142,6 +148,7 @@ impl Publisher {
             reporter: None,
             audio: None,
             capture_guard: None,
+            filming: None,
         };
         Arc::new_cyclic(|publisher| Self {
             capture: settings.has_video.then(|| {
@@ -153,7 +160,6 @@ impl Publisher {
             gate: Gate::default(),
             inner: Mutex::new(inner),
             video: Mutex::new(None),
-            poster: Mutex::default(),
             video_chain: Mutex::new(None),
             audio_chain: Mutex::new(None),
             is_mirrored: AtomicBool::new(false),
@@ -195,6 +201,7 @@ impl Publisher {
     /// A picture of the capturer, upright. Never waits; nothing happens while nothing is captured.
     pub fn provide(&self, picture: impl FnOnce() -> Result<Picture, Error>) -> Result<(), Error> {
         let at = Instant::now();
+        BRINGS_PICTURES.set(true);
         if self.video.lock().is_none() {
             return Ok(());
         }
@@ -241,6 +248,8 @@ impl Publisher {
     /// The second half.
     pub(super) fn close(&self, deadline: Instant) {
         self.stop_media(deadline);
+        let filmed = self.inner.lock().filming.take();
+        drop(filmed);
         self.set_video_transformers(Vec::new());
         self.set_audio_transformers(Vec::new());
         self.gate.close(deadline);
@@ -259,14 +268,15 @@ impl Publisher {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, poster, workers, sound, runtime, keyring } = place;
-        *self.poster.lock() = Some(poster.clone());
+        let Place { session, port, line, filming, workers, sound, runtime, keyring } = place;
         let since_ms = statistics::wall_ms();
         inner.fallback = None;
+        inner.filming = self.capture.is_some().then(|| filming.count_in());
         inner.placed = Some(Placed {
             session,
             id,
             port,
+            line: line.clone(),
             workers,
             sound,
             stream: None,
@@ -277,17 +287,20 @@ impl Publisher {
             layers_max: 1,
         });
         drop(inner);
-        let publisher = self.clone();
-        poster.post(move || publisher.begin(id));
+        let (publisher, poster) = (self.clone(), line.clone());
+        poster.post(move || publisher.begin(id, &line));
         Ok(id)
     }
 
-    fn begin(self: &Arc<Self>, id: PublicationId) {
+    fn begin(self: &Arc<Self>, id: PublicationId, line: &Line) {
         let _held = logger::hold();
         let captured = self.capture.as_ref().and_then(|capture| {
             let inner = self.inner.lock();
             let placed = inner.placed.as_ref().filter(|placed| placed.id == id)?;
-            match VideoOut::start(&placed.workers, Arc::new(Preview(Arc::downgrade(self)))) {
+            match VideoOut::start(
+                &placed.workers,
+                Arc::new(Preview { publisher: Arc::downgrade(self), line: line.clone() }),
+            ) {
                 Ok(video) => {
                     video.order(Order::SetOn(inner.publishes_video));
                     *self.video.lock() = Some(video);
@@ -308,7 +321,7 @@ impl Publisher {
                 log::error!("{text}");
                 // Where there is nothing else to publish the session says that.
                 if self.settings.has_audio {
-                    self.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
+                    self.say(line, Notice::Error(MediaFault::new(MediaReason::Internal, text)));
                 }
                 Captured::Nothing
             }
@@ -361,20 +374,26 @@ impl Publisher {
 
     /// No more pictures come. What else is published goes on.
     pub(super) fn capturer_failed(self: &Arc<Self>, text: String) {
-        if self.publication().is_some() {
-            self.say(Notice::Error(MediaFault::new(MediaReason::Internal, text)));
+        if let Some(placed) = &self.inner.lock().placed {
+            self.say(&placed.line, Notice::Error(MediaFault::new(MediaReason::Internal, text)));
         }
     }
 
     /// Leaves the session: no media goes there any more. The capturer is stopped on the callback thread, before this
     /// publisher begins anything new there. Whoever hears the last words finds it in no session.
-    pub(super) fn leave(self: &Arc<Self>, id: PublicationId, last_words: impl IntoIterator<Item = Notice>) {
+    pub(super) fn leave(self: &Arc<Self>, id: PublicationId, last_words: Option<(&Line, Vec<Notice>)>) {
         let mut inner = self.inner.lock();
         let placed = inner.placed.take_if(|placed| placed.id == id);
         let sound = placed.as_ref().and_then(|_| inner.take_sound());
-        last_words.into_iter().for_each(|notice| self.say(notice));
-        if placed.is_some() {
-            self.post_plain(|publisher| publisher.stop_media(Instant::now() + DELETE_TIMEOUT));
+        if let Some((line, notices)) = last_words {
+            notices.into_iter().for_each(|notice| self.say(line, notice));
+        }
+        if let Some(placed) = &placed {
+            let (publisher, filming) = (self.clone(), inner.filming.take());
+            placed.line.post(move || {
+                publisher.stop_media(Instant::now() + DELETE_TIMEOUT);
+                drop(filming);
+            });
         }
         drop(inner);
         drop((placed, sound));
@@ -390,12 +409,12 @@ impl Publisher {
     }
 
     /// What the session says of a publication of this publisher.
-    pub(super) fn hear(self: &Arc<Self>, id: PublicationId, event: PublisherEvent) {
+    pub(super) fn hear(self: &Arc<Self>, id: PublicationId, line: &Line, event: PublisherEvent) {
         let mut inner = self.inner.lock();
         let is_current = inner.placed.as_ref().is_some_and(|placed| placed.id == id);
         match event {
             PublisherEvent::Published { stream, video } => {
-                self.say(Notice::StreamCreated(stream.clone()));
+                self.say(line, Notice::StreamCreated(stream.clone()));
                 if is_current {
                     self.published(&mut inner, stream, video);
                 }
@@ -413,26 +432,28 @@ impl Publisher {
                 if let Some(audio) = &inner.audio {
                     audio.sender.lock().set_enabled(false);
                 }
-                self.say(Notice::MuteForced);
+                self.say(line, Notice::MuteForced);
             }
             PublisherEvent::KeyFrameWanted(layer) if is_current => self.order(Order::KeyFrame(layer)),
             PublisherEvent::LayersWanted(layers) if is_current => self.order(Order::Layers(layers)),
             PublisherEvent::Bitrate(bits_per_second) if is_current => {
-                self.watch_network(Instant::now(), &mut inner, Some(bits_per_second));
+                self.watch_network(Instant::now(), line, &mut inner, Some(bits_per_second));
             }
             PublisherEvent::VideoBitrate(bits_per_second) if is_current => {
                 self.order(Order::Estimate(bits_per_second));
             }
             PublisherEvent::Held(is_held) if is_current => self.order(Order::Hold(is_held)),
-            PublisherEvent::Measured(measured) if is_current => self.measured(&inner, &measured),
-            PublisherEvent::Counted { audio, video } if is_current => self.counted(&mut inner, audio, video),
+            PublisherEvent::Measured(measured) if is_current => self.measured(line, &inner, &measured),
+            PublisherEvent::Counted { audio, video } if is_current => {
+                self.counted(line, &mut inner, audio, video);
+            }
             // Of an end the session tells when it lets this publisher leave: it keeps the stream that ends with it.
             _ => {}
         }
     }
 
-    fn counted(self: &Arc<Self>, inner: &mut Inner, audio: Option<Sent>, video: Option<Sent>) {
-        self.watch_network(Instant::now(), inner, None);
+    fn counted(self: &Arc<Self>, line: &Line, inner: &mut Inner, audio: Option<Sent>, video: Option<Sent>) {
+        self.watch_network(Instant::now(), line, inner, None);
         let Some(placed) = &inner.placed else { return };
         let (at_ms, since_ms) = (statistics::wall_ms(), placed.since_ms);
         let told = |sent: &Sent| Statistics {
@@ -447,54 +468,54 @@ impl Publisher {
         }
         let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().0.value());
         if let Some(sent) = &audio {
-            self.say(Notice::AudioStatistics { statistics: told(sent), level });
+            self.say(line, Notice::AudioStatistics { statistics: told(sent), level });
         }
         if let Some(sent) = &video {
-            self.say(Notice::VideoStatistics(told(sent)));
+            self.say(line, Notice::VideoStatistics(told(sent)));
         }
     }
 
     /// The report that was asked for.
-    fn measured(self: &Arc<Self>, inner: &Inner, measured: &Measured) {
+    fn measured(self: &Arc<Self>, line: &Line, inner: &Inner, measured: &Measured) {
         let Some(reporter) = inner.reporter.clone() else { return };
         let level = inner.audio.as_ref().map(|audio| audio.meter.lock().0.value());
         let pictures = self.video.lock().as_ref().map(VideoOut::counters);
         let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), level);
-        self.post(move |_| reporter(&report));
+        self.post(line, move |_| reporter(&report));
     }
 
     /// Puts a notice on the callback thread.
-    fn say(self: &Arc<Self>, notice: Notice) {
-        self.post(move |publisher| publisher.observer.notify(notice));
+    fn say(self: &Arc<Self>, line: &Line, notice: Notice) {
+        self.post(line, move |publisher| publisher.observer.notify(notice));
     }
 
-    fn post(self: &Arc<Self>, callback: impl FnOnce(&Arc<Self>) + Send + 'static) {
-        self.post_plain(move |publisher| PUBLISHERS.take(|| publisher.pass(|| callback(publisher))));
+    fn post(self: &Arc<Self>, line: &Line, callback: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let (publisher, way) = (self.clone(), line.clone());
+        line.post(move || PUBLISHERS.take(|| publisher.pass(&way, || callback(&publisher))));
     }
 
     /// Runs a callback of the program, if one may start.
-    fn pass(&self, callback: impl FnOnce()) {
-        let poster = self.poster.lock().clone();
-        if let Some(poster) = poster {
-            poster.pass(|| self.gate.pass(callback));
-        }
+    fn pass(&self, line: &Line, callback: impl FnOnce()) {
+        line.pass(|| self.gate.pass(callback));
     }
 
-    fn post_plain(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
-        let poster = self.poster.lock().clone();
-        if let Some(poster) = poster {
-            let publisher = self.clone();
-            poster.post(move || job(&publisher));
-        }
-    }
-
-    fn level(self: &Arc<Self>, level: f32) {
+    fn level(self: &Arc<Self>, line: &Line, level: f32) {
         if !self.observer.hears_levels() || self.level_waits.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.post_plain(|publisher| publisher.level_waits.store(false, Ordering::Relaxed));
-        self.say(Notice::AudioLevel(level));
+        let publisher = self.clone();
+        line.post(move || publisher.level_waits.store(false, Ordering::Relaxed));
+        self.say(line, Notice::AudioLevel(level));
     }
+}
+
+thread_local! {
+    static BRINGS_PICTURES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread has brought a picture: then it may be one that a capturer waits for.
+pub(super) fn brings_pictures() -> bool {
+    BRINGS_PICTURES.get()
 }
 
 fn next_id() -> PublicationId {

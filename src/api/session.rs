@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
+use super::count::Count;
 use super::library::{self, Means};
+use super::line::Line;
 use super::logger;
 use super::publisher::{self, Publisher};
 use super::subscriber::{self, Subscriber};
@@ -39,6 +41,14 @@ pub use crate::session::Target;
 /// How long a deletion on the program's own thread waits for the farewell to be with the kernel: the program may
 /// exit right after. Within the 100 ms that no call may exceed.
 const FAREWELL_WAIT: Duration = Duration::from_millis(50);
+
+/// How long a deletion on a thread that brings pictures waits for capturers to be destroyed: one of them may be waiting for
+/// this very thread. Long enough for one that does not.
+const OWN_CAPTURER_WAIT: Duration = Duration::from_millis(50);
+
+/// How long an unsubscribing waits for a callback that has just begun. Long enough for it to come to the program's code; how
+/// long that takes is the program's affair, which may hold a lock here that it wants there.
+const UNSUBSCRIBE_WAIT: Duration = Duration::from_millis(50);
 
 /// How often statistics are told; the platform that is mirrored does so about once a second.
 const STATISTICS_INTERVAL: Duration = Duration::from_secs(1);
@@ -82,14 +92,15 @@ pub struct Session {
     id: String,
     settings: Settings,
     observer: Arc<dyn Observer>,
-    gate: Gate,
+    /// Callbacks of publishers and subscribers go through it too, as long as they are about this session.
+    gate: Arc<Gate>,
     inner: Mutex<Inner>,
     /// Of all media, sent and received.
     keyring: Keyring,
-    /// Attempts that have not ended, or whose last words are not with the kernel yet. No lock is taken with it held.
-    talking: Mutex<usize>,
-    /// `talking` has become less.
-    fell_silent: Condvar,
+    /// Attempts that have not ended, or whose last words are not with the kernel yet.
+    talking: Arc<Count>,
+    /// Publishings whose capturer may run.
+    filming: Arc<Count>,
 }
 
 #[derive(Default)]
@@ -116,6 +127,7 @@ struct Inner {
 
 struct Publishing {
     publisher: Arc<Publisher>,
+    line: Line,
     /// Once it has been announced.
     stream: Option<Arc<Stream>>,
 }
@@ -153,11 +165,11 @@ impl Session {
             id: session_id,
             settings,
             observer,
-            gate: Gate::default(),
+            gate: Arc::default(),
             inner: Mutex::default(),
             keyring: Keyring::default(),
-            talking: Mutex::default(),
-            fell_silent: Condvar::new(),
+            talking: Arc::default(),
+            filming: Arc::default(),
         })
     }
 
@@ -251,17 +263,19 @@ impl Session {
         };
         let Equipment { runtime, poster, workers, sound } = equipment;
         let port = attempt.media_port();
+        let line = Line::new(poster, self.gate.clone());
         let place = publisher::Place {
             session: self.clone(),
             port,
-            poster,
+            line: line.clone(),
+            filming: self.filming.clone(),
             workers,
             sound,
             runtime: runtime.clone(),
             keyring: self.keyring.is_set().then(|| self.keyring.clone()),
         };
         let id = publisher.place(place)?;
-        inner.publishers.insert(id, Publishing { publisher: publisher.clone(), stream: None });
+        inner.publishers.insert(id, Publishing { publisher: publisher.clone(), line, stream: None });
         self.count(&mut inner, &runtime);
         Ok(())
     }
@@ -271,7 +285,7 @@ impl Session {
         let id = publisher.publication().filter(|id| inner.publishers.contains_key(id));
         let id = id.ok_or(Error::PublisherNotFound)?;
         // In this order: what the publisher has not wished yet it does not wish any more.
-        publisher.leave(id, []);
+        publisher.leave(id, None);
         inner.wish(Input::Unpublish(id));
         Ok(())
     }
@@ -287,7 +301,8 @@ impl Session {
         let Equipment { runtime, poster, workers, sound } = equipment;
         let port = attempt.media_port();
         let (session, keyring) = (self.clone(), self.keyring.clone());
-        let place = subscriber::Place { session, port, poster, workers, sound, keyring };
+        let line = Line::new(poster, self.gate.clone());
+        let place = subscriber::Place { session, port, line, workers, sound, keyring };
         let id = subscriber.place(place)?;
         inner.subscribers.insert(id, subscriber.clone());
         self.count(&mut inner, &runtime);
@@ -295,12 +310,17 @@ impl Session {
     }
 
     pub fn unsubscribe(&self, subscriber: &Arc<Subscriber>) -> Result<(), Error> {
-        let mut inner = self.inner.lock();
-        let id = subscriber.subscription().filter(|id| inner.subscribers.contains_key(id));
-        let id = id.ok_or(Error::SubscriberNotFound)?;
-        inner.subscribers.remove(&id);
-        inner.wish(Input::Unsubscribe(id));
-        subscriber.leave(id);
+        let line = {
+            let mut inner = self.inner.lock();
+            let id = subscriber.subscription().filter(|id| inner.subscribers.contains_key(id));
+            let id = id.ok_or(Error::SubscriberNotFound)?;
+            inner.subscribers.remove(&id);
+            inner.wish(Input::Unsubscribe(id));
+            subscriber.leave(id)
+        };
+        if let Some(line) = line {
+            line.wait(Instant::now() + UNSUBSCRIBE_WAIT);
+        }
         Ok(())
     }
 
@@ -310,16 +330,20 @@ impl Session {
         drop(gone); // without the lock
     }
 
-    /// After it has returned no notice starts. On the program's own thread it waits for one that runs, at most
-    /// [`callbacks::DELETE_TIMEOUT`]; inside a callback it does not wait.
+    /// After it has returned no notice starts, of those who were in it neither, and their capturers are destroyed. On
+    /// the program's own thread it waits for what runs, at most [`callbacks::DELETE_TIMEOUT`]; inside a callback it does
+    /// not wait.
     pub fn delete(&self) {
+        let deadline = Instant::now() + callbacks::DELETE_TIMEOUT;
         self.leave_for_good();
-        self.close_gate(Instant::now() + callbacks::DELETE_TIMEOUT);
+        self.close_gate(deadline);
         if !callbacks::is_inside_callback() {
-            let deadline = Instant::now() + FAREWELL_WAIT;
-            let mut talking = self.talking.lock();
-            while *talking > 0 && !self.fell_silent.wait_until(&mut talking, deadline).timed_out() {}
-            drop(talking);
+            self.talking.wait(Instant::now() + FAREWELL_WAIT);
+            // On the callback thread: they are the program's functions, and it may hold a lock here that they take.
+            self.filming.wait(match publisher::brings_pictures() {
+                true => Instant::now() + OWN_CAPTURER_WAIT,
+                false => deadline,
+            });
             self.release_device(Instant::now() + callbacks::DELETE_TIMEOUT);
         }
     }
@@ -357,11 +381,12 @@ impl Session {
     /// A deletion that waits for nothing: not for a callback that runs, not for the farewell.
     pub fn end(&self) {
         self.leave_for_good();
-        self.gate.shut();
     }
 
     /// The first half of a deletion, which does not wait.
     pub(super) fn leave_for_good(&self) {
+        // First: nobody is told what comes of leaving.
+        self.gate.shut();
         self.inner.lock().leave(Phase::Deleted);
     }
 
@@ -506,7 +531,7 @@ impl Inner {
         self.has_asked.store(true, Ordering::SeqCst);
         // None of them is in a session from here on; that the streams have ended is still told.
         for (id, publishing) in &self.publishers {
-            publishing.publisher.leave(*id, []);
+            publishing.publisher.leave(*id, None);
         }
         self.wish(Input::Leave);
         for (id, subscriber) in self.subscribers.drain() {
@@ -537,12 +562,12 @@ impl Inner {
         let fault = match event {
             PublisherEvent::Ended => None,
             PublisherEvent::Failed(fault) => Some(fault),
-            event => return publishing.publisher.hear(id, event),
+            event => return publishing.publisher.hear(id, &publishing.line, event),
         };
-        if let Some(Publishing { publisher, stream }) = self.publishers.remove(&id) {
+        if let Some(Publishing { publisher, line, stream }) = self.publishers.remove(&id) {
             let error = fault.map(publisher::Notice::Error);
             let destroyed = stream.map(publisher::Notice::StreamDestroyed);
-            publisher.leave(id, error.into_iter().chain(destroyed));
+            publisher.leave(id, Some((&line, error.into_iter().chain(destroyed).collect())));
         }
     }
 

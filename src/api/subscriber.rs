@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::line::Line;
 use super::publisher::Reporter;
 use super::session::Session;
 use super::{Error, hexadecimal, random, statistics};
-use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, Poster, SUBSCRIBERS};
+use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, SUBSCRIBERS};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{Playout, PlayoutGuard, Sound};
 use crate::driver::video_in::{Sink, VideoIn};
@@ -45,8 +46,6 @@ pub struct Subscriber {
     observer: Arc<dyn Observer>,
     gate: Gate,
     inner: Mutex<Inner>,
-    /// Where notices are put. Nothing is taken with it held.
-    poster: Mutex<Option<Poster>>,
     level_waits: AtomicBool,
 }
 
@@ -64,6 +63,8 @@ struct Placed {
     session: Arc<Session>,
     id: SubscriptionId,
     port: MediaPort,
+    /// Cut when the subscriber leaves.
+    line: Line,
     workers: Workers,
     /// Made with the first packet of their kind.
     video: Option<VideoIn>,
@@ -78,8 +79,9 @@ struct Placed {
 }
 
 impl Placed {
-    /// Neither pictures nor sound come any more. Waits for nothing: what runs meets the gate of the subscriber.
+    /// Neither pictures nor sound come any more. Waits for nothing.
     fn let_go(self) {
+        self.line.cut();
         if let Some(playout) = self.playout {
             playout.let_go();
         }
@@ -90,7 +92,7 @@ impl Placed {
 pub(super) struct Place {
     pub session: Arc<Session>,
     pub port: MediaPort,
-    pub poster: Poster,
+    pub line: Line,
     pub workers: Workers,
     pub sound: Sound,
     pub keyring: Keyring,
@@ -110,7 +112,6 @@ impl Subscriber {
                 reporter: None,
                 placed: None,
             }),
-            poster: Mutex::default(),
             level_waits: AtomicBool::new(false),
         })
     }
@@ -207,7 +208,7 @@ impl Subscriber {
         let inner = self.inner.lock();
         let Some(placed) = &inner.placed else { return };
         let at_ms = statistics::wall_ms();
-        let (id, audio) = (placed.id, placed.audio.state.lock());
+        let (line, audio) = (&placed.line, placed.audio.state.lock());
         if let Some(receiver) = &audio.receiver {
             let counters = receiver.counters();
             let statistics = Statistics {
@@ -217,7 +218,7 @@ impl Subscriber {
                 at_ms,
                 sender: placed.sender,
             };
-            self.say(id, Notice::AudioStatistics { statistics, level: audio.level.0 });
+            self.say(line, Notice::AudioStatistics { statistics, level: audio.level.0 });
         }
         drop(audio);
         if let Some(video) = &placed.video {
@@ -229,7 +230,7 @@ impl Subscriber {
                 at_ms,
                 sender: placed.sender,
             };
-            self.say(id, Notice::VideoStatistics(statistics));
+            self.say(line, Notice::VideoStatistics(statistics));
         }
     }
 
@@ -266,26 +267,37 @@ impl Subscriber {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, poster, workers, sound, keyring } = place;
-        *self.poster.lock() = Some(poster);
-        let audio =
-            Arc::new(AudioIn::new(Arc::downgrade(self), inner.wants.audio, inner.volume, keyring.clone()));
+        let Place { session, port, line, workers, sound, keyring } = place;
+        let audio = Arc::new(AudioIn::new(self, &line, &inner, keyring.clone()));
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
         let (video, told_of, sender) = (None, None, Sender::default());
-        let placed =
-            Placed { session, id, port, workers, video, audio, playout, sound, keyring, told_of, sender };
+        let placed = Placed {
+            session,
+            id,
+            port,
+            line,
+            workers,
+            video,
+            audio,
+            playout,
+            sound,
+            keyring,
+            told_of,
+            sender,
+        };
         inner.placed = Some(placed);
         Ok(id)
     }
 
-    /// Leaves the session: no callback of this subscription starts any more.
-    pub(super) fn leave(self: &Arc<Self>, id: SubscriptionId) {
-        let placed = self.inner.lock().placed.take_if(|placed| placed.id == id);
-        if let Some(placed) = placed {
-            placed.let_go();
-        }
+    /// Leaves the session: no callback of this subscription starts any more. Where it has just begun one it can be waited
+    /// for by what is returned.
+    pub(super) fn leave(&self, id: SubscriptionId) -> Option<Line> {
+        let placed = self.inner.lock().placed.take_if(|placed| placed.id == id)?;
+        let line = placed.line.clone();
+        placed.let_go();
+        Some(line)
     }
 
     /// What the session says of a subscription of this subscriber.
@@ -293,22 +305,23 @@ impl Subscriber {
         let mut inner = self.inner.lock();
         let Inner { placed, stream, reporter, .. } = &mut *inner;
         let Some(current) = placed.as_mut().filter(|placed| placed.id == id) else { return };
+        let line = &current.line;
         match event {
             SubscriberEvent::Connected => {
-                self.say(id, Notice::Connected(stream.clone()));
+                self.say(line, Notice::Connected(stream.clone()));
             }
-            SubscriberEvent::Disconnected => self.say(id, Notice::Disconnected),
-            SubscriberEvent::Reconnected => self.say(id, Notice::Reconnected),
+            SubscriberEvent::Disconnected => self.say(line, Notice::Disconnected),
+            SubscriberEvent::Reconnected => self.say(line, Notice::Reconnected),
             SubscriberEvent::VideoDisabled(reason) => {
                 if let Some(video) = &current.video {
                     video.pause();
                 }
-                self.say(id, Notice::VideoDisabled(reason));
+                self.say(line, Notice::VideoDisabled(reason));
             }
-            SubscriberEvent::VideoEnabled(reason) => self.say(id, Notice::VideoEnabled(reason)),
-            SubscriberEvent::AudioDisabled => self.say(id, Notice::AudioDisabled),
-            SubscriberEvent::AudioEnabled => self.say(id, Notice::AudioEnabled),
-            SubscriberEvent::Caption { text, is_final } => self.say(id, Notice::Caption { text, is_final }),
+            SubscriberEvent::VideoEnabled(reason) => self.say(line, Notice::VideoEnabled(reason)),
+            SubscriberEvent::AudioDisabled => self.say(line, Notice::AudioDisabled),
+            SubscriberEvent::AudioEnabled => self.say(line, Notice::AudioEnabled),
+            SubscriberEvent::Caption { text, is_final } => self.say(line, Notice::Caption { text, is_final }),
             SubscriberEvent::Measured(measured) => {
                 let state = current.audio.state.lock();
                 let audio = state.receiver.as_ref().map(|receiver| (receiver.counters(), state.told));
@@ -317,14 +330,14 @@ impl Subscriber {
                 let video = current.video.as_ref().map(VideoIn::counters);
                 let report = statistics::incoming(statistics::wall_ms(), &measured, audio, video.as_ref());
                 if let Some(reporter) = reporter.clone() {
-                    self.post(move |_| reporter(&report));
+                    self.post(line, move |_| reporter(&report));
                 }
             }
             SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps } => {
                 current.sender = Sender { max_allocated_bps, estimated_bps };
             }
-            SubscriberEvent::Warned => self.say(id, Notice::VideoDisableWarning),
-            SubscriberEvent::WarningLifted => self.say(id, Notice::VideoDisableWarningLifted),
+            SubscriberEvent::Warned => self.say(line, Notice::VideoDisableWarning),
+            SubscriberEvent::WarningLifted => self.say(line, Notice::VideoDisableWarningLifted),
             SubscriberEvent::Changed(changed) => {
                 // Clients of LiveKit publish their sound when they have it, which may be after the picture.
                 if changed.has_audio_track && current.playout.is_none() {
@@ -335,9 +348,12 @@ impl Subscriber {
             SubscriberEvent::Failed(fault) => {
                 let gone = placed.take();
                 drop(inner);
-                self.post(move |subscriber| subscriber.observer.notify(Notice::Error(fault)));
                 if let Some(gone) = gone {
+                    let line = gone.line.clone();
                     gone.let_go();
+                    self.post(&line.renewed(), move |subscriber| {
+                        subscriber.observer.notify(Notice::Error(fault))
+                    });
                 }
             }
         }
@@ -360,7 +376,8 @@ impl Subscriber {
             }
         };
         if placed.video.is_none() {
-            let sink = Arc::new(Screen { subscriber: Arc::downgrade(self), id, audio: placed.audio.clone() });
+            let (line, audio) = (placed.line.clone(), placed.audio.clone());
+            let sink = Arc::new(Screen { subscriber: Arc::downgrade(self), id, line, audio });
             match VideoIn::start(&placed.workers, sink, placed.keyring.clone()) {
                 Ok(video) => placed.video = Some(video),
                 Err(error) => return log::error!("no thread for a decoder: {error}"),
@@ -389,47 +406,30 @@ impl Subscriber {
         let secret = Some(placed.keyring.number());
         if std::mem::replace(&mut placed.told_of, secret) != secret {
             let text = "the stream cannot be decrypted: its publisher has another encryption secret";
-            self.say(id, Notice::Error(MediaFault::new(MediaReason::SecretsDiffer, text)));
+            self.say(&placed.line, Notice::Error(MediaFault::new(MediaReason::SecretsDiffer, text)));
         }
     }
 
-    fn is_current(&self, id: SubscriptionId) -> bool {
-        self.inner.lock().placed.as_ref().is_some_and(|placed| placed.id == id)
+    /// Puts a notice on the callback thread.
+    fn say(self: &Arc<Self>, line: &Line, notice: Notice) {
+        self.post(line, move |subscriber| subscriber.observer.notify(notice));
     }
 
-    /// Puts a notice on the callback thread; once its turn has come it is only heard while the subscription lasts.
-    fn say(self: &Arc<Self>, id: SubscriptionId, notice: Notice) {
-        self.post(move |subscriber| {
-            if subscriber.is_current(id) {
-                subscriber.observer.notify(notice);
-            }
-        });
-    }
-
-    fn post(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
-        let poster = self.poster.lock().clone();
-        if let Some(poster) = poster {
-            let subscriber = self.clone();
-            poster.post(move || SUBSCRIBERS.take(|| subscriber.pass(|| job(&subscriber))));
-        }
+    fn post(self: &Arc<Self>, line: &Line, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let (subscriber, way) = (self.clone(), line.clone());
+        line.post(move || SUBSCRIBERS.take(|| subscriber.pass(&way, || job(&subscriber))));
     }
 
     /// Runs a callback of the program, if one may start.
-    fn pass(&self, callback: impl FnOnce()) {
-        let poster = self.poster.lock().clone();
-        if let Some(poster) = poster {
-            poster.pass(|| self.gate.pass(callback));
-        }
+    fn pass(&self, line: &Line, callback: impl FnOnce()) {
+        line.pass(|| self.gate.pass(callback));
     }
 
-    fn level(self: &Arc<Self>, id: SubscriptionId, level: f32) {
+    fn level(self: &Arc<Self>, line: &Line, level: f32) {
         if self.observer.hears_levels() && !self.level_waits.swap(true, Ordering::Relaxed) {
-            self.post(move |subscriber| {
-                subscriber.level_waits.store(false, Ordering::Relaxed);
-                if subscriber.is_current(id) {
-                    subscriber.observer.notify(Notice::AudioLevel(level));
-                }
-            });
+            let subscriber = self.clone();
+            line.post(move || subscriber.level_waits.store(false, Ordering::Relaxed));
+            self.say(line, Notice::AudioLevel(level));
         }
     }
 }
@@ -438,6 +438,7 @@ impl Subscriber {
 struct Screen {
     subscriber: Weak<Subscriber>,
     id: SubscriptionId,
+    line: Line,
     audio: Arc<AudioIn>,
 }
 
@@ -445,10 +446,7 @@ impl Sink for Screen {
     fn ready(&self) {
         let Some(subscriber) = self.subscriber.upgrade() else { return };
         let id = self.id;
-        subscriber.post(move |subscriber| {
-            if !subscriber.is_current(id) {
-                return;
-            }
+        subscriber.post(&self.line, move |subscriber| {
             subscriber.observer.notify(Notice::VideoDataReceived);
             // The program has been told: pictures may follow.
             if let Some(placed) = &subscriber.inner.lock().placed
@@ -462,15 +460,11 @@ impl Sink for Screen {
 
     fn picture(&self, picture: Picture) {
         let Some(subscriber) = self.subscriber.upgrade() else { return };
-        if !subscriber.is_current(self.id) || !subscriber.wants().video {
+        if self.line.is_cut() || !subscriber.wants().video {
             return;
         }
         SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
-            subscriber.pass(|| {
-                if subscriber.is_current(self.id) {
-                    subscriber.observer.render(picture);
-                }
-            });
+            subscriber.pass(&self.line, || subscriber.observer.render(picture));
         });
     }
 
@@ -484,7 +478,7 @@ impl Sink for Screen {
     fn undecodable(&self, codec: VideoCodec) {
         let Some(subscriber) = self.subscriber.upgrade() else { return };
         log::warn!("{codec:?} cannot be decoded on this machine");
-        subscriber.say(self.id, Notice::VideoDisabled(VideoReason::CodecNotSupported));
+        subscriber.say(&self.line, Notice::VideoDisabled(VideoReason::CodecNotSupported));
     }
 
     fn secrets_differ(&self) {
@@ -512,6 +506,7 @@ impl Sink for Screen {
 /// The sound of a subscription. Does not keep the subscriber.
 struct AudioIn {
     subscriber: Weak<Subscriber>,
+    line: Line,
     is_wanted: AtomicBool,
     keyring: Keyring,
     state: Mutex<AudioState>,
@@ -529,12 +524,18 @@ struct AudioState {
 }
 
 impl AudioIn {
-    fn new(subscriber: Weak<Subscriber>, is_wanted: bool, percent: f64, keyring: Keyring) -> Self {
+    fn new(subscriber: &Arc<Subscriber>, line: &Line, inner: &Inner, keyring: Keyring) -> Self {
         let mut volume = Volume::default();
-        volume.set(percent.round() as u8);
+        volume.set(inner.volume.round() as u8);
         let sync = LipSync::new(VIDEO_CLOCK);
         let state = AudioState { receiver: None, volume, sync, level: (0.0, 0), told: 0.0 };
-        Self { subscriber, is_wanted: AtomicBool::new(is_wanted), keyring, state: Mutex::new(state) }
+        Self {
+            subscriber: Arc::downgrade(subscriber),
+            line: line.clone(),
+            is_wanted: AtomicBool::new(inner.wants.audio),
+            keyring,
+            state: Mutex::new(state),
+        }
     }
 
     /// True when it is to be told that the secrets differ.
@@ -576,21 +577,18 @@ impl Playout for AudioIn {
             (pulled.has_sound, told)
         };
         let is_wanted = self.is_wanted.load(Ordering::Relaxed);
-        let id = subscriber.inner.lock().placed.as_ref().map(|placed| placed.id);
-        let Some(id) = id else { return false };
+        if self.line.is_cut() {
+            return false;
+        }
         if let Some(level) = level {
-            subscriber.level(id, if is_wanted { level } else { 0.0 });
+            subscriber.level(&self.line, if is_wanted { level } else { 0.0 });
         }
         if !is_wanted {
             return false;
         }
         if subscriber.observer.hears_sound() {
             SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
-                subscriber.pass(|| {
-                    if subscriber.is_current(id) {
-                        subscriber.observer.sound(step);
-                    }
-                });
+                subscriber.pass(&self.line, || subscriber.observer.sound(step));
             });
         }
         self.state.lock().volume.apply(step);

@@ -157,10 +157,11 @@ struct camera {
   pthread_t thread;
   atomic_int is_on, is_inside_provide, is_freed;
   atomic_int lines, degrees; /* so many lines of each picture, 0: all; and how it is to be turned */
+  atomic_int is_last_picture; /* for a hook that acts once */
   atomic_int is_orphan; /* its publisher is deleted before it was stopped */
   stage stage;
   int starts, ends, pictures; /* counters */
-  /* Called at the end of each function, with its name. */
+  /* Called at the end of each function, with its name, and on the camera's own thread after each picture. */
   void (*_Atomic hook)(camera *self, const char *function);
 };
 
@@ -183,6 +184,7 @@ static inline void *camera_show(void *argument) {
     CHECK(status == OTC_SUCCESS || !atomic_load(&self->is_on) || atomic_load(&self->is_freed) || atomic_load(&self->is_orphan));
     CHECK_EQUAL(otc_video_frame_delete(frame), OTC_SUCCESS);
     count_one(&self->pictures);
+    if (self->hook) self->hook(self, "picture");
     if (self->is_eager) continue;
     next.tv_nsec += 1000000000 / PICTURE_RATE;
     if (next.tv_nsec >= 1000000000) next.tv_nsec -= 1000000000, next.tv_sec++;

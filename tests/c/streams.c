@@ -197,6 +197,7 @@ static void a_publisher_goes_from_session_to_session(void) {
       CHECK_EQUAL(source_unpublish(source, here), OTC_SESSION_PUBLISHER_NOT_FOUND);
     }
     recorder_delete(here);
+    source->is_published = 0; /* of an end that comes with the session's it is not told */
     CHECK(!otc_publisher_get_session(source->publisher));
     sink_delete(sink);
   }

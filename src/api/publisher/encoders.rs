@@ -113,6 +113,7 @@ impl Publisher {
                     let audio = Arc::new(AudioOut {
                         publisher: Arc::downgrade(self),
                         port: placed.port.clone(),
+                        line: placed.line.clone(),
                         id: placed.id,
                         sender: Mutex::new(sender),
                         meter: Mutex::new((Level::default(), 0)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::line::Line;
 use super::{Inner, Notice, Publisher};
 use crate::driver::video_out::Order;
 use crate::media::Kind;
@@ -15,6 +16,7 @@ impl Publisher {
     pub(super) fn watch_network(
         self: &Arc<Self>,
         now: Instant,
+        line: &Line,
         inner: &mut Inner,
         estimate_bps: Option<u64>,
     ) {
@@ -34,12 +36,13 @@ impl Publisher {
         }
         // A program that does not send video is not told what becomes of it.
         if inner.publishes_video {
-            self.say(match change {
+            let notice = match change {
                 FallbackChange::Warned => Notice::VideoDisableWarning,
                 FallbackChange::WarningLifted => Notice::VideoDisableWarningLifted,
                 FallbackChange::Disabled => Notice::VideoDisabled(VideoReason::Quality),
                 FallbackChange::Enabled => Notice::VideoEnabled(VideoReason::Quality),
-            });
+            };
+            self.say(line, notice);
         }
     }
 
@@ -90,7 +93,7 @@ mod tests {
             Arc::new(Ears(Mutex::new(notices))),
         );
         let callbacks = Callbacks::start(&mut None).expect("a thread");
-        *publisher.poster.lock() = Some(callbacks.poster());
+        let line = Line::new(callbacks.poster(), Arc::default());
         publisher.set_publishes(Kind::Video, publishes_video);
         let start = Instant::now();
         {
@@ -98,7 +101,7 @@ mod tests {
             inner.fallback = Some(Fallback::default());
             for second in 0..10 * estimates.len() {
                 let now = start + Duration::from_secs(second as u64);
-                publisher.watch_network(now, &mut inner, Some(estimates[second / 10]));
+                publisher.watch_network(now, &line, &mut inner, Some(estimates[second / 10]));
             }
         }
         assert!(callbacks.stop(Duration::from_secs(10)).is_none(), "the thread has told everything");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::super::line::Line;
 use super::{Notice, Publisher};
 use crate::driver::callbacks::PUBLISHERS;
 use crate::driver::session::MediaPort;
@@ -25,11 +26,14 @@ const PREVIEW_PATIENCE: Duration = Duration::from_millis(10);
 const LEVEL_STEPS: u32 = 10;
 
 /// The pictures of a publisher, on their way to the encoder. Does not keep the publisher.
-pub(super) struct Preview(pub Weak<Publisher>);
+pub(super) struct Preview {
+    pub publisher: Weak<Publisher>,
+    pub line: Line,
+}
 
 impl Source for Preview {
     fn preview(&self, picture: &mut Picture) {
-        let Some(publisher) = self.0.upgrade() else { return };
+        let Some(publisher) = self.publisher.upgrade() else { return };
         let chain = publisher.video_chain.lock().clone();
         if let Some(chain) = chain {
             chain.change(picture);
@@ -42,12 +46,12 @@ impl Source for Preview {
             false => picture.clone(),
         };
         PUBLISHERS.try_take(PREVIEW_PATIENCE, || {
-            publisher.pass(|| publisher.observer.render(shown));
+            publisher.pass(&self.line, || publisher.observer.render(shown));
         });
     }
 
     fn encoder_failed(&self, id: PublicationId, error: CodecError) {
-        let Some(publisher) = self.0.upgrade() else { return };
+        let Some(publisher) = self.publisher.upgrade() else { return };
         if publisher.inner.lock().placed.as_ref().is_some_and(|placed| placed.id == id) {
             let reason = match error {
                 CodecError::Unsealed => MediaReason::EncryptionFailed,
@@ -60,7 +64,7 @@ impl Source for Preview {
                 CodecError::Unsealed => "video cannot be encrypted; it is not sent".into(),
                 error => format!("video cannot be encoded: {error:?}"),
             };
-            publisher.say(Notice::Error(MediaFault::new(reason, text)));
+            publisher.say(&self.line, Notice::Error(MediaFault::new(reason, text)));
         }
     }
 }
@@ -69,6 +73,7 @@ impl Source for Preview {
 pub(super) struct AudioOut {
     pub publisher: Weak<Publisher>,
     pub port: MediaPort,
+    pub line: Line,
     pub id: PublicationId,
     pub sender: Mutex<AudioSender>,
     /// The level, and the steps since it was told last.
@@ -118,7 +123,7 @@ impl SoundCapture for AudioOut {
             })
         };
         if let (Some(level), Some(publisher)) = (told, self.publisher.upgrade()) {
-            publisher.level(level);
+            publisher.level(&self.line, level);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::super::count::Counted;
+use super::super::line::Line;
 use super::super::logger;
 use super::{Inner, Notice, Phase, Publishing, Session, publisher};
 use crate::driver::callbacks::Poster;
@@ -14,15 +16,9 @@ use crate::session::{Capabilities, Connection, Ending, Event, Fault};
 /// Hears one attempt's events and passes on what the program should hear.
 pub(super) struct Ear {
     session: Arc<Session>,
-    poster: Poster,
+    line: Line,
     has_asked: Arc<AtomicBool>,
-}
-
-impl Drop for Ear {
-    fn drop(&mut self) {
-        *self.session.talking.lock() -= 1;
-        self.session.fell_silent.notify_all();
-    }
+    _talking: Counted,
 }
 
 impl Listener for Ear {
@@ -96,8 +92,8 @@ impl Listener for Ear {
 
 impl Ear {
     pub fn new(session: &Arc<Session>, poster: Poster, has_asked: Arc<AtomicBool>) -> Self {
-        *session.talking.lock() += 1;
-        Self { session: session.clone(), poster, has_asked }
+        let line = Line::new(poster, session.gate.clone());
+        Self { session: session.clone(), line, has_asked, _talking: session.talking.count_in() }
     }
 
     fn ended(&self, inner: &mut Inner, ending: Ending) {
@@ -123,11 +119,12 @@ impl Ear {
             subscriber.leave(id);
         }
         // Those that had not come as far as the core, which has told all others.
-        for (id, Publishing { publisher, .. }) in inner.publishers.drain() {
+        for (id, Publishing { publisher, line, .. }) in inner.publishers.drain() {
             if publisher.publication() == Some(id) {
                 let text = "the session ended before the stream was published";
                 let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
-                publisher.leave(id, (!is_asked_for).then_some(publisher::Notice::Error(fault)));
+                let error = (!is_asked_for).then_some(publisher::Notice::Error(fault));
+                publisher.leave(id, Some((&line, error.into_iter().collect())));
             }
         }
         inner.others = HashSet::new();
@@ -140,14 +137,12 @@ impl Ear {
     }
 
     fn post(&self, notice: Notice, is_wanted: impl FnOnce() -> bool + Send + 'static) {
-        let (session, poster) = (self.session.clone(), self.poster.clone());
-        self.poster.post(move || {
-            poster.pass(|| {
-                session.gate.pass(|| {
-                    if is_wanted() {
-                        session.observer.notify(notice);
-                    }
-                });
+        let (session, line) = (self.session.clone(), self.line.clone());
+        self.line.post(move || {
+            line.pass(|| {
+                if is_wanted() {
+                    session.observer.notify(notice);
+                }
             });
         });
     }
