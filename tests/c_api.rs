@@ -199,6 +199,7 @@ c_tests! {
         the_logger_may_ask_for_the_codecs_while_they_are_looked_for
         destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys
         a_console_that_nobody_reads_ends_no_program
+        the_logger_may_ask_a_publisher_that_is_being_published
         levels_of_old_headers_are_understood
     }
     audio_device {

@@ -234,6 +234,7 @@ impl Publisher {
     /// The first half of a deletion, which waits for nothing.
     pub fn end(&self) {
         let (placed, sound) = {
+            let _held = logger::hold();
             let mut inner = self.inner.lock();
             inner.is_deleted = true;
             (inner.placed.take(), inner.take_sound())
@@ -351,6 +352,7 @@ impl Publisher {
 
     /// The size of the pictures is known by now, or nobody waits for it any longer.
     fn first_picture(&self, id: PublicationId, settings: CaptureSettings) {
+        let _held = logger::hold();
         let mut inner = self.inner.lock();
         let Some(placed) = inner.placed.as_mut().filter(|placed| placed.id == id) else { return };
         if std::mem::take(&mut placed.waits_for_picture) {

@@ -197,6 +197,7 @@ impl Session {
             return Err(Error::IllegalState);
         }
         let means = library::means(self)?;
+        let _held = logger::hold();
         let mut inner = self.inner.lock();
         if inner.phase != Phase::Idle {
             return Err(Error::IllegalState);
@@ -245,6 +246,7 @@ impl Session {
     }
 
     pub fn disconnect(&self) -> Result<(), Error> {
+        let _held = logger::hold();
         let mut inner = self.inner.lock();
         match inner.phase {
             Phase::Connecting | Phase::Connected | Phase::Reconnecting => inner.leave(Phase::Disconnecting),
@@ -281,6 +283,7 @@ impl Session {
     }
 
     pub fn unpublish(&self, publisher: &Arc<Publisher>) -> Result<(), Error> {
+        let _held = logger::hold();
         let inner = self.inner.lock();
         let id = publisher.publication().filter(|id| inner.publishers.contains_key(id));
         let id = id.ok_or(Error::PublisherNotFound)?;
@@ -311,6 +314,7 @@ impl Session {
 
     pub fn unsubscribe(&self, subscriber: &Arc<Subscriber>) -> Result<(), Error> {
         let line = {
+            let _held = logger::hold();
             let mut inner = self.inner.lock();
             let id = subscriber.subscription().filter(|id| inner.subscribers.contains_key(id));
             let id = id.ok_or(Error::SubscriberNotFound)?;
@@ -385,6 +389,7 @@ impl Session {
 
     /// The first half of a deletion, which does not wait.
     pub(super) fn leave_for_good(&self) {
+        let _held = logger::hold();
         // First: nobody is told what comes of leaving.
         self.gate.shut();
         self.inner.lock().leave(Phase::Deleted);

@@ -1,7 +1,7 @@
 /* The log: before otc_init, in either order, on any thread, and from inside itself. */
 #include <signal.h>
 
-#include "otc_test.h"
+#include "media.h"
 
 static flag came, named;
 
@@ -176,6 +176,36 @@ static void a_console_that_nobody_reads_ends_no_program(void) {
   CHECK(!sigismember(&waiting, SIGPIPE) && !sigismember(&held, SIGPIPE));
 }
 
+static otc_publisher *_Atomic published;
+static atomic_int asked;
+
+static void on_line_that_asks_the_publisher(const char *message) {
+  (void)message;
+  if (!published) return;
+  asked++;
+  otc_publisher_get_publish_audio(published), otc_publisher_get_stream(published), otc_publisher_get_session(published);
+}
+
+/* Its first picture says how large its stream is, and the codecs are looked for then. */
+static void the_logger_may_ask_a_publisher_that_is_being_published(void) {
+  otc_log_set_logger_callback(on_line_that_asks_the_publisher);
+  otc_log_enable(OTC_LOG_LEVEL_ALL);
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  recorder *here = connected_with(given("TEST_TOKEN"));
+  diary *diary = diary_new();
+  source *source = source_with(diary, "film", 1, 1, HAS_ALL & ~HAS_SETTINGS);
+  published = source->publisher;
+  CHECK_EQUAL(source_publish(source, here), OTC_SUCCESS);
+  diary_wait(diary, "created film", 1);
+  CHECK(asked > 0); /* otherwise this has tested nothing */
+  CHECK_EQUAL(source_unpublish(source, here), OTC_SUCCESS);
+  diary_wait(diary, "destroyed film", 1);
+  CHECK_EQUAL(recorder_disconnect(here), OTC_SUCCESS);
+  recorder_wait(here, "disconnected", 1);
+  source_delete(source), recorder_delete(here), free(diary);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
 static flag warned;
 
 static void on_line_about_old_headers(const char *message) {
@@ -209,6 +239,7 @@ int main(int argc, char **argv) {
       TEST(the_logger_may_ask_for_the_codecs_while_they_are_looked_for),
       TEST(destroy_does_not_wait_for_a_logger_that_waits_for_who_destroys),
       TEST(a_console_that_nobody_reads_ends_no_program),
+      TEST(the_logger_may_ask_a_publisher_that_is_being_published),
       TEST(levels_of_old_headers_are_understood),
       {0},
   };

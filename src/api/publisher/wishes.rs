@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::Error;
 use super::super::transformer::{AudioTransform, Chain, VideoTransform};
+use super::super::{Error, logger};
 use super::{BitratePreset, ContentHint, Publisher, Reporter};
 use crate::driver::video_out::Order;
 use crate::media::Kind;
@@ -58,6 +58,7 @@ impl Publisher {
 
     /// Bits per second; what Opus cannot do was refused before.
     pub fn set_audio_limit(&self, bits_per_second: u32) {
+        let _held = logger::hold();
         let mut inner = self.inner.lock();
         inner.audio_limit_bps = Some(bits_per_second);
         if let Some(audio) = &inner.audio {
