@@ -143,7 +143,7 @@ impl Publisher {
             video_limit_bps: None,
             audio_limit_bps: None,
             publishes_captions: false,
-            subscriber_fallback: true,
+            subscriber_fallback: settings.subscriber_fallback,
             fallback: None,
             reporter: None,
             audio: None,

@@ -44,7 +44,20 @@ pub type camera_resolution_number = c_int;
 pub(super) struct Held {
     pub settings: Settings,
     pub capturer: Option<otc_video_capturer_callbacks>,
-    subscriber_fallback: bool,
+    /// Whatever `settings` say of each kind of processing, which they keep.
+    has_no_processing: bool,
+}
+
+impl Held {
+    /// What a publisher is made with.
+    pub fn effective(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        if self.has_no_processing {
+            settings.processing =
+                Processing { echo_cancellation: false, noise_suppression: false, gain_control: false };
+        }
+        settings
+    }
 }
 
 // SAFETY: the pointers in the capturer's struct are never followed here; they are handed back to the program.
@@ -67,8 +80,7 @@ fn change(
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_publisher_settings_new() -> *mut otc_publisher_settings {
     guard::value("otc_publisher_settings_new", std::ptr::null_mut(), || {
-        Ok(PUBLISHER_SETTINGS
-            .give(Arc::new(Mutex::new(Held { subscriber_fallback: true, ..Held::default() }))))
+        Ok(PUBLISHER_SETTINGS.give(Arc::new(Mutex::new(Held::default()))))
     })
 }
 
@@ -332,7 +344,7 @@ pub extern "C" fn otc_publisher_settings_set_subscriber_audio_fallback_enabled(
     enabled: otc_bool,
 ) -> otc_status {
     change("otc_publisher_settings_set_subscriber_audio_fallback_enabled", settings, |held| {
-        held.subscriber_fallback = enabled != OTC_FALSE;
+        held.settings.subscriber_fallback = enabled != OTC_FALSE;
         Ok(())
     })
 }

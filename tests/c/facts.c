@@ -25,6 +25,17 @@ static void a_publisher_says_what_it_was_told(void) {
   CHECK(otc_publisher_get_audio_fallback_enabled(one));
   CHECK_EQUAL(otc_publisher_set_audio_fallback_enabled(one, OTC_FALSE), OTC_SUCCESS);
   CHECK(!otc_publisher_get_audio_fallback_enabled(one));
+  otc_publisher_settings *settings = otc_publisher_settings_new();
+  for (otc_bool enabled = 0; enabled < 2; enabled++) {
+    CHECK_EQUAL(otc_publisher_settings_set_subscriber_audio_fallback_enabled(settings, enabled), OTC_SUCCESS);
+    otc_publisher *third = otc_publisher_new_with_settings(&callbacks, settings);
+    CHECK_EQUAL(otc_publisher_get_audio_fallback_enabled(third), enabled);
+    CHECK_EQUAL(otc_publisher_delete(third), OTC_SUCCESS);
+  }
+  CHECK_EQUAL(otc_publisher_settings_delete(settings), OTC_SUCCESS);
+  otc_publisher *plain = otc_publisher_new_with_settings(&callbacks, NULL);
+  CHECK(otc_publisher_get_audio_fallback_enabled(plain));
+  CHECK_EQUAL(otc_publisher_delete(plain), OTC_SUCCESS);
 
   CHECK_EQUAL(otc_publisher_get_max_video_bitrate(one), 0);
   CHECK_EQUAL(otc_publisher_get_video_bitrate_preset(one), OTC_VIDEO_BITRATE_PRESET_DEFAULT);

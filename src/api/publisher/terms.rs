@@ -21,8 +21,10 @@ pub struct Settings {
     /// Width and height of the camera's pictures.
     pub camera_resolution: (u32, u32),
     pub is_screen_scalable: bool,
-    /// The publisher's own; the receivers' is set on the publisher.
+    /// The publisher's own.
     pub audio_fallback: bool,
+    /// Whether the server may stop the video for a receiver; a program may change its mind.
+    pub subscriber_fallback: bool,
     pub sends_statistics: bool,
     /// What video is sent in, if this machine can and the other side takes it; the best first.
     pub preferred_codecs: Vec<VideoCodec>,
@@ -41,6 +43,7 @@ impl Default for Settings {
             camera_resolution: (640, 480),
             is_screen_scalable: false,
             audio_fallback: false,
+            subscriber_fallback: true,
             sends_statistics: false,
             preferred_codecs: Vec::new(),
         }
