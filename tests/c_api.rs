@@ -366,6 +366,8 @@ c_tests! {
         a_session_is_deleted_inside_its_publishers_callbacks
         no_callback_starts_after_an_unsubscribing
         an_unsubscribing_inside_its_own_callback_waits_for_nothing
+        a_failure_is_not_told_after_the_session_was_left
+        a_failure_is_not_told_of_a_subscription_that_was_replaced
         destroy_ends_media_in_time_and_leaves_nothing_seven_times
         destroy_tells_no_publisher_of_the_end_of_its_stream
         destroy_inside_a_publishers_on_render_frame

@@ -305,7 +305,8 @@ impl Session {
         let port = attempt.media_port();
         let (session, keyring) = (self.clone(), self.keyring.clone());
         let line = Line::new(poster, self.gate.clone());
-        let place = subscriber::Place { session, port, line, workers, sound, keyring };
+        let has_left = inner.has_asked.clone();
+        let place = subscriber::Place { session, port, line, has_left, workers, sound, keyring };
         let id = subscriber.place(place)?;
         inner.subscribers.insert(id, subscriber.clone());
         self.count(&mut inner, &runtime);

@@ -57,6 +57,8 @@ struct Inner {
     volume: f64,
     reporter: Option<Reporter>,
     placed: Option<Placed>,
+    /// Of the last subscription that failed. Cut by the next one: its failure would seem to be that one's.
+    last_words: Option<Line>,
 }
 
 struct Placed {
@@ -65,6 +67,8 @@ struct Placed {
     port: MediaPort,
     /// Cut when the subscriber leaves.
     line: Line,
+    /// The program has asked the session to disconnect.
+    has_left: Arc<AtomicBool>,
     workers: Workers,
     /// Made with the first packet of their kind.
     video: Option<VideoIn>,
@@ -93,6 +97,7 @@ pub(super) struct Place {
     pub session: Arc<Session>,
     pub port: MediaPort,
     pub line: Line,
+    pub has_left: Arc<AtomicBool>,
     pub workers: Workers,
     pub sound: Sound,
     pub keyring: Keyring,
@@ -111,6 +116,7 @@ impl Subscriber {
                 volume: 100.0,
                 reporter: None,
                 placed: None,
+                last_words: None,
             }),
             level_waits: AtomicBool::new(false),
         })
@@ -267,7 +273,10 @@ impl Subscriber {
             return Err(Error::IllegalState);
         }
         let id = next_id();
-        let Place { session, port, line, workers, sound, keyring } = place;
+        let Place { session, port, line, has_left, workers, sound, keyring } = place;
+        if let Some(last_words) = inner.last_words.take() {
+            last_words.cut();
+        }
         let audio = Arc::new(AudioIn::new(self, &line, &inner, keyring.clone()));
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
@@ -278,6 +287,7 @@ impl Subscriber {
             id,
             port,
             line,
+            has_left,
             workers,
             video,
             audio,
@@ -303,7 +313,7 @@ impl Subscriber {
     /// What the session says of a subscription of this subscriber.
     pub(super) fn hear(self: &Arc<Self>, id: SubscriptionId, event: SubscriberEvent) {
         let mut inner = self.inner.lock();
-        let Inner { placed, stream, reporter, .. } = &mut *inner;
+        let Inner { placed, stream, reporter, last_words, .. } = &mut *inner;
         let Some(current) = placed.as_mut().filter(|placed| placed.id == id) else { return };
         let line = &current.line;
         match event {
@@ -346,15 +356,17 @@ impl Subscriber {
                 *stream = changed;
             }
             SubscriberEvent::Failed(fault) => {
-                let gone = placed.take();
+                let Some(gone) = placed.take() else { return };
+                // On a line of their own: nothing else of this subscription is heard.
+                let (line, has_left) = (gone.line.renewed(), gone.has_left.clone());
+                *last_words = Some(line.clone());
                 drop(inner);
-                if let Some(gone) = gone {
-                    let line = gone.line.clone();
-                    gone.let_go();
-                    self.post(&line.renewed(), move |subscriber| {
-                        subscriber.observer.notify(Notice::Error(fault))
-                    });
-                }
+                gone.let_go();
+                self.post(&line, move |subscriber| {
+                    if !has_left.load(Ordering::SeqCst) {
+                        subscriber.observer.notify(Notice::Error(fault));
+                    }
+                });
             }
         }
     }

@@ -858,6 +858,56 @@ static void an_unsubscribing_inside_its_own_callback_waits_for_nothing(void) {
   call_end(call);
 }
 
+static void stay_inside_a_signal(recorder *self, const char *event) {
+  (void)self;
+  if (!begins(event, "signal stay")) return;
+  flag_set(&has_entered_it);
+  flag_wait(&may_return, PATIENCE_MS);
+}
+
+/* A subscriber that has failed, while the callback that says so waits behind another one. */
+static sink *fail_behind_a_callback(call *call, otc_stream **stream) {
+  *stream = otc_stream_copy(call->there->last_stream);
+  CHECK_EQUAL(source_unpublish(call->source, call->here), OTC_SUCCESS);
+  recorder_wait(call->there, "stream dropped", 1);
+  flag_init(&may_return), flag_init(&has_entered_it);
+  call->there->hook = stay_inside_a_signal;
+  CHECK_EQUAL(otc_session_send_signal(call->there->session, "stay", ""), OTC_SUCCESS);
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  sink *late = sink_of(call->diary, "late", *stream);
+  CHECK_EQUAL(sink_subscribe(late, call->there), OTC_SUCCESS);
+  long long until = now_ms() + PATIENCE_MS;
+  while (otc_subscriber_get_session(late->subscriber) && now_ms() < until) sched_yield();
+  CHECK(!otc_subscriber_get_session(late->subscriber));
+  return late;
+}
+
+static void a_failure_is_not_told_after_the_session_was_left(void) {
+  call call = call_begun();
+  otc_stream *stream;
+  sink *late = fail_behind_a_callback(&call, &stream);
+  CHECK_EQUAL(recorder_disconnect(call.there), OTC_SUCCESS);
+  flag_set(&may_return);
+  recorder_wait(call.there, "disconnected", 1);
+  CHECK_EQUAL(diary_count(call.diary, "late error"), 0);
+  sink_delete(late), otc_stream_delete(stream);
+  call_end(call);
+}
+
+static void a_failure_is_not_told_of_a_subscription_that_was_replaced(void) {
+  call call = call_begun();
+  otc_stream *stream;
+  sink *late = fail_behind_a_callback(&call, &stream);
+  CHECK_EQUAL(sink_subscribe(late, call.there), OTC_SUCCESS);
+  flag_set(&may_return);
+  diary_wait(call.diary, "late error 1604", 1);
+  CHECK_EQUAL(otc_session_send_signal(call.there->session, "after", ""), OTC_SUCCESS);
+  recorder_wait(call.there, "signal after", 1);
+  CHECK_EQUAL(diary_count(call.diary, "late error"), 1);
+  sink_delete(late), otc_stream_delete(stream);
+  call_end(call);
+}
+
 /* ---- otc_destroy with everything live ---- */
 
 static void destroy_ends_media_in_time_and_leaves_nothing_seven_times(void) {
@@ -1113,6 +1163,8 @@ int main(int argc, char **argv) {
       TEST(a_session_is_deleted_inside_its_publishers_callbacks),
       TEST(no_callback_starts_after_an_unsubscribing),
       TEST(an_unsubscribing_inside_its_own_callback_waits_for_nothing),
+      TEST(a_failure_is_not_told_after_the_session_was_left),
+      TEST(a_failure_is_not_told_of_a_subscription_that_was_replaced),
       TEST(destroy_ends_media_in_time_and_leaves_nothing_seven_times),
       TEST(destroy_tells_no_publisher_of_the_end_of_its_stream),
       TEST(destroy_inside_a_publishers_on_render_frame),
