@@ -493,6 +493,12 @@ impl Sink for Screen {
         subscriber.say(&self.line, Notice::VideoDisabled(VideoReason::CodecNotSupported));
     }
 
+    fn decodable(&self) {
+        if let Some(subscriber) = self.subscriber.upgrade() {
+            subscriber.say(&self.line, Notice::VideoEnabled(VideoReason::CodecNotSupported));
+        }
+    }
+
     fn secrets_differ(&self) {
         if let Some(subscriber) = self.subscriber.upgrade() {
             subscriber.secrets_differ(self.id);

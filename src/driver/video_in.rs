@@ -24,6 +24,8 @@ pub trait Sink: Send + Sync + 'static {
     fn picture(&self, picture: Picture);
     fn key_frame_needed(&self);
     fn undecodable(&self, codec: VideoCodec);
+    /// After that: a picture follows.
+    fn decodable(&self);
     /// What comes cannot be decrypted.
     fn secrets_differ(&self);
     /// How long a picture of this RTP time has to wait for the sound that belongs to it.
@@ -151,6 +153,7 @@ impl Worker {
                     VideoOutput::Picture(picture) => self.picture(picture),
                     VideoOutput::KeyFrameNeeded => self.sink.key_frame_needed(),
                     VideoOutput::Undecodable(codec) => self.sink.undecodable(codec),
+                    VideoOutput::Decodable => self.sink.decodable(),
                     VideoOutput::SecretsDiffer => self.sink.secrets_differ(),
                     VideoOutput::Frozen | VideoOutput::Resumed => {}
                 }

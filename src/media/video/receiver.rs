@@ -46,6 +46,8 @@ pub enum VideoOutput {
     KeyFrameNeeded,
     /// This machine cannot decode it; said once per change of codec. What follows is counted and dropped.
     Undecodable(VideoCodec),
+    /// What is sent by now can be decoded: a picture follows.
+    Decodable,
     /// The sender has another secret: for a while nothing could be decrypted. Said once, and again after something could.
     SecretsDiffer,
     /// No picture for longer than usual.
@@ -94,6 +96,8 @@ pub struct VideoReceiver {
     codec: Option<VideoCodec>,
     decoder: Option<Box<dyn VideoDecoder>>,
     is_undecodable: bool,
+    /// And no picture has come since.
+    was_undecodable: bool,
     frames: Frames,
     /// Complete, waiting to be decoded, with the moment they are to come out at.
     ready: VecDeque<(Instant, Frame)>,
@@ -132,6 +136,7 @@ impl VideoReceiver {
             codec: None,
             decoder: None,
             is_undecodable: false,
+            was_undecodable: false,
             frames: Frames::default(),
             ready: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -375,6 +380,9 @@ impl VideoReceiver {
         if self.freeze.picture(now) {
             self.outputs.push_back(VideoOutput::Resumed);
         }
+        if std::mem::take(&mut self.was_undecodable) {
+            self.outputs.push_back(VideoOutput::Decodable);
+        }
         self.outputs.push_back(VideoOutput::Picture(picture));
     }
 
@@ -402,6 +410,7 @@ impl VideoReceiver {
 
     fn give_up(&mut self, codec: VideoCodec) {
         self.is_undecodable = true;
+        self.was_undecodable = true;
         self.counters.frames_dropped += self.ready.len() as u64 + 1;
         self.ready.clear();
         self.frames.restart();

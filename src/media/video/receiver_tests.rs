@@ -484,6 +484,7 @@ fn a_codec_without_a_decoder_is_named_once_and_another_one_goes_on() {
     call.sender.request_key_frame(None);
     call.flow(3);
     assert_eq!(call.pictures.len(), 6);
+    assert!(matches!(call.others[1..], [VideoOutput::Decodable]), "once: {:?}", call.others);
 }
 
 #[test]

@@ -96,7 +96,10 @@ impl Call {
                         self.sender.request_key_frame(None);
                     }
                     VideoOutput::SecretsDiffer => self.told += 1,
-                    VideoOutput::Undecodable(_) | VideoOutput::Frozen | VideoOutput::Resumed => {}
+                    VideoOutput::Undecodable(_)
+                    | VideoOutput::Decodable
+                    | VideoOutput::Frozen
+                    | VideoOutput::Resumed => {}
                 }
             }
         }
