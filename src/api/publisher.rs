@@ -36,7 +36,7 @@ use crate::session::media::{Measured, MediaFault, MediaReason, PublicationId, Pu
 use crate::session::{Input, Stream, VideoType};
 
 use outlets::{AudioOut, Preview};
-pub use terms::{Notice, Observer, Reporter, Settings, Statistics};
+pub use terms::{Notice, Observer, Processing, Reporter, Settings, Statistics};
 
 pub use crate::media::video::{BitratePreset, ContentHint};
 

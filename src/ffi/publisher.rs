@@ -143,7 +143,7 @@ pub unsafe extern "C" fn otc_publisher_new_with_settings(
             false => PUBLISHER_SETTINGS.get(settings, "settings")?.lock().clone(),
         };
         // SAFETY: the caller's promise is ours.
-        unsafe { make(held.settings, held.capturer, callbacks) }
+        unsafe { make(held.effective(), held.capturer, callbacks) }
     })
 }
 

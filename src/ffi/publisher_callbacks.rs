@@ -7,8 +7,9 @@
 //! function of the library may be called from them, the deletion of their own publisher included. A picture that finds
 //! another callback running for longer than 10 ms is not shown; an event waits.
 //!
-//! Order: `on_stream_created` when others can see the stream, `on_stream_destroyed` when it has ended, whatever ended it.
-//! When that is a disconnect, it comes before the session's `on_disconnected`.
+//! Order: `on_stream_created` when others can see the stream, `on_stream_destroyed` when it has ended, whatever ended it;
+//! not where the publisher or its session is deleted. When it is a disconnect, it comes before the session's
+//! `on_disconnected`.
 //!
 //! The order of the members is that of release 2.32. A program compiled with older headers sets the environment
 //! variable `OTC_ABI` to `2.24` or `2.19`.

@@ -14,7 +14,7 @@ use super::handle::{Kind, Table};
 use super::refusal::Refusal;
 use super::video_capturer::otc_video_capturer_callbacks;
 use super::{guard, text};
-use crate::api::publisher::Settings;
+use crate::api::publisher::{Processing, Settings};
 
 /// Settings of a publisher. Opaque: a handle, never an address.
 pub struct otc_publisher_settings {
@@ -154,10 +154,10 @@ pub extern "C" fn otc_publisher_settings_set_default_camera_capture_resolution(
 }
 
 /// Says whether sound is left as the microphone brings it: no echo cancellation, noise suppression or gain control, whatever
-/// was said of them before.
+/// is said of them, before or after.
 ///
 /// @param settings  Settings.
-/// @param disabled  `OTC_TRUE` leaves it, `OTC_FALSE` switches all three on.
+/// @param disabled  `OTC_TRUE` leaves it. With `OTC_FALSE`, the default, each of the three is as its own function says.
 ///
 /// @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
 #[unsafe(no_mangle)]
@@ -166,11 +166,7 @@ pub extern "C" fn otc_publisher_settings_set_disable_audio_processing(
     disabled: otc_bool,
 ) -> otc_status {
     change("otc_publisher_settings_set_disable_audio_processing", settings, |held| {
-        let is_on = disabled == OTC_FALSE;
-        let processing = &mut held.settings.processing;
-        processing.gain_control = is_on;
-        processing.noise_suppression = is_on;
-        processing.echo_cancellation = is_on;
+        held.has_no_processing = disabled != OTC_FALSE;
         Ok(())
     })
 }
@@ -365,4 +361,31 @@ pub extern "C" fn otc_publisher_settings_set_sender_stats_track(
         held.settings.sends_statistics = enabled != OTC_FALSE;
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::base::OTC_TRUE;
+    use super::*;
+
+    #[test]
+    fn processing_that_is_disabled_as_a_whole_comes_back_as_it_was() {
+        let settings = otc_publisher_settings_new();
+        let processing = || {
+            let held = PUBLISHER_SETTINGS.get(settings, "settings").expect("they live");
+            let Processing { echo_cancellation, noise_suppression, gain_control } =
+                held.lock().effective().processing;
+            [echo_cancellation, noise_suppression, gain_control]
+        };
+        assert_eq!(processing(), [true; 3]);
+        otc_publisher_settings_set_echo_cancellation(settings, OTC_FALSE);
+        otc_publisher_settings_set_disable_audio_processing(settings, OTC_FALSE);
+        assert_eq!(processing(), [false, true, true], "a default that is written out changes nothing");
+        otc_publisher_settings_set_disable_audio_processing(settings, OTC_TRUE);
+        otc_publisher_settings_set_noise_suppression(settings, OTC_TRUE);
+        assert_eq!(processing(), [false; 3]);
+        otc_publisher_settings_set_disable_audio_processing(settings, OTC_FALSE);
+        assert_eq!(processing(), [false, true, true]);
+        otc_publisher_settings_delete(settings);
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::capture::Capturer;
-use crate::driver::sound::CaptureSettings as Processing;
+pub use crate::driver::sound::CaptureSettings as Processing;
 use crate::media::{Picture, VideoCodec};
 use crate::session::Stream;
 use crate::session::media::{MediaFault, VideoReason};
