@@ -119,13 +119,17 @@ impl Ear {
             subscriber.leave(id);
         }
         // Those that had not come as far as the core, which has told all others.
-        for (id, Publishing { publisher, line, .. }) in inner.publishers.drain() {
-            if publisher.publication() == Some(id) {
-                let text = "the session ended before the stream was published";
-                let fault = MediaFault::new(MediaReason::SessionDisconnected, text);
-                let error = (!is_asked_for).then_some(publisher::Notice::Error(fault));
-                publisher.leave(id, Some((&line, error.into_iter().collect())));
-            }
+        for (id, Publishing { publisher, line, stream }) in inner.publishers.drain() {
+            let is_told = !is_asked_for && publisher.publication() == Some(id);
+            let last_word = match stream {
+                // After a defect the core has told nobody.
+                Some(stream) => Some(publisher::Notice::StreamDestroyed(stream)),
+                None => is_told.then(|| {
+                    let text = "the session ended before the stream was published";
+                    publisher::Notice::Error(MediaFault::new(MediaReason::SessionDisconnected, text))
+                }),
+            };
+            publisher.leave(id, Some((&line, last_word.into_iter().collect())));
         }
         inner.others = HashSet::new();
         inner.streams = HashSet::new();
@@ -157,5 +161,100 @@ impl Inner {
             self.capabilities = capabilities;
             self.queued = 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use parking_lot::Mutex;
+
+    use super::super::super::publisher::Publisher;
+    use super::super::{Observer, Settings};
+    use super::*;
+    use crate::driver::callbacks::Callbacks;
+    use crate::media::Picture;
+    use crate::session::media::PublicationId;
+    use crate::session::{Reason, Stream, VideoType};
+
+    struct Ears(Mutex<mpsc::Sender<String>>);
+
+    impl Ears {
+        fn hear(&self, notice: String) {
+            let word = notice.split(['(', ' ']).next().unwrap_or_default().to_owned();
+            self.0.lock().send(word).expect("the test listens");
+        }
+    }
+
+    impl Observer for Ears {
+        fn notify(&self, notice: Notice) {
+            self.hear(format!("{notice:?}"));
+        }
+    }
+
+    impl publisher::Observer for Ears {
+        fn notify(&self, notice: publisher::Notice) {
+            self.hear(format!("{notice:?}"));
+        }
+        fn render(&self, _: Picture) {}
+        fn renders(&self) -> bool {
+            false
+        }
+        fn hears_levels(&self) -> bool {
+            false
+        }
+    }
+
+    fn stream() -> Arc<Stream> {
+        let connection = Arc::new(Connection {
+            id: "PA_1".into(),
+            identity: String::new(),
+            data: String::new(),
+            created_ms: 0,
+            session_id: "id".into(),
+        });
+        Arc::new(Stream {
+            id: "TR_1".into(),
+            name: String::new(),
+            connection,
+            created_ms: 0,
+            has_audio_track: true,
+            has_audio: true,
+            has_video_track: false,
+            has_video: false,
+            has_captions: false,
+            video_width: 0,
+            video_height: 0,
+            video_type: VideoType::Camera,
+            is_sealed: false,
+            audio_track: None,
+            video_track: None,
+        })
+    }
+
+    #[test]
+    fn a_stream_that_was_there_ends_also_where_the_core_did_not_come_to_say_so() {
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
+        let (words, heard) = mpsc::channel();
+        let ears = Arc::new(Ears(Mutex::new(words)));
+        let session = Session::new("key".into(), "id".into(), Settings::default(), ears.clone());
+        let settings = publisher::Settings { has_video: false, ..publisher::Settings::default() };
+        let publisher = Publisher::new(settings, ears);
+        let ear = Ear::new(&session, callbacks.poster(), Arc::default());
+        {
+            let mut inner = session.inner.lock();
+            inner.phase = Phase::Connected;
+            let line = Line::new(callbacks.poster(), session.gate.clone());
+            let publishing = Publishing { publisher, line, stream: Some(stream()) };
+            inner.publishers.insert(PublicationId(1), publishing);
+        }
+        let fault = Fault::new(Reason::Internal, "a defect");
+        ear.event(Event::Ended(Ending::Lost(fault)));
+        assert!(callbacks.stop(Duration::from_secs(10)).is_none());
+        drop(ear);
+        drop(session);
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["StreamDestroyed", "Error", "Disconnected"]);
     }
 }
