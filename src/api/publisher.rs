@@ -29,9 +29,9 @@ use crate::driver::session::MediaPort;
 use crate::driver::sound::{CaptureGuard, Sound};
 use crate::driver::video_out::{Order, VideoOut};
 use crate::driver::workers::Workers;
-use crate::media::Picture;
 use crate::media::encryption::Keyring;
 use crate::media::video::Fallback;
+use crate::media::{Kind, Picture};
 use crate::session::media::{Measured, MediaFault, MediaReason, PublicationId, PublisherEvent, Sent};
 use crate::session::{Input, Stream, VideoType};
 
@@ -431,6 +431,10 @@ impl Publisher {
             }
             PublisherEvent::MuteForced if is_current => {
                 inner.publishes_audio = false;
+                // The program may have switched it on at the same moment, which the session has heard by now.
+                if let Some(placed) = &inner.placed {
+                    placed.port.wish(Input::SetPublishing { id, kind: Kind::Audio, is_on: false });
+                }
                 if let Some(audio) = &inner.audio {
                     audio.sender.lock().set_enabled(false);
                 }
@@ -523,4 +527,61 @@ pub(super) fn brings_pictures() -> bool {
 fn next_id() -> PublicationId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PublicationId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::session;
+    use super::*;
+    use crate::driver::callbacks::Callbacks;
+    use crate::driver::sound::Registered;
+    use crate::driver::sound::system::SystemDevice;
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn notify(&self, _: Notice) {}
+        fn render(&self, _: Picture) {}
+        fn renders(&self) -> bool {
+            false
+        }
+        fn hears_levels(&self) -> bool {
+            false
+        }
+    }
+
+    impl session::Observer for Deaf {
+        fn notify(&self, _: session::Notice) {}
+    }
+
+    #[test]
+    fn of_a_mute_and_a_switching_on_at_the_same_moment_the_session_hears_how_it_ended() {
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (port, _keeps, mut wishes) = MediaPort::open();
+        let line = Line::new(callbacks.poster(), Arc::default());
+        let session = Session::new("key".into(), "id".into(), session::Settings::default(), Arc::new(Deaf));
+        let publisher = Publisher::new(Settings { has_video: false, ..Settings::default() }, Arc::new(Deaf));
+        let place = Place {
+            session,
+            port,
+            line: line.clone(),
+            filming: Arc::default(),
+            workers: Workers::default(),
+            sound: Sound::new(Registered::new(Arc::new(SystemDevice::default()))),
+            runtime: runtime.handle().clone(),
+            keyring: None,
+        };
+        let id = publisher.place(place).expect("it is in no session");
+        publisher.set_publishes(Kind::Audio, true); // behind the mute, as the session sees it
+        publisher.hear(id, &line, PublisherEvent::MuteForced);
+        assert!(callbacks.stop(Duration::from_secs(10)).is_none());
+        let mut last = None;
+        while let Ok(wish) = wishes.try_recv() {
+            if let Input::SetPublishing { is_on, .. } = wish {
+                last = Some(is_on);
+            }
+        }
+        assert_eq!((publisher.publishes(Kind::Audio), last), (false, Some(false)));
+    }
 }

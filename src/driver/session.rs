@@ -72,6 +72,15 @@ impl Attempt {
     }
 }
 
+#[cfg(test)]
+impl MediaPort {
+    /// A port whose wishes a test reads, and what keeps it open.
+    pub fn open() -> (Self, mpsc::UnboundedSender<Input>, mpsc::UnboundedReceiver<Input>) {
+        let (inputs, wishes) = mpsc::unbounded_channel();
+        (Self { inputs: inputs.downgrade(), waiting: Arc::default() }, inputs, wishes)
+    }
+}
+
 impl MediaPort {
     /// It leads nowhere.
     #[cfg(test)]
