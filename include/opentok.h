@@ -1859,8 +1859,11 @@ otc_session *otc_session_new_with_settings(const char *apikey,
  * A connected session is left first: the server hears of it, the program does not. After this function has returned no
  * callback of the session starts, so the program may free its `user_data`. When a callback of the session is running on
  * another thread, the function waits for it, at most two seconds; inside a callback it does not wait. The handle,
- * the session's id and what `otc_session_get_connection` returned end with it; copies do not. Publishers and
- * subscribers of the session stay and are then in no session.
+ * the session's id and what `otc_session_get_connection` returned end with it; copies do not.
+ *
+ * Publishers and subscribers of the session stay and are then in no session. No callback of theirs starts either, not even
+ * `on_stream_destroyed`, before they are in another one, and the publishers' capturers have been stopped and destroyed: it
+ * waits for that too, as above, and on a thread that brings pictures for 50 ms, since a capturer may be joining it.
  *
  * @param session  A session.
  *
@@ -2252,8 +2255,9 @@ enum otc_video_capturer_content_hint_type otc_video_capturer_get_content_hint(co
  * function of the library may be called from them, the deletion of their own publisher included. A picture that finds
  * another callback running for longer than 10 ms is not shown; an event waits.
  *
- * Order: `on_stream_created` when others can see the stream, `on_stream_destroyed` when it has ended, whatever ended it.
- * When that is a disconnect, it comes before the session's `on_disconnected`.
+ * Order: `on_stream_created` when others can see the stream, `on_stream_destroyed` when it has ended, whatever ended it;
+ * not where the publisher or its session is deleted. When it is a disconnect, it comes before the session's
+ * `on_disconnected`.
  *
  * The order of the members is that of release 2.32. A program compiled with older headers sets the environment
  * variable `OTC_ABI` to `2.24` or `2.19`.
@@ -2496,10 +2500,10 @@ otc_status otc_publisher_settings_set_default_camera_capture_resolution(struct o
 
 /**
  * Says whether sound is left as the microphone brings it: no echo cancellation, noise suppression or gain control, whatever
- * was said of them before.
+ * is said of them, before or after.
  *
  * @param settings  Settings.
- * @param disabled  `OTC_TRUE` leaves it, `OTC_FALSE` switches all three on.
+ * @param disabled  `OTC_TRUE` leaves it. With `OTC_FALSE`, the default, each of the three is as its own function says.
  *
  * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
  */
@@ -3567,7 +3571,8 @@ otc_status otc_session_subscribe(otc_session *session,
                                  otc_subscriber *subscriber);
 
 /**
- * Stops to receive a stream. No callback of the subscriber starts any more; it may be subscribed again at once.
+ * Stops to receive a stream. No callback of the subscriber starts any more; it may be subscribed again at once. One that
+ * has begun on another thread is waited for, at most 50 ms, and inside a callback not at all.
  *
  * @param session     A session.
  * @param subscriber  A subscriber.

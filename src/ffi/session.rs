@@ -183,8 +183,11 @@ unsafe fn make(
 /// A connected session is left first: the server hears of it, the program does not. After this function has returned no
 /// callback of the session starts, so the program may free its `user_data`. When a callback of the session is running on
 /// another thread, the function waits for it, at most two seconds; inside a callback it does not wait. The handle,
-/// the session's id and what `otc_session_get_connection` returned end with it; copies do not. Publishers and
-/// subscribers of the session stay and are then in no session.
+/// the session's id and what `otc_session_get_connection` returned end with it; copies do not.
+///
+/// Publishers and subscribers of the session stay and are then in no session. No callback of theirs starts either, not even
+/// `on_stream_destroyed`, before they are in another one, and the publishers' capturers have been stopped and destroyed: it
+/// waits for that too, as above, and on a thread that brings pictures for 50 ms, since a capturer may be joining it.
 ///
 /// @param session  A session.
 ///

@@ -92,7 +92,8 @@ pub extern "C" fn otc_session_subscribe(
     })
 }
 
-/// Stops to receive a stream. No callback of the subscriber starts any more; it may be subscribed again at once.
+/// Stops to receive a stream. No callback of the subscriber starts any more; it may be subscribed again at once. One that
+/// has begun on another thread is waited for, at most 50 ms, and inside a callback not at all.
 ///
 /// @param session     A session.
 /// @param subscriber  A subscriber.
