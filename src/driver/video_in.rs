@@ -234,6 +234,7 @@ mod tests {
         fn undecodable(&self, codec: VideoCodec) {
             let _ = self.0.send(codec);
         }
+        fn decodable(&self) {}
         fn secrets_differ(&self) {}
         fn hold(&self, _: Instant, _: u64, _: Option<SenderReport>) -> Duration {
             panic!("on purpose")
