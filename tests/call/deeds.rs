@@ -60,9 +60,10 @@ impl World {
     fn media(&mut self, number: usize) {
         self.count += 1;
         let (publication, subscription) = (PublicationId(self.count), SubscriptionId(self.count));
-        let deed = self.random.below(8);
+        let deed = self.random.below(12);
         let client = &mut self.clients[number];
-        if !client.model.is_connected() {
+        // A program switches its streams whenever it likes.
+        if !client.model.is_connected() && deed < 6 {
             return;
         }
         let pick = |all: usize, random: &mut crate::network::Random| random.below(all as u64) as usize;
@@ -105,15 +106,6 @@ impl World {
                 Input::Unsubscribe(id)
             }
             4 | 5 => {
-                let all = client.media.publications();
-                if all.is_empty() {
-                    return;
-                }
-                let id = all[pick(all.len(), &mut self.random)];
-                let kind = if self.random.one_in(2) { Kind::Audio } else { Kind::Video };
-                Input::SetPublishing { id, kind, is_on: self.random.one_in(2) }
-            }
-            _ => {
                 let ids: Vec<&String> = client.streams.keys().collect();
                 if ids.is_empty() {
                     return;
@@ -121,6 +113,15 @@ impl World {
                 let stream_id = ids[pick(ids.len(), &mut self.random)].clone();
                 client.media.subscribe(subscription);
                 Input::Subscribe { id: subscription, stream_id, wants: Wants::default() }
+            }
+            _ => {
+                let all = client.media.publications();
+                if all.is_empty() {
+                    return;
+                }
+                let id = all[pick(all.len(), &mut self.random)];
+                let kind = if self.random.one_in(2) { Kind::Audio } else { Kind::Video };
+                Input::SetPublishing { id, kind, is_on: self.random.one_in(2) }
             }
         };
         if let Some(core) = &mut client.core {
