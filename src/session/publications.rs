@@ -266,6 +266,12 @@ impl Published {
         }
     }
 
+    /// What its stream was called before a new join.
+    pub fn former_id(&self) -> Option<&str> {
+        let kept = |kind| self.track(kind)?.kept_sid.as_deref();
+        kept(Kind::Audio).or(kept(Kind::Video))
+    }
+
     /// Nothing of it is with the server any more.
     pub fn forget_server(&mut self) {
         self.state = Stage::Waiting;

@@ -153,6 +153,9 @@ impl Core {
             let is_muted = starts_muted && !published.was_up && published.set_on(Kind::Audio, false);
             let (stream, video) = (published.stream(live), published.video_codec(&live.wires));
             let was_up = std::mem::replace(&mut published.was_up, true);
+            if let Some(former) = published.former_id().filter(|former| *former != stream.id) {
+                events.extend(self.subscriptions.rename(former, &stream));
+            }
             events.push(published.event(match was_up {
                 false => PublisherEvent::Published { stream, video },
                 true => PublisherEvent::Renewed { stream, video },

@@ -213,6 +213,17 @@ impl Subscriptions {
         self.all.iter_mut().for_each(|subscription| subscription.is_doubtful = true);
     }
 
+    /// An own stream is published again, and its server calls it otherwise: who watches it goes with it.
+    pub fn rename(&mut self, former_id: &str, stream: &Arc<Stream>) -> Vec<Event> {
+        let watching = self.all.iter_mut().filter(|one| one.stream.id == former_id);
+        watching
+            .map(|one| {
+                one.stream = stream.clone();
+                one.event(SubscriberEvent::Changed(stream.clone()))
+            })
+            .collect()
+    }
+
     /// Those who wait have waited for a server that was away: their time begins anew.
     pub fn wait_anew(&mut self, now: Instant) {
         for subscription in &mut self.all {

@@ -263,3 +263,33 @@ fn what_changes_while_a_subscriber_is_interrupted_is_told_when_it_is_back() {
     ];
     assert_eq!(heard, back);
 }
+
+#[test]
+fn who_watches_an_own_stream_goes_with_it_to_its_new_name() {
+    let mut client = Client::published();
+    client.input(Input::Subscribe { id: VIEW, stream_id: "TR_A1".into(), wants: Wants::default() });
+    client.cut();
+    client.input(Input::LinkOpened);
+    client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&[])));
+    client.open_sockets();
+    client.heard();
+    let (requests, mut server) =
+        (client.asked(), crate::rtc::Peer::new(client.now, &[([10, 0, 0, 1], 2).into()]));
+    for (request, sid) in requests.iter().filter_map(cid).zip(["TR_A2", "TR_V2"]) {
+        let track = Some(track(sid, TrackSource::Unknown));
+        client.message(Message::TrackPublished(crate::signal::proto::TrackPublishedResponse {
+            cid: request,
+            track,
+        }));
+    }
+    client.sent = requests.into_iter().map(FromClient::Message).collect();
+    client.answer(&mut server);
+    let heard = client.subscriber_heard();
+    let [SubscriberEvent::Changed(stream)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(stream.id, "TR_A2");
+    let (mut subscribed, _) = subscriptions(&client.asked());
+    subscribed.retain(|(_, subscribe)| *subscribe);
+    assert_eq!(subscribed, [("TR_A2".to_owned(), true), ("TR_V2".to_owned(), true)]);
+}

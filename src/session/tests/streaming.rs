@@ -61,6 +61,10 @@ impl Client {
 
     pub(super) fn publish(&mut self, wish: Publication) {
         self.input(Input::Publish(Box::new(wish)));
+        self.open_sockets();
+    }
+
+    pub(super) fn open_sockets(&mut self) {
         self.input(Input::SocketsOpened(Addresses {
             subscriber: vec![address(1)],
             publisher: vec![address(3)],
@@ -153,10 +157,7 @@ impl Client {
 
     /// A server's end of the subscriber's connection comes up, with the sections that carry Ann's sound and pictures.
     pub(super) fn reached(&mut self) -> (Peer, Vec<Section>) {
-        self.input(Input::SocketsOpened(Addresses {
-            subscriber: vec![address(1)],
-            publisher: vec![address(3)],
-        }));
+        self.open_sockets();
         let mut server = Peer::new(self.now, &[address(2)]);
         let sections = self.send_to_it(&mut server, &[]);
         self.offer(&mut server);
