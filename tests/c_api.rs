@@ -318,6 +318,11 @@ c_tests! {
         without_any_callback_everything_goes_on
         of_two_threads_that_delete_a_publisher_one_succeeds
     }
+    deadlines {
+        destroy_takes_no_longer_for_many_capturers
+        a_deletion_of_a_publisher_takes_two_seconds_at_most
+        a_deletion_inside_a_callback_does_not_wait_for_a_slow_capturer
+    }
     media_teardown {
         publisher_deleted_in_on_stream_created
         publisher_deleted_in_on_stream_destroyed

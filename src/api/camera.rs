@@ -125,6 +125,7 @@ impl Sink for Pictures {
 mod tests {
     use std::io;
     use std::path::{Path, PathBuf};
+    use std::time::Instant;
 
     use super::super::capture::{Capture, NotStarted};
     use super::*;
@@ -153,7 +154,7 @@ mod tests {
             let camera = Camera::new(&Weak::new(), (640, 480), Refusing(error, Arc::clone(&attempts)));
             let capture = Capture::new(Arc::new(camera));
             capture.want(true);
-            assert_eq!(capture.settle(), Some(Err(NotStarted)));
+            assert_eq!(capture.settle(Instant::now), Some(Err(NotStarted)));
             assert_eq!(*attempts.lock(), 1, "asking again would keep the callback thread waiting");
             assert!(capture.refusal().contains(told), "{}", capture.refusal());
         }

@@ -86,8 +86,12 @@ impl Capture {
     }
 
     /// Does what is wanted, on this thread. Where another thread is at it that one goes on with it. `None`: there was
-    /// nothing to start. What was started may have said what its pictures are like.
-    pub fn settle(&self) -> Option<Result<Option<CaptureSettings>, NotStarted>> {
+    /// nothing to start. What was started may have said what its pictures are like. `deadline`, asked when something is
+    /// to be stopped, says until when that waits for its turn.
+    pub fn settle(
+        &self,
+        deadline: impl Fn() -> Instant,
+    ) -> Option<Result<Option<CaptureSettings>, NotStarted>> {
         let mut started = None;
         let mut state = self.state.lock();
         loop {
@@ -104,7 +108,7 @@ impl Capture {
                 (Stage::Running, false) => {
                     state.stage = Stage::Busy;
                     drop(state);
-                    self.end();
+                    self.end(deadline());
                     state = self.state.lock();
                     state.stage = Stage::Idle;
                 }
@@ -116,11 +120,11 @@ impl Capture {
         started
     }
 
-    /// Ends it. When this returns `destroy` has returned, unless that takes until `deadline`; inside a callback a start
-    /// that is under way is not waited for.
+    /// Ends it. When this returns `destroy` has returned, unless another thread is at it until `deadline`; inside a callback
+    /// that is not waited for.
     pub fn finish(&self, deadline: Instant) {
         self.want(false);
-        self.settle();
+        self.settle(|| deadline);
         if callbacks::is_inside_callback() {
             return;
         }
@@ -139,18 +143,18 @@ impl Capture {
             return Err(NotStarted);
         }
         let mut settings = None;
-        CAPTURERS.take_within(DELETE_TIMEOUT, || settings = self.capturer.settings());
+        CAPTURERS.take_by(patience(), || settings = self.capturer.settings());
         match (0..tries).any(|tries| patiently(tries, || self.capturer.start())) {
             true => Ok(settings),
             false => Err(NotStarted),
         }
     }
 
-    fn end(&self) {
-        CAPTURERS.take_within(DELETE_TIMEOUT, || {
+    fn end(&self, deadline: Instant) {
+        CAPTURERS.take_by(deadline, || {
             self.capturer.stop();
         });
-        CAPTURERS.take_within(DELETE_TIMEOUT, || {
+        CAPTURERS.take_by(deadline, || {
             self.capturer.destroy();
         });
     }
@@ -161,8 +165,13 @@ fn patiently(tries: u32, call: impl Fn() -> bool) -> bool {
         thread::sleep(START_WAIT);
     }
     let mut outcome = false;
-    CAPTURERS.take_within(DELETE_TIMEOUT, || outcome = call());
+    CAPTURERS.take_by(patience(), || outcome = call());
     outcome
+}
+
+/// Until when each step of a start waits for its turn: nobody waits for the start without a limit of his own.
+fn patience() -> Instant {
+    Instant::now() + DELETE_TIMEOUT
 }
 
 #[cfg(test)]
@@ -217,8 +226,8 @@ mod tests {
         let capture = Capture::new(diary.clone());
         for _ in 0..2 {
             capture.want(true);
-            assert_eq!(capture.settle(), Some(Ok(None)));
-            assert_eq!(capture.settle(), None, "it runs already");
+            assert_eq!(capture.settle(Instant::now), Some(Ok(None)));
+            assert_eq!(capture.settle(Instant::now), None, "it runs already");
             capture.finish(Instant::now());
             capture.finish(Instant::now());
         }
@@ -232,7 +241,7 @@ mod tests {
         *diary.refusals.lock() = START_TRIES;
         let capture = Capture::new(diary.clone());
         capture.want(true);
-        assert_eq!(capture.settle(), Some(Err(NotStarted)));
+        assert_eq!(capture.settle(Instant::now), Some(Err(NotStarted)));
         capture.finish(Instant::now());
         assert_eq!(diary.calls.lock().last(), Some(&"start"));
     }
@@ -243,7 +252,7 @@ mod tests {
         *diary.refusals.lock() = START_TRIES - 1;
         let capture = Capture::new(diary);
         capture.want(true);
-        assert_eq!(capture.settle(), Some(Ok(None)));
+        assert_eq!(capture.settle(Instant::now), Some(Ok(None)));
     }
 
     #[test]
@@ -252,7 +261,7 @@ mod tests {
         let capture = Arc::new(Capture::new(diary.clone()));
         *diary.from_start.lock() = Some(Arc::downgrade(&capture));
         capture.want(true);
-        capture.settle();
+        capture.settle(Instant::now);
         assert_eq!(*diary.calls.lock(), ["init", "start", "stop", "destroy"]);
     }
 }

@@ -300,7 +300,7 @@ impl Library {
         }
         publishers.iter().for_each(|publisher| publisher.end());
         subscribers.iter().for_each(|subscriber| subscriber.end());
-        let wait = deadline.min(Instant::now() + callbacks::DELETE_TIMEOUT);
+        let wait = deadline.min(callbacks::deletion_deadline());
         for session in &sessions {
             session.close_gate(wait);
         }

@@ -24,7 +24,7 @@ use super::logger;
 use super::session::Session;
 use super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::{Error, hexadecimal, random, statistics};
-use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS};
+use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS, deletion_deadline};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{CaptureGuard, Sound};
 use crate::driver::video_out::{Order, VideoOut};
@@ -227,8 +227,9 @@ impl Publisher {
     /// Ends everything. When it has returned no notice starts and the capturer is destroyed; inside a callback nothing
     /// that runs is waited for.
     pub fn delete(&self) {
+        let deadline = deletion_deadline();
         self.end();
-        self.close(Instant::now() + DELETE_TIMEOUT);
+        self.close(deadline);
     }
 
     /// The first half of a deletion, which waits for nothing.
@@ -240,6 +241,12 @@ impl Publisher {
             (inner.placed.take(), inner.take_sound())
         };
         self.gate.shut();
+        if let Some(chain) = &*self.video_chain.lock() {
+            chain.shut();
+        }
+        if let Some(chain) = &*self.audio_chain.lock() {
+            chain.shut();
+        }
         drop(sound);
         if let Some(placed) = placed {
             placed.port.wish(Input::Unpublish(placed.id));
@@ -251,8 +258,13 @@ impl Publisher {
         self.stop_media(deadline);
         let filmed = self.inner.lock().filming.take();
         drop(filmed);
-        self.set_video_transformers(Vec::new());
-        self.set_audio_transformers(Vec::new());
+        let (video, audio) = (self.video_chain.lock().take(), self.audio_chain.lock().take());
+        if let Some(chain) = video {
+            chain.close(deadline);
+        }
+        if let Some(chain) = audio {
+            chain.close(deadline);
+        }
         self.gate.close(deadline);
     }
 
@@ -311,7 +323,7 @@ impl Publisher {
             // With the lock held: whoever ends this publisher after that is heard after it.
             capture.want(true);
             drop(inner);
-            capture.settle()
+            capture.settle(|| Instant::now() + DELETE_TIMEOUT)
         });
         let video = match captured {
             Some(Ok(Some(settings))) => Captured::Known(settings),

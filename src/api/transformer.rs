@@ -6,7 +6,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::frame::Picture;
-use crate::driver::callbacks::{self, DELETE_TIMEOUT, Gate};
+use crate::driver::callbacks::{self, Gate};
 use crate::media::audio::{Processing, Switches};
 
 pub trait VideoTransform: Send + Sync + 'static {
@@ -30,9 +30,14 @@ impl<T: ?Sized> Chain<T> {
         Arc::new(Self { gate: Gate::default(), links })
     }
 
-    /// None of them is called any more; one that runs is waited for as a deletion would.
-    pub fn close(&self) {
-        self.gate.close(Instant::now() + DELETE_TIMEOUT);
+    /// None of them is called any more. Waits for nothing.
+    pub fn shut(&self) {
+        self.gate.shut();
+    }
+
+    /// As above. One that runs is waited for until `deadline`, and not at all inside a callback.
+    pub fn close(&self, deadline: Instant) {
+        self.gate.close(deadline);
     }
 }
 

@@ -190,9 +190,9 @@ impl Turn {
     }
 
     /// A callback that has to come, also where a program waits in one of the same kind for the thread that needs this
-    /// one: after `limit` it does.
-    pub fn take_within(&self, limit: Duration, job: impl FnOnce()) {
-        let _turn = self.0.try_lock_for(limit);
+    /// one: at `deadline` it does.
+    pub fn take_by(&self, deadline: Instant, job: impl FnOnce()) {
+        let _turn = self.0.try_lock_until(deadline);
         enter(job);
     }
 
@@ -207,6 +207,15 @@ impl Turn {
 /// How long a deletion waits for a callback that runs. Longer than any callback should take; a program that waits in
 /// one for the thread that deletes gets its thread back.
 pub const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a deletion inside a callback waits for the turn of a function that it has to call itself, as a capturer's
+/// `destroy`. Long enough for another one of its kind that is about to return; it may be waiting for this very thread.
+const INSIDE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Until when a deletion that begins now may wait, for everything together.
+pub fn deletion_deadline() -> Instant {
+    Instant::now() + if is_inside_callback() { INSIDE_TIMEOUT } else { DELETE_TIMEOUT }
+}
 
 /// What an object's callbacks go through. Once closed, none starts.
 #[derive(Default)]

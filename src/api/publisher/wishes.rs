@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::super::{Error, logger};
 use super::{BitratePreset, ContentHint, Publisher, Reporter};
+use crate::driver::callbacks::deletion_deadline;
 use crate::driver::video_out::Order;
 use crate::media::Kind;
 use crate::session::{Input, VideoType};
@@ -107,7 +108,7 @@ impl Publisher {
         let chain = (!links.is_empty()).then(|| Chain::new(links));
         let before = std::mem::replace(&mut *self.video_chain.lock(), chain);
         if let Some(before) = before {
-            before.close();
+            before.close(deletion_deadline());
         }
     }
 
@@ -116,7 +117,7 @@ impl Publisher {
         let chain = (!links.is_empty()).then(|| Chain::new(links));
         let before = std::mem::replace(&mut *self.audio_chain.lock(), chain);
         if let Some(before) = before {
-            before.close();
+            before.close(deletion_deadline());
         }
     }
 

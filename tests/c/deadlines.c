@@ -1,0 +1,169 @@
+/*
+ * What deletions and ends promise of time, where functions of the program take long: a capturer, an audio device, a picture.
+ * And what they promise of silence, when they come in the middle of something.
+ */
+#include "media.h"
+
+#define CALL_MAX_MS 100
+#define DELETE_MAX_MS 2000
+#define DESTROY_MAX_MS 5000
+/* The machine that runs the tests may be busy with something else for a moment. */
+#define BUSY_MS (900 * slowness())
+
+static flag may_return, has_entered_it;
+
+static void nap(long ms) {
+  struct timespec a_moment = {ms / 1000, ms % 1000 * 1000000};
+  nanosleep(&a_moment, NULL);
+}
+
+static void stay(void) {
+  if (has_entered_it.is_set) return;
+  flag_set(&has_entered_it);
+  flag_wait(&may_return, PATIENCE_MS);
+}
+
+static void flags_init(void) { flag_init(&may_return), flag_init(&has_entered_it); }
+
+static void recorder_free(recorder *self) {
+  if (self->last_connection) otc_connection_delete(self->last_connection);
+  if (self->last_stream) otc_stream_delete(self->last_stream);
+  free(self);
+}
+
+/* ---- A capturer without a thread, one of whose functions takes as long as the test likes ---- */
+
+enum { INIT, SETTINGS, START, STOP, DESTROY, FUNCTIONS };
+
+typedef struct slow_camera {
+  int slow; /* this function; FUNCTIONS: none */
+  atomic_int is_freed;
+  int calls[FUNCTIONS]; /* counters */
+} slow_camera;
+
+static otc_bool slow_call(void *user_data, int function) {
+  slow_camera *self = (slow_camera *)user_data;
+  CHECK(!atomic_load(&self->is_freed));
+  count_one(&self->calls[function]);
+  if (function == self->slow) stay();
+  return OTC_TRUE;
+}
+static otc_bool slow_init(const otc_video_capturer *c, void *u) { return (void)c, slow_call(u, INIT); }
+static otc_bool slow_start(const otc_video_capturer *c, void *u) { return (void)c, slow_call(u, START); }
+static otc_bool slow_stop(const otc_video_capturer *c, void *u) { return (void)c, slow_call(u, STOP); }
+static otc_bool slow_destroy(const otc_video_capturer *c, void *u) { return (void)c, slow_call(u, DESTROY); }
+static otc_bool slow_settings(const otc_video_capturer *c, void *u, struct otc_video_capturer_settings *settings) {
+  (void)c, settings->width = PICTURE_WIDTH, settings->height = PICTURE_HEIGHT, settings->fps = PICTURE_RATE;
+  return slow_call(u, SETTINGS);
+}
+
+static otc_publisher *slow_publisher(slow_camera *camera, int slow) {
+  *camera = (slow_camera){.slow = slow};
+  struct otc_video_capturer_callbacks capturer = {0};
+  capturer.init = slow_init, capturer.get_capture_settings = slow_settings, capturer.start = slow_start;
+  capturer.stop = slow_stop, capturer.destroy = slow_destroy, capturer.user_data = camera;
+  otc_publisher *publisher = otc_publisher_new("slow", &capturer, &(struct otc_publisher_callbacks){0});
+  CHECK(publisher);
+  return publisher;
+}
+
+/* ---- The time that deletions take ---- */
+
+enum { OTHERS = 4 };
+
+/* One capturer is in its `start`, on the callback thread; others run. */
+static void begin_beside_a_slow_start(recorder *here, slow_camera *slow, otc_publisher **of_slow, slow_camera *others,
+                                      otc_publisher **of_others) {
+  flags_init();
+  for (int i = 0; i < OTHERS; i++) {
+    of_others[i] = slow_publisher(&others[i], FUNCTIONS);
+    CHECK_EQUAL(otc_session_publish(here->session, of_others[i]), OTC_SUCCESS);
+  }
+  for (int i = 0; i < OTHERS; i++) AWAIT_COUNT(others[i].calls[START], 1);
+  *of_slow = slow_publisher(slow, START);
+  CHECK_EQUAL(otc_session_publish(here->session, *of_slow), OTC_SUCCESS);
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+}
+
+static void destroy_takes_no_longer_for_many_capturers(void) {
+  slow_camera slow, others[OTHERS];
+  otc_publisher *of_slow, *of_others[OTHERS];
+  newest_diary = diary_new();
+  recorder *here = connected_with(given("TEST_TOKEN"));
+  begin_beside_a_slow_start(here, &slow, &of_slow, others, of_others);
+  long long begin = now_ms();
+  is_inside_call++;
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  is_inside_call--;
+  CHECK(now_ms() - begin < DESTROY_MAX_MS + BUSY_MS);
+  for (int i = 0; i < OTHERS; i++) CHECK_EQUAL(others[i].calls[DESTROY], 1);
+  flag_set(&may_return);
+  AWAIT_COUNT(slow.calls[DESTROY], 1);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS); /* now its function has returned */
+  recorder_free(here), free(newest_diary);
+  CHECK_EQUAL(otc_ext_live_objects(), 0);
+  only_this_thread_is_left();
+}
+
+static void a_deletion_of_a_publisher_takes_two_seconds_at_most(void) {
+  slow_camera slow, others[OTHERS];
+  otc_publisher *of_slow, *of_others[OTHERS];
+  newest_diary = diary_new();
+  recorder *here = connected_with(given("TEST_TOKEN"));
+  begin_beside_a_slow_start(here, &slow, &of_slow, others, of_others);
+  long long begin = now_ms();
+  CHECK_EQUAL(otc_publisher_delete(of_others[0]), OTC_SUCCESS);
+  CHECK(now_ms() - begin < DELETE_MAX_MS + BUSY_MS);
+  CHECK_EQUAL(others[0].calls[DESTROY], 1);
+  flag_set(&may_return);
+  for (int i = 1; i < OTHERS; i++) CHECK_EQUAL(otc_publisher_delete(of_others[i]), OTC_SUCCESS);
+  CHECK_EQUAL(otc_publisher_delete(of_slow), OTC_SUCCESS);
+  CHECK_EQUAL(slow.calls[START], slow.calls[DESTROY]);
+  recorder_delete(here), free(newest_diary);
+}
+
+/* What a callback of another kind deletes, on a thread of its own. */
+static otc_publisher *to_be_deleted;
+static flag is_deleted;
+
+static void delete_in_source(source *self, const char *event) {
+  (void)self;
+  otc_publisher *publisher = to_be_deleted;
+  if (strcmp(event, "frame") || !publisher) return;
+  to_be_deleted = NULL;
+  long long begin = now_ms();
+  CHECK_EQUAL(otc_publisher_delete(publisher), OTC_SUCCESS);
+  CHECK(now_ms() - begin < CALL_MAX_MS + BUSY_MS);
+  flag_set(&is_deleted);
+}
+
+static void a_deletion_inside_a_callback_does_not_wait_for_a_slow_capturer(void) {
+  slow_camera slow, others[OTHERS];
+  otc_publisher *of_slow, *of_others[OTHERS];
+  call call = call_new();
+  call.source = source_new(call.diary, "film");
+  CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+  AWAIT_COUNT(call.source->frames, 1);
+  begin_beside_a_slow_start(call.here, &slow, &of_slow, others, of_others);
+  flag_init(&is_deleted), to_be_deleted = of_others[0];
+  call.source->hook = delete_in_source;
+  CHECK(flag_wait(&is_deleted, PATIENCE_MS));
+  CHECK_EQUAL(others[0].calls[DESTROY], 1);
+  flag_set(&may_return);
+  for (int i = 1; i < OTHERS; i++) CHECK_EQUAL(otc_publisher_delete(of_others[i]), OTC_SUCCESS);
+  CHECK_EQUAL(otc_publisher_delete(of_slow), OTC_SUCCESS);
+  call_end(call);
+}
+
+int main(int argc, char **argv) {
+  static const test tests[] = {
+      TEST(destroy_takes_no_longer_for_many_capturers),
+      TEST(a_deletion_of_a_publisher_takes_two_seconds_at_most),
+      TEST(a_deletion_inside_a_callback_does_not_wait_for_a_slow_capturer),
+      {0},
+  };
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  int result = run_test(argc, argv, tests);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  return result;
+}
