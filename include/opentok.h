@@ -2742,6 +2742,10 @@ otc_publisher *otc_publisher_new_with_settings(const otc_publisher_callbacks *ca
  * at most two seconds; inside a callback it does not wait. The handle ends with it, and with it what
  * `otc_publisher_get_stream` returned; copies do not.
  *
+ * Inside a callback, while a function of the capturer runs: that may be this one, else it is waited for, 50 ms at most.
+ * After `init` and `get_capture_settings` none of its functions is called any more; a `start` that succeeds is followed by
+ * `stop` and `destroy`, and `stop` by `destroy`, so what belongs to the capturer has to live until then.
+ *
  * @param publisher  A publisher.
  *
  * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `publisher` is NULL, or no live publisher (for example deleted

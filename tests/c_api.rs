@@ -322,6 +322,9 @@ c_tests! {
         destroy_takes_no_longer_for_many_capturers
         a_deletion_of_a_publisher_takes_two_seconds_at_most
         a_deletion_inside_a_callback_does_not_wait_for_a_slow_capturer
+        a_capturer_in_its_init_hears_nothing_after_the_deletion
+        a_capturer_that_is_asked_hears_nothing_after_the_deletion
+        a_capturer_in_its_start_is_still_stopped_and_destroyed
     }
     media_teardown {
         publisher_deleted_in_on_stream_created

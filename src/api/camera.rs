@@ -91,6 +91,10 @@ impl<C: Cameras> Capturer for Camera<C> {
         true
     }
 
+    fn give_up(&self) {
+        drop(self.take());
+    }
+
     /// Whoever has no camera has none a moment later.
     fn may_change_its_mind(&self) -> bool {
         false

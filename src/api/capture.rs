@@ -1,15 +1,16 @@
 //! The life of a video capturer: initialised and started together, stopped and destroyed together.
 //!
 //! Programs create their thread in `start` and join it in `destroy`, so the two come in turn and never twice in a row.
-//! Nothing is locked while one of them runs; whoever changes his mind meanwhile is heard when it has returned.
+//! Nothing is locked while one of them runs; whoever changes his mind meanwhile is heard when it has returned: between two
+//! functions of a start it is looked whether the start is still wanted.
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::driver::callbacks::{self, CAPTURERS, DELETE_TIMEOUT};
+use crate::driver::callbacks::{self, CAPTURERS, DELETE_TIMEOUT, INSIDE_TIMEOUT};
 
 /// How often `start` is tried, and how long to wait between.
 const START_TRIES: u32 = 5;
@@ -39,6 +40,10 @@ pub trait Capturer: Send + Sync + 'static {
     fn stop(&self) -> bool;
     fn destroy(&self) -> bool;
 
+    /// What was initialised is not started: nobody wants that any more. A program is not told, since its `destroy` comes
+    /// only after a `start`.
+    fn give_up(&self) {}
+
     /// Whether it is worth to ask again when `init` or `start` refuse: a wrapper whose table is busy says no once.
     fn may_change_its_mind(&self) -> bool {
         true
@@ -66,9 +71,16 @@ struct State {
 enum Stage {
     #[default]
     Idle,
-    /// A thread is inside one of the functions.
-    Busy,
+    /// This thread is inside one of the functions.
+    Busy(ThreadId),
     Running,
+}
+
+/// Why a start came to nothing.
+enum Unstarted {
+    Refused,
+    /// It is not wanted any more.
+    GivenUp,
 }
 
 /// The capturer did not start.
@@ -80,7 +92,7 @@ impl Capture {
         Self { capturer, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// From now on it is to run; [`Self::settle`] makes it.
+    /// Whether it is to run from now on; [`Self::settle`] sees to that.
     pub fn want(&self, is_wanted: bool) {
         self.state.lock().is_wanted = is_wanted;
     }
@@ -97,22 +109,28 @@ impl Capture {
         loop {
             match (state.stage, state.is_wanted) {
                 (Stage::Idle, true) => {
-                    state.stage = Stage::Busy;
+                    state.stage = Stage::Busy(thread::current().id());
                     drop(state);
                     let outcome = self.start();
                     state = self.state.lock();
                     state.stage = if outcome.is_ok() { Stage::Running } else { Stage::Idle };
-                    state.is_wanted &= outcome.is_ok();
-                    started = Some(outcome);
+                    started = match outcome {
+                        Err(Unstarted::GivenUp) => None,
+                        Err(Unstarted::Refused) => {
+                            state.is_wanted = false;
+                            Some(Err(NotStarted))
+                        }
+                        Ok(settings) => Some(Ok(settings)),
+                    };
                 }
                 (Stage::Running, false) => {
-                    state.stage = Stage::Busy;
+                    state.stage = Stage::Busy(thread::current().id());
                     drop(state);
                     self.end(deadline());
                     state = self.state.lock();
                     state.stage = Stage::Idle;
                 }
-                (Stage::Busy, _) | (Stage::Idle, false) | (Stage::Running, true) => break,
+                (Stage::Busy(_), _) | (Stage::Idle, false) | (Stage::Running, true) => break,
             }
         }
         drop(state);
@@ -121,15 +139,20 @@ impl Capture {
     }
 
     /// Ends it. When this returns `destroy` has returned, unless another thread is at it until `deadline`; inside a callback
-    /// that is not waited for.
+    /// that is waited for no longer than [`INSIDE_TIMEOUT`].
     pub fn finish(&self, deadline: Instant) {
         self.want(false);
         self.settle(|| deadline);
-        if callbacks::is_inside_callback() {
-            return;
-        }
+        let limit = match callbacks::is_inside_callback() {
+            true => deadline.min(Instant::now() + INSIDE_TIMEOUT),
+            false => deadline,
+        };
+        let this = thread::current().id();
         let mut state = self.state.lock();
-        while state.stage == Stage::Busy && !self.changed.wait_until(&mut state, deadline).timed_out() {}
+        while let Stage::Busy(thread) = state.stage
+            && thread != this
+            && !self.changed.wait_until(&mut state, limit).timed_out()
+        {}
     }
 
     /// Why it did not start.
@@ -137,17 +160,50 @@ impl Capture {
         self.capturer.refusal()
     }
 
-    fn start(&self) -> Result<Option<CaptureSettings>, NotStarted> {
-        let tries = if self.capturer.may_change_its_mind() { START_TRIES } else { 1 };
-        if !(0..tries).any(|tries| patiently(tries, || self.capturer.init())) {
-            return Err(NotStarted);
-        }
+    /// Where its publisher is deleted inside a callback meanwhile, what belongs to the capturer may be gone: of its functions
+    /// only one that is already running ends as it may.
+    fn start(&self) -> Result<Option<CaptureSettings>, Unstarted> {
+        self.persuade(|| self.capturer.init())?;
         let mut settings = None;
-        CAPTURERS.take_by(patience(), || settings = self.capturer.settings());
-        match (0..tries).any(|tries| patiently(tries, || self.capturer.start())) {
-            true => Ok(settings),
-            false => Err(NotStarted),
+        self.step(|| settings = self.capturer.settings());
+        let started = self.persuade(|| self.capturer.start());
+        if let Err(Unstarted::GivenUp) = started {
+            self.capturer.give_up();
         }
+        started.map(|()| settings)
+    }
+
+    /// Asks a few times.
+    fn persuade(&self, function: impl Fn() -> bool) -> Result<(), Unstarted> {
+        let tries = if self.capturer.may_change_its_mind() { START_TRIES } else { 1 };
+        for attempt in 0..tries {
+            if attempt > 0 {
+                thread::sleep(START_WAIT);
+            }
+            let mut outcome = false;
+            self.step(|| outcome = function());
+            if outcome {
+                return Ok(());
+            }
+            if !self.is_wanted() {
+                return Err(Unstarted::GivenUp);
+            }
+        }
+        Err(Unstarted::Refused)
+    }
+
+    /// One function of a start, unless nobody wants that any more. For its turn it waits on its own account: nobody waits
+    /// for a start without a limit.
+    fn step(&self, function: impl FnOnce()) {
+        CAPTURERS.take_by(Instant::now() + DELETE_TIMEOUT, || {
+            if self.is_wanted() {
+                function();
+            }
+        });
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.state.lock().is_wanted
     }
 
     fn end(&self, deadline: Instant) {
@@ -160,49 +216,43 @@ impl Capture {
     }
 }
 
-fn patiently(tries: u32, call: impl Fn() -> bool) -> bool {
-    if tries > 0 {
-        thread::sleep(START_WAIT);
-    }
-    let mut outcome = false;
-    CAPTURERS.take_by(patience(), || outcome = call());
-    outcome
-}
-
-/// Until when each step of a start waits for its turn: nobody waits for the start without a limit of his own.
-fn patience() -> Instant {
-    Instant::now() + DELETE_TIMEOUT
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Weak;
 
     use super::*;
 
-    /// Writes down what is called; stops itself from within `start` where it is told to.
+    /// Writes down what is called; ends itself from within the function that it is told.
     #[derive(Default)]
     struct Diary {
         calls: Mutex<Vec<&'static str>>,
         refusals: Mutex<u32>,
-        from_start: Mutex<Option<Weak<Capture>>>,
+        ends_in: Mutex<Option<(&'static str, Weak<Capture>)>>,
+    }
+
+    impl Diary {
+        fn called(&self, function: &'static str) {
+            self.calls.lock().push(function);
+            let ended = self.ends_in.lock().take_if(|(deadly, _)| *deadly == function);
+            if let Some(capture) = ended.and_then(|(_, capture)| capture.upgrade()) {
+                capture.finish(Instant::now() + Duration::from_secs(3600));
+            }
+        }
     }
 
     impl Capturer for Diary {
         fn init(&self) -> bool {
-            self.calls.lock().push("init");
+            self.called("init");
             true
         }
 
         fn settings(&self) -> Option<CaptureSettings> {
+            self.called("settings");
             None
         }
 
         fn start(&self) -> bool {
-            self.calls.lock().push("start");
-            if let Some(capture) = self.from_start.lock().take().and_then(|weak| weak.upgrade()) {
-                capture.finish(Instant::now() + Duration::from_secs(3600));
-            }
+            self.called("start");
             let mut refusals = self.refusals.lock();
             let refuses = *refusals > 0;
             *refusals = refusals.saturating_sub(1);
@@ -231,7 +281,7 @@ mod tests {
             capture.finish(Instant::now());
             capture.finish(Instant::now());
         }
-        let once = ["init", "start", "stop", "destroy"];
+        let once = ["init", "settings", "start", "stop", "destroy"];
         assert_eq!(*diary.calls.lock(), [once, once].concat());
     }
 
@@ -255,13 +305,27 @@ mod tests {
         assert_eq!(capture.settle(Instant::now), Some(Ok(None)));
     }
 
-    #[test]
-    fn a_capturer_that_is_ended_inside_its_start_is_stopped_right_after_it() {
+    fn ended_in(function: &'static str, refusals: u32) -> Vec<&'static str> {
         let diary = Arc::new(Diary::default());
         let capture = Arc::new(Capture::new(diary.clone()));
-        *diary.from_start.lock() = Some(Arc::downgrade(&capture));
+        *diary.ends_in.lock() = Some((function, Arc::downgrade(&capture)));
+        *diary.refusals.lock() = refusals;
         capture.want(true);
-        capture.settle(Instant::now);
-        assert_eq!(*diary.calls.lock(), ["init", "start", "stop", "destroy"]);
+        let told = capture.settle(Instant::now);
+        assert!(!matches!(told, Some(Err(_))), "that nobody wanted it is no refusal");
+        let calls = diary.calls.lock().clone();
+        calls
+    }
+
+    #[test]
+    fn a_capturer_that_is_ended_inside_its_start_is_stopped_right_after_it() {
+        assert_eq!(ended_in("start", 0), ["init", "settings", "start", "stop", "destroy"]);
+    }
+
+    #[test]
+    fn a_capturer_that_is_ended_before_it_was_started_hears_nothing_more() {
+        assert_eq!(ended_in("init", 0), ["init"]);
+        assert_eq!(ended_in("settings", 0), ["init", "settings"]);
+        assert_eq!(ended_in("start", START_TRIES), ["init", "settings", "start"]);
     }
 }

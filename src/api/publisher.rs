@@ -241,6 +241,10 @@ impl Publisher {
             (inner.placed.take(), inner.take_sound())
         };
         self.gate.shut();
+        // A start that is under way ends with the function that runs.
+        if let Some(capture) = &self.capture {
+            capture.want(false);
+        }
         if let Some(chain) = &*self.video_chain.lock() {
             chain.shut();
         }

@@ -208,9 +208,9 @@ impl Turn {
 /// one for the thread that deletes gets its thread back.
 pub const DELETE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a deletion inside a callback waits for the turn of a function that it has to call itself, as a capturer's
-/// `destroy`. Long enough for another one of its kind that is about to return; it may be waiting for this very thread.
-const INSIDE_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long a deletion inside a callback waits for a function of a capturer, and for the turn of one that it has to call
+/// itself. Long enough for one that is about to return; it may be waiting for this very thread.
+pub const INSIDE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Until when a deletion that begins now may wait, for everything together.
 pub fn deletion_deadline() -> Instant {

@@ -155,11 +155,65 @@ static void a_deletion_inside_a_callback_does_not_wait_for_a_slow_capturer(void)
   call_end(call);
 }
 
+/* ---- The silence of capturers ---- */
+
+/* What is queued for the callback thread of a session comes before this. */
+static void round_trip(recorder *session) {
+  int before = recorder_count(session, "signal after");
+  CHECK_EQUAL(otc_session_send_signal(session->session, "after", ""), OTC_SUCCESS);
+  recorder_wait(session, "signal after", before + 1);
+}
+
+/* A publisher that is deleted inside a callback while its capturer is in one of its functions on another thread. */
+static void deleted_while_its_capturer_is_in(int function) {
+  slow_camera slow;
+  call call = call_new();
+  call.source = source_new(call.diary, "film");
+  CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+  AWAIT_COUNT(call.source->frames, 1);
+  flags_init(), flag_init(&is_deleted);
+  otc_publisher *publisher = slow_publisher(&slow, function);
+  CHECK_EQUAL(otc_session_publish(call.here->session, publisher), OTC_SUCCESS);
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  to_be_deleted = publisher;
+  call.source->hook = delete_in_source;
+  CHECK(flag_wait(&is_deleted, PATIENCE_MS));
+  atomic_store(&slow.is_freed, 1);
+  flag_set(&may_return);
+  round_trip(call.here);
+  for (int later = function + 1; later < FUNCTIONS; later++) CHECK_EQUAL(slow.calls[later], 0);
+  call_end(call);
+}
+static void a_capturer_in_its_init_hears_nothing_after_the_deletion(void) { deleted_while_its_capturer_is_in(INIT); }
+static void a_capturer_that_is_asked_hears_nothing_after_the_deletion(void) { deleted_while_its_capturer_is_in(SETTINGS); }
+
+/* What has been started is stopped, whenever its `start` returns. */
+static void a_capturer_in_its_start_is_still_stopped_and_destroyed(void) {
+  slow_camera slow;
+  call call = call_new();
+  call.source = source_new(call.diary, "film");
+  CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+  AWAIT_COUNT(call.source->frames, 1);
+  flags_init(), flag_init(&is_deleted);
+  to_be_deleted = slow_publisher(&slow, START);
+  CHECK_EQUAL(otc_session_publish(call.here->session, to_be_deleted), OTC_SUCCESS);
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  call.source->hook = delete_in_source;
+  CHECK(flag_wait(&is_deleted, PATIENCE_MS));
+  flag_set(&may_return);
+  AWAIT_COUNT(slow.calls[DESTROY], 1);
+  CHECK_EQUAL(slow.calls[STOP], 1);
+  call_end(call);
+}
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(destroy_takes_no_longer_for_many_capturers),
       TEST(a_deletion_of_a_publisher_takes_two_seconds_at_most),
       TEST(a_deletion_inside_a_callback_does_not_wait_for_a_slow_capturer),
+      TEST(a_capturer_in_its_init_hears_nothing_after_the_deletion),
+      TEST(a_capturer_that_is_asked_hears_nothing_after_the_deletion),
+      TEST(a_capturer_in_its_start_is_still_stopped_and_destroyed),
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);

@@ -161,6 +161,7 @@ struct camera {
   atomic_int is_orphan; /* its publisher is deleted before it was stopped */
   stage stage;
   int starts, ends, pictures; /* counters */
+  const char *_Atomic last; /* the function that was called last */
   /* Called at the end of each function, with its name, and on the camera's own thread after each picture. */
   void (*_Atomic hook)(camera *self, const char *function);
 };
@@ -204,6 +205,7 @@ static inline camera *camera_enter(const otc_video_capturer *capturer, void *use
 }
 
 static inline void camera_leave(camera *self, int has_entered, const char *function) {
+  self->last = function;
   if (self->hook) self->hook(self, function);
   leave_kind(&OF_CAPTURERS, has_entered);
 }
