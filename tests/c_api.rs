@@ -325,6 +325,7 @@ c_tests! {
         a_capturer_in_its_init_hears_nothing_after_the_deletion
         a_capturer_that_is_asked_hears_nothing_after_the_deletion
         a_capturer_in_its_start_is_still_stopped_and_destroyed
+        destroy_inside_a_callback_ends_capturers_that_are_not_published_any_more
     }
     media_teardown {
         publisher_deleted_in_on_stream_created

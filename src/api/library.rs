@@ -194,22 +194,24 @@ fn start(global: &mut Global) -> Result<&mut Library, NotStarted> {
 /// wait for that callback's thread; the thread ends when the callback returns. Where another thread is at it already,
 /// this waits for that one, and not at all inside a callback.
 ///
-/// `forget` is called once nothing is said any more: the handles end there.
-pub fn destroy(forget: impl FnOnce()) -> Result<(), Error> {
+/// `forget` is called once nothing is said any more: the handles end there, and with them what is in no session. It waits
+/// until the moment that it is handed.
+pub fn destroy(forget: impl FnOnce(Instant)) -> Result<(), Error> {
     let deadline = Instant::now() + DESTROY_TIMEOUT;
     let mut global = GLOBAL.lock();
     wait_for_the_end(&mut global);
     match std::mem::replace(&mut global.state, State::Ending { is_wanted_again: false }) {
         State::Running(library) => {
             drop(global);
-            library.silence(deadline);
-            forget();
+            let wait = deadline.min(callbacks::deletion_deadline());
+            library.silence(wait);
+            forget(wait);
             library.end_on_a_fit_thread(deadline)
         }
         State::Fresh | State::Destroyed => {
             let mut last = Last(global.before.take());
             drop(global);
-            forget();
+            forget(callbacks::deletion_deadline());
             last.0 = last.0.take().and_then(|remnant| remnant.wait(time_until(deadline)));
             wait_for_the_rest(deadline);
             Ok(())
@@ -217,7 +219,7 @@ pub fn destroy(forget: impl FnOnce()) -> Result<(), Error> {
         already @ State::Ending { .. } => {
             global.state = already;
             drop(global);
-            forget();
+            forget(callbacks::deletion_deadline());
             Ok(())
         }
     }
@@ -285,8 +287,8 @@ impl Library {
     }
 
     /// Everybody leaves, and no callback starts any more, once the audio device has been destroyed. Waits for those that
-    /// run, not inside one.
-    fn silence(&self, deadline: Instant) {
+    /// run, at most until `wait`, and not inside one.
+    fn silence(&self, wait: Instant) {
         // Before anybody leaves: what a program handed over as user data may be gone already.
         self.callbacks.shut();
         let sessions: Vec<_> = self.sessions.lock().iter().filter_map(Weak::upgrade).collect();
@@ -300,7 +302,6 @@ impl Library {
         }
         publishers.iter().for_each(|publisher| publisher.end());
         subscribers.iter().for_each(|subscriber| subscriber.end());
-        let wait = deadline.min(callbacks::deletion_deadline());
         for session in &sessions {
             session.close_gate(wait);
         }

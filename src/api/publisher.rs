@@ -258,7 +258,7 @@ impl Publisher {
     }
 
     /// The second half.
-    pub(super) fn close(&self, deadline: Instant) {
+    pub fn close(&self, deadline: Instant) {
         self.stop_media(deadline);
         let filmed = self.inner.lock().filming.take();
         drop(filmed);

@@ -8,6 +8,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -529,9 +530,10 @@ fn fact(
     })
 }
 
-/// The library ends: every handle of a publisher does, and its capturer's with it.
-pub(super) fn forget_all() {
-    for object in PUBLISHERS.drain() {
-        object.publisher.end();
-    }
+/// The library ends: every handle of a publisher does, and its capturer's with it, also of those that have left their
+/// session and whose capturers the callback thread was to stop.
+pub(super) fn forget_all(deadline: Instant) {
+    let objects = PUBLISHERS.drain();
+    objects.iter().for_each(|object| object.publisher.end());
+    objects.iter().for_each(|object| object.publisher.close(deadline));
 }

@@ -12,6 +12,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -414,8 +415,8 @@ pub extern "C" fn otc_session_get_user_data(session: *const otc_session) -> *mut
 }
 
 /// The end of the library, which has ended the sessions: the handles of those that the program did not delete end too.
-pub(super) fn forget_all() {
-    publisher::forget_all();
+pub(super) fn forget_all(deadline: Instant) {
+    publisher::forget_all(deadline);
     subscriber::forget_all();
     for object in SESSIONS.drain() {
         object.session.end(); // ended already; a session made in the meantime is ended here

@@ -206,6 +206,34 @@ static void a_capturer_in_its_start_is_still_stopped_and_destroyed(void) {
   call_end(call);
 }
 
+static call of_the_end;
+
+static void unpublish_and_destroy(recorder *self, const char *event) {
+  if (!begins(event, "signal end")) return;
+  source *source = of_the_end.source;
+  self->state = of_the_end.there->state = LAW_ANYTHING;
+  CHECK_EQUAL(otc_session_unpublish(self->session, source->publisher), OTC_SUCCESS);
+  nap(300); /* the session hears that it has ended; that the program is told waits for this callback */
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  CHECK_EQUAL(source->camera.ends, 1);
+  source_gone(source);
+  flag_set(&is_deleted);
+}
+
+static void destroy_inside_a_callback_ends_capturers_that_are_not_published_any_more(void) {
+  of_the_end = call_begun();
+  flag_init(&is_deleted);
+  atomic_store(&of_the_end.source->camera.is_orphan, 1);
+  of_the_end.here->hook = unpublish_and_destroy;
+  CHECK_EQUAL(otc_session_send_signal(of_the_end.here->session, "end", ""), OTC_SUCCESS);
+  CHECK(flag_wait(&is_deleted, PATIENCE_MS));
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  recorder_free(of_the_end.here), recorder_free(of_the_end.there);
+  free(of_the_end.source), free(of_the_end.sink), free(of_the_end.diary);
+  CHECK_EQUAL(otc_ext_live_objects(), 0);
+  only_this_thread_is_left();
+}
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(destroy_takes_no_longer_for_many_capturers),
@@ -214,6 +242,7 @@ int main(int argc, char **argv) {
       TEST(a_capturer_in_its_init_hears_nothing_after_the_deletion),
       TEST(a_capturer_that_is_asked_hears_nothing_after_the_deletion),
       TEST(a_capturer_in_its_start_is_still_stopped_and_destroyed),
+      TEST(destroy_inside_a_callback_ends_capturers_that_are_not_published_any_more),
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
