@@ -326,6 +326,9 @@ c_tests! {
         a_capturer_that_is_asked_hears_nothing_after_the_deletion
         a_capturer_in_its_start_is_still_stopped_and_destroyed
         destroy_inside_a_callback_ends_capturers_that_are_not_published_any_more
+        disconnected_is_told_beside_a_picture_that_waits
+        disconnected_is_told_beside_sound_that_waits
+        the_end_of_a_stream_waits_for_its_turn
     }
     media_teardown {
         publisher_deleted_in_on_stream_created

@@ -1,6 +1,7 @@
 //! The way to the program: by this who publishes or subscribes, and who is connected, calls it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::driver::callbacks::{Gate, Poster};
@@ -12,11 +13,12 @@ pub(super) struct Line {
     poster: Poster,
     session: Arc<Gate>,
     own: Arc<Gate>,
+    has_left: Arc<AtomicBool>,
 }
 
 impl Line {
     pub fn new(poster: Poster, session: Arc<Gate>) -> Self {
-        Self { poster, session, own: Arc::default() }
+        Self { poster, session, own: Arc::default(), has_left: Arc::default() }
     }
 
     /// As uncut as it was.
@@ -41,6 +43,20 @@ impl Line {
 
     pub fn is_cut(&self) -> bool {
         self.own.is_shut()
+    }
+
+    /// Whether no callback starts any more.
+    pub fn is_shut(&self) -> bool {
+        self.own.is_shut() || self.session.is_shut() || self.poster.is_shut()
+    }
+
+    /// Who goes this way has left the session: how that ended is still told, what it was like there is not.
+    pub fn leave(&self) {
+        self.has_left.store(true, Ordering::SeqCst);
+    }
+
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::SeqCst)
     }
 
     /// Waits for callbacks that run, at most until `deadline`, and not at all inside one.

@@ -403,6 +403,9 @@ impl Publisher {
         let mut inner = self.inner.lock();
         let placed = inner.placed.take_if(|placed| placed.id == id);
         let sound = placed.as_ref().and_then(|_| inner.take_sound());
+        if let Some(placed) = &placed {
+            placed.line.leave();
+        }
         if let Some((line, notices)) = last_words {
             notices.into_iter().for_each(|notice| self.say(line, notice));
         }
@@ -503,17 +506,30 @@ impl Publisher {
         let level = inner.audio.as_ref().map(|audio| audio.meter.lock().0.value());
         let pictures = self.video.lock().as_ref().map(VideoOut::counters);
         let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), level);
-        self.post(line, move |_| reporter(&report));
+        self.post(line, false, move |_| reporter(&report));
     }
 
     /// Puts a notice on the callback thread.
     fn say(self: &Arc<Self>, line: &Line, notice: Notice) {
-        self.post(line, move |publisher| publisher.observer.notify(notice));
+        self.post(line, notice.is_lasting(), move |publisher| publisher.observer.notify(notice));
     }
 
-    fn post(self: &Arc<Self>, line: &Line, callback: impl FnOnce(&Arc<Self>) + Send + 'static) {
+    /// As above. What is not lasting is wanted as long as the publisher is in the session that it is about.
+    fn post(
+        self: &Arc<Self>,
+        line: &Line,
+        is_lasting: bool,
+        callback: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) {
         let (publisher, way) = (self.clone(), line.clone());
-        line.post(move || PUBLISHERS.take(|| publisher.pass(&way, || callback(&publisher))));
+        line.post(move || {
+            let is_wanted = || !publisher.gate.is_shut() && !way.is_shut() && (is_lasting || !way.has_left());
+            PUBLISHERS.take_while(is_wanted, || {
+                if is_wanted() {
+                    publisher.pass(&way, || callback(&publisher));
+                }
+            });
+        });
     }
 
     /// Runs a callback of the program, if one may start.

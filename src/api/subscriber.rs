@@ -355,11 +355,11 @@ impl Subscriber {
                 *last_words = Some(line.clone());
                 drop(inner);
                 gone.let_go();
-                self.post(&line, move |subscriber| {
-                    if !has_left.load(Ordering::SeqCst) {
-                        subscriber.observer.notify(Notice::Error(fault));
-                    }
-                });
+                self.post_while(
+                    &line,
+                    move || !has_left.load(Ordering::SeqCst),
+                    move |subscriber| subscriber.observer.notify(Notice::Error(fault)),
+                );
             }
         }
     }
@@ -421,8 +421,25 @@ impl Subscriber {
     }
 
     fn post(self: &Arc<Self>, line: &Line, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        self.post_while(line, || true, job);
+    }
+
+    /// The same, as long as it is wanted.
+    fn post_while(
+        self: &Arc<Self>,
+        line: &Line,
+        is_wanted: impl Fn() -> bool + Send + 'static,
+        job: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) {
         let (subscriber, way) = (self.clone(), line.clone());
-        line.post(move || SUBSCRIBERS.take(|| subscriber.pass(&way, || job(&subscriber))));
+        line.post(move || {
+            let is_wanted = || !subscriber.gate.is_shut() && !way.is_shut() && is_wanted();
+            SUBSCRIBERS.take_while(&is_wanted, || {
+                if is_wanted() {
+                    subscriber.pass(&way, || job(&subscriber));
+                }
+            });
+        });
     }
 
     /// Runs a callback of the program, if one may start.

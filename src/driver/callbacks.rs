@@ -140,6 +140,11 @@ impl Poster {
         }
     }
 
+    /// Whether no callback of any object starts any more.
+    pub fn is_shut(&self) -> bool {
+        self.0.gate.is_shut()
+    }
+
     /// Runs a callback of the program, on this thread, unless none may start any more.
     pub fn pass(&self, callback: impl FnOnce()) {
         self.0.gate.pass(callback);
@@ -183,10 +188,14 @@ pub static SUBSCRIBERS: Turn = Turn(ReentrantMutex::new(()));
 pub static CAPTURERS: Turn = Turn(ReentrantMutex::new(()));
 
 impl Turn {
-    /// An event's callback: it waits for the one that runs.
-    pub fn take(&self, job: impl FnOnce()) {
-        let _turn = self.0.lock();
-        enter(job);
+    /// An event's callback: it waits for the one that runs, as long as the event is wanted. A program that waits in that
+    /// one for something which comes behind this event gets it when it has said that it does not want the event.
+    pub fn take_while(&self, is_wanted: impl Fn() -> bool, job: impl FnOnce()) {
+        while is_wanted() {
+            if let Some(_turn) = self.0.try_lock_for(LOOK_INTERVAL) {
+                return enter(job);
+            }
+        }
     }
 
     /// A callback that has to come, also where a program waits in one of the same kind for the thread that needs this
@@ -203,6 +212,10 @@ impl Turn {
         true
     }
 }
+
+/// How often an event that waits for its turn looks whether it is still wanted. A fraction of the two seconds in which a
+/// disconnect is told; the turn itself is taken as soon as it is free.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a deletion waits for a callback that runs. Longer than any callback should take; a program that waits in
 /// one for the thread that deletes gets its thread back.

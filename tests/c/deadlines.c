@@ -234,6 +234,44 @@ static void destroy_inside_a_callback_ends_capturers_that_are_not_published_any_
   only_this_thread_is_left();
 }
 
+/* ---- The end of a session beside callbacks that wait ---- */
+
+static const char *slow_event;
+
+static void sink_stays(sink *self, const char *event) {
+  (void)self;
+  if (!strcmp(event, slow_event)) stay();
+}
+static void source_stays(source *self, const char *event) {
+  (void)self;
+  if (!strcmp(event, slow_event)) stay();
+}
+
+/* As where the callback wants a lock that who disconnects holds until it is told. */
+static void disconnected_is_told_beside(int is_source, const char *event) {
+  call call = call_begun();
+  flags_init(), slow_event = event;
+  if (is_source) call.source->hook = source_stays;
+  else call.sink->hook = sink_stays;
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  nap(1200); /* there are ten levels and two statistics a second, each of which wants a turn */
+  recorder *session = is_source ? call.here : call.there;
+  if (is_source) CHECK_EQUAL(source_unpublish(call.source, session), OTC_SUCCESS);
+  long long begin = now_ms();
+  CHECK_EQUAL(recorder_disconnect(session), OTC_SUCCESS);
+  if (!is_source) {
+    recorder_wait(session, "disconnected", 1);
+    CHECK(now_ms() - begin < DELETE_MAX_MS + BUSY_MS);
+    CHECK(!may_return.is_set);
+  }
+  flag_set(&may_return);
+  recorder_wait(session, "disconnected", 1);
+  call_end(call);
+}
+static void disconnected_is_told_beside_a_picture_that_waits(void) { disconnected_is_told_beside(0, "frame"); }
+static void disconnected_is_told_beside_sound_that_waits(void) { disconnected_is_told_beside(0, "sound"); }
+static void the_end_of_a_stream_waits_for_its_turn(void) { disconnected_is_told_beside(1, "frame"); }
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(destroy_takes_no_longer_for_many_capturers),
@@ -243,6 +281,9 @@ int main(int argc, char **argv) {
       TEST(a_capturer_that_is_asked_hears_nothing_after_the_deletion),
       TEST(a_capturer_in_its_start_is_still_stopped_and_destroyed),
       TEST(destroy_inside_a_callback_ends_capturers_that_are_not_published_any_more),
+      TEST(disconnected_is_told_beside_a_picture_that_waits),
+      TEST(disconnected_is_told_beside_sound_that_waits),
+      TEST(the_end_of_a_stream_waits_for_its_turn),
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);

@@ -66,6 +66,23 @@ pub enum Notice {
     Error(MediaFault),
 }
 
+impl Notice {
+    /// Whether it is told also to a publisher that has left its session meanwhile.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::StreamCreated(_) | Self::StreamDestroyed(_) | Self::Error(_) => true,
+            Self::AudioLevel(_)
+            | Self::MuteForced
+            | Self::VideoDisabled(_)
+            | Self::VideoEnabled(_)
+            | Self::VideoDisableWarning
+            | Self::VideoDisableWarningLifted
+            | Self::AudioStatistics { .. }
+            | Self::VideoStatistics(_) => false,
+        }
+    }
+}
+
 /// What has gone out so far.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Statistics {
