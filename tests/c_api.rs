@@ -329,6 +329,7 @@ c_tests! {
         disconnected_is_told_beside_a_picture_that_waits
         disconnected_is_told_beside_sound_that_waits
         the_end_of_a_stream_waits_for_its_turn
+        a_deletion_of_a_session_takes_two_seconds_at_most
     }
     media_teardown {
         publisher_deleted_in_on_stream_created

@@ -336,20 +336,20 @@ impl Session {
     }
 
     /// After it has returned no notice starts, of those who were in it neither, and their capturers are destroyed. On
-    /// the program's own thread it waits for what runs, at most [`callbacks::DELETE_TIMEOUT`]; inside a callback it does
-    /// not wait.
+    /// the program's own thread it waits for what runs, for all together at most [`callbacks::DELETE_TIMEOUT`]; inside a
+    /// callback it does not wait.
     pub fn delete(&self) {
         let deadline = Instant::now() + callbacks::DELETE_TIMEOUT;
         self.leave_for_good();
         self.close_gate(deadline);
         if !callbacks::is_inside_callback() {
-            self.talking.wait(Instant::now() + FAREWELL_WAIT);
+            self.talking.wait(deadline.min(Instant::now() + FAREWELL_WAIT));
             // On the callback thread: they are the program's functions, and it may hold a lock here that they take.
             self.filming.wait(match publisher::brings_pictures() {
                 true => Instant::now() + OWN_CAPTURER_WAIT,
                 false => deadline,
             });
-            self.release_device(Instant::now() + callbacks::DELETE_TIMEOUT);
+            self.release_device(deadline);
         }
     }
 

@@ -272,6 +272,45 @@ static void disconnected_is_told_beside_a_picture_that_waits(void) { disconnecte
 static void disconnected_is_told_beside_sound_that_waits(void) { disconnected_is_told_beside(0, "sound"); }
 static void the_end_of_a_stream_waits_for_its_turn(void) { disconnected_is_told_beside(1, "frame"); }
 
+/* ---- A session's deletion ---- */
+
+static otc_bool device_is_slow(const otc_audio_device *device, void *user_data) {
+  (void)device, (void)user_data;
+  flag_wait(&may_return, PATIENCE_MS);
+  return OTC_TRUE;
+}
+static otc_bool device_says_yes(const otc_audio_device *device, void *user_data) {
+  (void)device, (void)user_data;
+  return OTC_TRUE;
+}
+
+/* Neither its capturer nor its audio device come to an end. */
+static void a_deletion_of_a_session_takes_two_seconds_at_most(void) {
+  struct otc_audio_device_callbacks device = {0};
+  slow_camera slow;
+  flags_init();
+  newest_diary = diary_new();
+  device.start_capturer = device.start_renderer = device_says_yes;
+  device.stop_capturer = device.stop_renderer = device_is_slow;
+  device.get_capture_settings = device.get_render_settings = device_settings;
+  CHECK_EQUAL(otc_set_audio_device(&device), OTC_SUCCESS);
+  recorder *here = connected_with(given("TEST_TOKEN")), *there = connected_with(given("TEST_OTHER_TOKEN"));
+  otc_publisher *publisher = slow_publisher(&slow, STOP);
+  CHECK_EQUAL(otc_session_publish(here->session, publisher), OTC_SUCCESS);
+  recorder_wait(there, "stream received slow", 1);
+  nap(300); /* the sound of what is published is asked for */
+  long long begin = now_ms();
+  CHECK_EQUAL(recorder_delete_session(here), OTC_SUCCESS);
+  long long took = now_ms() - begin;
+  CHECK(took >= DELETE_MAX_MS - 100 && took < DELETE_MAX_MS + BUSY_MS);
+  flag_set(&may_return);
+  CHECK_EQUAL(otc_publisher_delete(publisher), OTC_SUCCESS);
+  CHECK_EQUAL(slow.calls[DESTROY], 1);
+  recorder_free(here), recorder_delete(there), free(newest_diary);
+  CHECK_EQUAL(otc_set_audio_device(NULL), OTC_SUCCESS);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(destroy_takes_no_longer_for_many_capturers),
@@ -284,6 +323,7 @@ int main(int argc, char **argv) {
       TEST(disconnected_is_told_beside_a_picture_that_waits),
       TEST(disconnected_is_told_beside_sound_that_waits),
       TEST(the_end_of_a_stream_waits_for_its_turn),
+      TEST(a_deletion_of_a_session_takes_two_seconds_at_most),
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
