@@ -3024,7 +3024,11 @@ LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_publisher_get_rtc_stats_report(const otc_publisher *publisher);
 
 /**
- * Registers the function that gets reports of statistics.
+ * Registers the function that gets reports of statistics, in place of the one before.
+ *
+ * After this function has returned the one before is not called any more, also not with reports that were asked for
+ * already, so its `user_data` may be freed. When it is running on another thread, this function waits for it, at most two
+ * seconds; inside a callback it does not wait.
  *
  * @param publisher  A publisher.
  * @param cb         The function and its `user_data`; copied. A NULL function takes the registration back.
@@ -3508,7 +3512,11 @@ LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_subscriber_get_rtc_stats_report(const otc_subscriber *subscriber);
 
 /**
- * Registers the function that gets reports of statistics.
+ * Registers the function that gets reports of statistics, in place of the one before.
+ *
+ * After this function has returned the one before is not called any more, also not with reports that were asked for
+ * already, so its `user_data` may be freed. When it is running on another thread, this function waits for it, at most two
+ * seconds; inside a callback it does not wait.
  *
  * @param subscriber  A subscriber.
  * @param cb          The function and its `user_data`; copied. A NULL function takes the registration back.

@@ -330,6 +330,8 @@ c_tests! {
         disconnected_is_told_beside_sound_that_waits
         the_end_of_a_stream_waits_for_its_turn
         a_deletion_of_a_session_takes_two_seconds_at_most
+        a_function_for_reports_that_was_taken_back_is_not_called
+        a_function_for_reports_that_runs_is_waited_for
     }
     media_teardown {
         publisher_deleted_in_on_stream_created

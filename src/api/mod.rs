@@ -15,6 +15,7 @@ pub mod library;
 mod line;
 pub mod logger;
 pub mod publisher;
+pub mod reporter;
 pub mod session;
 pub mod sound;
 mod statistics;

@@ -21,6 +21,7 @@ use super::capture::{Capture, CaptureSettings};
 use super::count::{Count, Counted};
 use super::line::Line;
 use super::logger;
+use super::reporter;
 use super::session::Session;
 use super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::{Error, hexadecimal, random, statistics};
@@ -36,7 +37,7 @@ use crate::session::media::{Measured, MediaFault, MediaReason, PublicationId, Pu
 use crate::session::{Input, Stream, VideoType};
 
 use outlets::{AudioOut, Preview};
-pub use terms::{Notice, Observer, Processing, Reporter, Settings, Statistics};
+pub use terms::{Notice, Observer, Processing, Settings, Statistics};
 
 pub use crate::media::video::{BitratePreset, ContentHint};
 
@@ -56,6 +57,7 @@ pub struct Publisher {
     video_chain: Mutex<Option<Arc<Chain<dyn VideoTransform>>>>,
     audio_chain: Mutex<Option<Arc<Chain<dyn AudioTransform>>>>,
     is_mirrored: AtomicBool,
+    reports: reporter::Desk,
     /// A level waits for the callback thread: no other one is put behind it.
     level_waits: AtomicBool,
 }
@@ -74,7 +76,6 @@ struct Inner {
     subscriber_fallback: bool,
     /// Whether the network carries video, if that is to be watched.
     fallback: Option<Fallback>,
-    reporter: Option<Reporter>,
     audio: Option<Arc<AudioOut>>,
     capture_guard: Option<CaptureGuard>,
     /// Until the capturer has been stopped for the session that counts it.
@@ -145,7 +146,6 @@ impl Publisher {
             publishes_captions: false,
             subscriber_fallback: settings.subscriber_fallback,
             fallback: None,
-            reporter: None,
             audio: None,
             capture_guard: None,
             filming: None,
@@ -163,6 +163,7 @@ impl Publisher {
             video_chain: Mutex::new(None),
             audio_chain: Mutex::new(None),
             is_mirrored: AtomicBool::new(false),
+            reports: reporter::Desk::default(),
             level_waits: AtomicBool::new(false),
             settings,
         })
@@ -502,11 +503,13 @@ impl Publisher {
 
     /// The report that was asked for.
     fn measured(self: &Arc<Self>, line: &Line, inner: &Inner, measured: &Measured) {
-        let Some(reporter) = inner.reporter.clone() else { return };
+        if self.reports.is_empty() {
+            return;
+        }
         let level = inner.audio.as_ref().map(|audio| audio.meter.lock().0.value());
         let pictures = self.video.lock().as_ref().map(VideoOut::counters);
         let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), level);
-        self.post(line, false, move |_| reporter(&report));
+        self.post(line, false, move |publisher| publisher.reports.tell(&report));
     }
 
     /// Puts a notice on the callback thread.

@@ -14,7 +14,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::line::Line;
-use super::publisher::Reporter;
+use super::reporter::{self, Reporter};
 use super::session::Session;
 use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, SUBSCRIBERS};
@@ -39,6 +39,7 @@ pub struct Subscriber {
     observer: Arc<dyn Observer>,
     gate: Gate,
     inner: Mutex<Inner>,
+    reports: reporter::Desk,
     level_waits: AtomicBool,
 }
 
@@ -48,7 +49,6 @@ struct Inner {
     wants: Wants,
     /// 0 to 100.
     volume: f64,
-    reporter: Option<Reporter>,
     placed: Option<Placed>,
     /// Of the last subscription that failed. Cut by the next one: its failure would seem to be that one's.
     last_words: Option<Line>,
@@ -107,10 +107,10 @@ impl Subscriber {
                 stream,
                 wants: Wants::default(),
                 volume: 100.0,
-                reporter: None,
                 placed: None,
                 last_words: None,
             }),
+            reports: reporter::Desk::default(),
             level_waits: AtomicBool::new(false),
         })
     }
@@ -188,15 +188,15 @@ impl Subscriber {
     }
 
     pub fn set_reporter(&self, reporter: Option<Reporter>) {
-        self.inner.lock().reporter = reporter;
+        self.reports.set(reporter);
     }
 
     /// Asks for a report; the reporter gets it.
     pub fn report(self: &Arc<Self>) -> Result<(), Error> {
-        let inner = self.inner.lock();
-        if inner.reporter.is_none() {
+        if self.reports.is_empty() {
             return Err(Error::InvalidParameter);
         }
+        let inner = self.inner.lock();
         let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
         placed.port.wish(Input::MeasureSubscription(placed.id));
         Ok(())
@@ -306,7 +306,7 @@ impl Subscriber {
     /// What the session says of a subscription of this subscriber.
     pub(super) fn hear(self: &Arc<Self>, id: SubscriptionId, event: SubscriberEvent) {
         let mut inner = self.inner.lock();
-        let Inner { placed, stream, reporter, last_words, .. } = &mut *inner;
+        let Inner { placed, stream, last_words, .. } = &mut *inner;
         let Some(current) = placed.as_mut().filter(|placed| placed.id == id) else { return };
         let line = &current.line;
         match event {
@@ -332,8 +332,8 @@ impl Subscriber {
                 let audio = audio.as_ref().map(|(counters, level)| (counters, *level));
                 let video = current.video.as_ref().map(VideoIn::counters);
                 let report = statistics::incoming(statistics::wall_ms(), &measured, audio, video.as_ref());
-                if let Some(reporter) = reporter.clone() {
-                    self.post(line, move |_| reporter(&report));
+                if !self.reports.is_empty() {
+                    self.post(line, move |subscriber| subscriber.reports.tell(&report));
                 }
             }
             SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps } => {

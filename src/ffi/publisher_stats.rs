@@ -4,12 +4,12 @@
 //! the W3C's `RTCStatsReport`. The functions may be called on any thread and in every callback.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
 
 use super::base::otc_status;
 use super::publisher::{PUBLISHERS, change};
 use super::publisher_callbacks::otc_publisher;
 use super::{guard, text};
+use crate::api::reporter::Reporter;
 
 /// A report of statistics for one receiver, or for the server.
 #[repr(C)]
@@ -61,7 +61,11 @@ pub extern "C" fn otc_publisher_get_rtc_stats_report(publisher: *const otc_publi
     })
 }
 
-/// Registers the function that gets reports of statistics.
+/// Registers the function that gets reports of statistics, in place of the one before.
+///
+/// After this function has returned the one before is not called any more, also not with reports that were asked for
+/// already, so its `user_data` may be freed. When it is running on another thread, this function waits for it, at most two
+/// seconds; inside a callback it does not wait.
 ///
 /// @param publisher  A publisher.
 /// @param cb         The function and its `user_data`; copied. A NULL function takes the registration back.
@@ -84,7 +88,7 @@ pub extern "C" fn otc_publisher_set_rtc_stats_report_cb(
                 // SAFETY: the program promises a callable function; what is lent lives through the call.
                 unsafe { call(handle as *mut otc_publisher, user_data as *mut c_void, &stats, 1) }
             };
-            Arc::new(report) as Arc<dyn Fn(&str) + Send + Sync>
+            Box::new(report) as Reporter
         }));
         Ok(())
     })

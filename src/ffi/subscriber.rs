@@ -22,6 +22,7 @@ use super::stream::{KeptStream, STREAMS, StreamObject, otc_stream};
 use super::subscriber_callbacks::{ProgramSubscriber, otc_subscriber, otc_subscriber_callbacks};
 use super::{guard, text};
 use crate::api::Media;
+use crate::api::reporter::Reporter;
 use crate::api::subscriber::Subscriber;
 use crate::session::Stream;
 
@@ -431,7 +432,11 @@ pub extern "C" fn otc_subscriber_get_rtc_stats_report(subscriber: *const otc_sub
     })
 }
 
-/// Registers the function that gets reports of statistics.
+/// Registers the function that gets reports of statistics, in place of the one before.
+///
+/// After this function has returned the one before is not called any more, also not with reports that were asked for
+/// already, so its `user_data` may be freed. When it is running on another thread, this function waits for it, at most two
+/// seconds; inside a callback it does not wait.
 ///
 /// @param subscriber  A subscriber.
 /// @param cb          The function and its `user_data`; copied. A NULL function takes the registration back.
@@ -451,7 +456,7 @@ pub extern "C" fn otc_subscriber_set_rtc_stats_report_cb(
                 // SAFETY: the program promises a callable function; what is lent lives through the call.
                 unsafe { call(handle as *mut otc_subscriber, user_data as *mut c_void, json.as_ptr()) }
             };
-            Arc::new(report) as Arc<dyn Fn(&str) + Send + Sync>
+            Box::new(report) as Reporter
         }));
         Ok(())
     })

@@ -311,6 +311,88 @@ static void a_deletion_of_a_session_takes_two_seconds_at_most(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
 }
 
+/* ---- Functions that get reports ---- */
+
+static int reports; /* counter */
+static atomic_int is_taken_back;
+
+static void got_a_report(void) {
+  CHECK(!atomic_load(&is_taken_back));
+  count_one(&reports);
+}
+static void of_publisher(otc_publisher *p, void *u, const struct otc_publisher_rtc_stats *stats, size_t count) {
+  (void)p, (void)u, (void)stats, (void)count;
+  got_a_report();
+}
+static void of_subscriber(otc_subscriber *s, void *u, const char *json) {
+  (void)s, (void)u, (void)json;
+  got_a_report();
+}
+static void of_subscriber_that_stays(otc_subscriber *s, void *u, const char *json) {
+  (void)s, (void)u, (void)json;
+  stay();
+  CHECK(!atomic_load(&is_taken_back));
+}
+
+static void session_stays(recorder *self, const char *event) {
+  (void)self;
+  if (begins(event, "signal stay")) stay();
+}
+
+static void register_reports(call *call, int are_wanted) {
+  struct otc_publisher_rtc_stats_report_cb publisher = {0};
+  struct otc_subscriber_rtc_stats_report_cb subscriber = {0};
+  if (are_wanted) publisher.on_rtc_stats_report = of_publisher, subscriber.on_rtc_stats_report = of_subscriber;
+  CHECK_EQUAL(otc_publisher_set_rtc_stats_report_cb(call->source->publisher, publisher), OTC_SUCCESS);
+  CHECK_EQUAL(otc_subscriber_set_rtc_stats_report_cb(call->sink->subscriber, subscriber), OTC_SUCCESS);
+}
+
+static void a_function_for_reports_that_was_taken_back_is_not_called(void) {
+  call call = call_begun();
+  register_reports(&call, 1);
+  flags_init();
+  call.here->hook = session_stays;
+  CHECK_EQUAL(otc_session_send_signal(call.here->session, "stay", ""), OTC_SUCCESS);
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  CHECK_EQUAL(otc_publisher_get_rtc_stats_report(call.source->publisher), OTC_SUCCESS);
+  CHECK_EQUAL(otc_subscriber_get_rtc_stats_report(call.sink->subscriber), OTC_SUCCESS);
+  nap(300); /* they are made; to be told they wait for the callback */
+  register_reports(&call, 0);
+  atomic_store(&is_taken_back, 1);
+  flag_set(&may_return);
+  round_trip(call.here);
+  /* Others are called as before. */
+  atomic_store(&is_taken_back, 0);
+  register_reports(&call, 1);
+  CHECK_EQUAL(otc_publisher_get_rtc_stats_report(call.source->publisher), OTC_SUCCESS);
+  CHECK_EQUAL(otc_subscriber_get_rtc_stats_report(call.sink->subscriber), OTC_SUCCESS);
+  AWAIT_COUNT(reports, 2);
+  call_end(call);
+}
+
+static void *let_it_return(void *unused) {
+  nap(200); /* a callback that takes so long */
+  flag_set(&may_return);
+  return unused;
+}
+
+static void a_function_for_reports_that_runs_is_waited_for(void) {
+  call call = call_begun();
+  flags_init();
+  struct otc_subscriber_rtc_stats_report_cb stays = {.on_rtc_stats_report = of_subscriber_that_stays};
+  CHECK_EQUAL(otc_subscriber_set_rtc_stats_report_cb(call.sink->subscriber, stays), OTC_SUCCESS);
+  CHECK_EQUAL(otc_subscriber_get_rtc_stats_report(call.sink->subscriber), OTC_SUCCESS);
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  pthread_t releaser;
+  CHECK_EQUAL(pthread_create(&releaser, NULL, let_it_return, NULL), 0);
+  CHECK_EQUAL(otc_subscriber_set_rtc_stats_report_cb(call.sink->subscriber, (struct otc_subscriber_rtc_stats_report_cb){0}),
+              OTC_SUCCESS);
+  atomic_store(&is_taken_back, 1);
+  CHECK(may_return.is_set);
+  pthread_join(releaser, NULL);
+  call_end(call);
+}
+
 int main(int argc, char **argv) {
   static const test tests[] = {
       TEST(destroy_takes_no_longer_for_many_capturers),
@@ -324,6 +406,8 @@ int main(int argc, char **argv) {
       TEST(disconnected_is_told_beside_sound_that_waits),
       TEST(the_end_of_a_stream_waits_for_its_turn),
       TEST(a_deletion_of_a_session_takes_two_seconds_at_most),
+      TEST(a_function_for_reports_that_was_taken_back_is_not_called),
+      TEST(a_function_for_reports_that_runs_is_waited_for),
       {0},
   };
   CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);

@@ -94,9 +94,6 @@ pub struct Statistics {
     pub since_ms: f64,
 }
 
-/// Gets reports as JSON.
-pub type Reporter = Arc<dyn Fn(&str) + Send + Sync>;
-
 /// The program's side. Called with no lock held except the one that gives publishers their turn; may call anything.
 pub trait Observer: Send + Sync + 'static {
     fn notify(&self, notice: Notice);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::super::reporter::Reporter;
 use super::super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::super::{Error, logger};
-use super::{BitratePreset, ContentHint, Publisher, Reporter};
+use super::{BitratePreset, ContentHint, Publisher};
 use crate::driver::callbacks::deletion_deadline;
 use crate::driver::video_out::Order;
 use crate::media::Kind;
@@ -130,15 +131,15 @@ impl Publisher {
     }
 
     pub fn set_reporter(&self, reporter: Option<Reporter>) {
-        self.inner.lock().reporter = reporter;
+        self.reports.set(reporter);
     }
 
     /// Asks for a report; the reporter gets it.
     pub fn report(&self) -> Result<(), Error> {
-        let inner = self.inner.lock();
-        if inner.reporter.is_none() {
+        if self.reports.is_empty() {
             return Err(Error::InvalidParameter);
         }
+        let inner = self.inner.lock();
         let placed = inner.placed.as_ref().ok_or(Error::NotConnected)?;
         placed.port.wish(Input::MeasurePublication(placed.id));
         Ok(())
