@@ -1,13 +1,16 @@
 //! `otc serve`: the mini SFU as a server.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use opentok::server::{Config, serve_tcp};
 use opentok::signal::token::Secrets;
+use tokio::sync::oneshot;
 
 use super::args::{self, Args, Flag};
 use super::signals_sys::Signals;
@@ -71,14 +74,37 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     start_log();
     match serve(config, &listen) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "otc: the server could not start: {error}");
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "otc: {failure}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(config: Config, listen: &[SocketAddr]) -> std::io::Result<()> {
+/// Why a server was none, or is none any more.
+#[derive(Debug)]
+enum Failure {
+    NotStarted(io::Error),
+    /// A defect: its core is gone. Whoever supervises this process starts it again.
+    BrokenDown,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::NotStarted(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(error) => write!(formatter, "the server could not start: {error}"),
+            Self::BrokenDown => formatter.write_str("the server has broken down"),
+        }
+    }
+}
+
+fn serve(config: Config, listen: &[SocketAddr]) -> Result<(), Failure> {
     let signals = Signals::hold()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let running = runtime.block_on(serve_tcp(config, listen))?;
@@ -88,10 +114,24 @@ fn serve(config: Config, listen: &[SocketAddr]) -> std::io::Result<()> {
     for address in running.media_addresses() {
         show(&format!("taking media by TCP on {address}\n"));
     }
-    signals.wait();
+    let (asks, asked) = oneshot::channel();
+    // It is not waited for: where no signal comes it ends with the process.
+    thread::Builder::new().name("otc-signals".into()).spawn(move || {
+        signals.wait();
+        asks.send(())
+    })?;
+    runtime.block_on(until_asked(asked, running.ended()))?;
     log::info!("ending");
     runtime.block_on(running.stop(STOP_LIMIT));
     Ok(())
+}
+
+/// Serves until it is asked to end. An error when there is nothing left that serves.
+async fn until_asked(asked: oneshot::Receiver<()>, ended: impl Future<Output = ()>) -> Result<(), Failure> {
+    tokio::select! {
+        _ = asked => Ok(()),
+        () = ended => Err(Failure::BrokenDown),
+    }
 }
 
 fn config(args: &Args) -> Result<Config, String> {
@@ -213,6 +253,18 @@ mod tests {
         for arguments in [&["--key", "a"][..], &["--key", "a", "--secret", ""]] {
             assert!(wanted(arguments).is_err());
         }
+    }
+
+    #[test]
+    fn a_server_that_has_broken_down_is_not_kept() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (asks, asked) = oneshot::channel();
+        let served = runtime.block_on(until_asked(asked, std::future::ready(())));
+        assert!(matches!(served, Err(Failure::BrokenDown)));
+        drop(asks);
+        let (asks, asked) = oneshot::channel();
+        asks.send(()).expect("it waits");
+        assert!(runtime.block_on(until_asked(asked, std::future::pending())).is_ok());
     }
 
     #[test]
