@@ -3202,7 +3202,8 @@ typedef struct otc_subscriber_callbacks {
    */
   void (*on_video_disable_warning)(struct otc_subscriber *subscriber, void *user_data);
   /**
-   * What was said by a publisher, as text. A later text replaces an earlier one until `is_final` is `OTC_TRUE`.
+   * What was said by a publisher, as text. A later text replaces an earlier one until `is_final` is `OTC_TRUE`. One that
+   * is replaced before the callback thread comes to it is left out; final ones never are.
    */
   void (*on_caption_text)(struct otc_subscriber *subscriber,
                           void *user_data,

@@ -14,6 +14,7 @@ mod hub;
 pub mod library;
 mod line;
 pub mod logger;
+mod newest;
 pub mod publisher;
 pub mod reporter;
 pub mod session;

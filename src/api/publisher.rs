@@ -21,6 +21,7 @@ use super::capture::{Capture, CaptureSettings};
 use super::count::{Count, Counted};
 use super::line::Line;
 use super::logger;
+use super::newest::Newest;
 use super::reporter;
 use super::session::Session;
 use super::transformer::{AudioTransform, Chain, VideoTransform};
@@ -58,8 +59,6 @@ pub struct Publisher {
     audio_chain: Mutex<Option<Arc<Chain<dyn AudioTransform>>>>,
     is_mirrored: AtomicBool,
     reports: reporter::Desk,
-    /// A level waits for the callback thread: no other one is put behind it.
-    level_waits: AtomicBool,
 }
 
 struct Inner {
@@ -99,6 +98,8 @@ struct Placed {
     keyring: Option<Keyring>,
     /// How many layers the session was asked for: no more are agreed on, however large the pictures become.
     layers_max: usize,
+    /// Statistics that wait to be told, of sound and of the picture.
+    newest: [Arc<Newest<Notice>>; 2],
 }
 
 /// What came of starting the capturer.
@@ -164,7 +165,6 @@ impl Publisher {
             audio_chain: Mutex::new(None),
             is_mirrored: AtomicBool::new(false),
             reports: reporter::Desk::default(),
-            level_waits: AtomicBool::new(false),
             settings,
         })
     }
@@ -303,6 +303,7 @@ impl Publisher {
             waits_for_picture: false,
             keyring,
             layers_max: 1,
+            newest: Default::default(),
         });
         drop(inner);
         let (publisher, poster) = (self.clone(), line.clone());
@@ -481,6 +482,7 @@ impl Publisher {
     fn counted(self: &Arc<Self>, line: &Line, inner: &mut Inner, audio: Option<Sent>, video: Option<Sent>) {
         self.watch_network(Instant::now(), line, inner, None);
         let Some(placed) = &inner.placed else { return };
+        let [newest_audio, newest_video] = &placed.newest;
         let (at_ms, since_ms) = (statistics::wall_ms(), placed.since_ms);
         let told = |sent: &Sent| Statistics {
             packets_lost: sent.packets_lost,
@@ -494,10 +496,10 @@ impl Publisher {
         }
         let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().0.value());
         if let Some(sent) = &audio {
-            self.say(line, Notice::AudioStatistics { statistics: told(sent), level });
+            self.say_newest(line, newest_audio, Notice::AudioStatistics { statistics: told(sent), level });
         }
         if let Some(sent) = &video {
-            self.say(line, Notice::VideoStatistics(told(sent)));
+            self.say_newest(line, newest_video, Notice::VideoStatistics(told(sent)));
         }
     }
 
@@ -514,7 +516,20 @@ impl Publisher {
 
     /// Puts a notice on the callback thread.
     fn say(self: &Arc<Self>, line: &Line, notice: Notice) {
-        self.post(line, notice.is_lasting(), move |publisher| publisher.observer.notify(notice));
+        if self.observer.hears(&notice) {
+            self.post(line, notice.is_lasting(), move |publisher| publisher.observer.notify(notice));
+        }
+    }
+
+    /// As above, in place of the one of its kind that still waits.
+    fn say_newest(self: &Arc<Self>, line: &Line, newest: &Arc<Newest<Notice>>, notice: Notice) {
+        let is_lasting = notice.is_lasting();
+        if self.observer.hears(&notice) && newest.put(notice) {
+            let newest = newest.clone();
+            self.post(line, is_lasting, move |publisher| {
+                newest.take().into_iter().for_each(|notice| publisher.observer.notify(notice));
+            });
+        }
     }
 
     /// As above. What is not lasting is wanted as long as the publisher is in the session that it is about.
@@ -538,15 +553,6 @@ impl Publisher {
     /// Runs a callback of the program, if one may start.
     fn pass(&self, line: &Line, callback: impl FnOnce()) {
         line.pass(|| self.gate.pass(callback));
-    }
-
-    fn level(self: &Arc<Self>, line: &Line, level: f32) {
-        if !self.observer.hears_levels() || self.level_waits.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let publisher = self.clone();
-        line.post(move || publisher.level_waits.store(false, Ordering::Relaxed));
-        self.say(line, Notice::AudioLevel(level));
     }
 }
 
@@ -580,13 +586,16 @@ mod tests {
         fn renders(&self) -> bool {
             false
         }
-        fn hears_levels(&self) -> bool {
+        fn hears(&self, _: &Notice) -> bool {
             false
         }
     }
 
     impl session::Observer for Deaf {
         fn notify(&self, _: session::Notice) {}
+        fn hears(&self, _: &session::Notice) -> bool {
+            false
+        }
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub enum Notice {
 /// The program's side. Called on the callback thread, with no lock held; may call anything.
 pub trait Observer: Send + Sync + 'static {
     fn notify(&self, notice: Notice);
+    /// Whether the program has a function for it. Others are not kept for the callback thread.
+    fn hears(&self, notice: &Notice) -> bool;
 }
 
 #[derive(Clone, PartialEq, Eq, Default)]

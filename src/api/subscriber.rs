@@ -14,6 +14,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::line::Line;
+use super::newest::Newest;
 use super::reporter::{self, Reporter};
 use super::session::Session;
 use super::{Error, hexadecimal, random, statistics};
@@ -40,7 +41,6 @@ pub struct Subscriber {
     gate: Gate,
     inner: Mutex<Inner>,
     reports: reporter::Desk,
-    level_waits: AtomicBool,
 }
 
 struct Inner {
@@ -73,6 +73,16 @@ struct Placed {
     keyring: Keyring,
     /// The secret of which it was told that the publisher has another.
     told_of: Option<u64>,
+    newest: Latest,
+}
+
+/// What waits to be told.
+#[derive(Default)]
+struct Latest {
+    audio: Arc<Newest<Notice>>,
+    video: Arc<Newest<Notice>>,
+    /// Of the text that is not final yet.
+    caption: Arc<Newest<Notice>>,
 }
 
 impl Placed {
@@ -111,7 +121,6 @@ impl Subscriber {
                 last_words: None,
             }),
             reports: reporter::Desk::default(),
-            level_waits: AtomicBool::new(false),
         })
     }
 
@@ -217,7 +226,8 @@ impl Subscriber {
                 at_ms,
                 sender: placed.sender,
             };
-            self.say(line, Notice::AudioStatistics { statistics, level: audio.level.0 });
+            let notice = Notice::AudioStatistics { statistics, level: audio.level.0 };
+            self.say_newest(line, &placed.newest.audio, notice);
         }
         drop(audio);
         if let Some(video) = &placed.video {
@@ -229,7 +239,7 @@ impl Subscriber {
                 at_ms,
                 sender: placed.sender,
             };
-            self.say(line, Notice::VideoStatistics(statistics));
+            self.say_newest(line, &placed.newest.video, Notice::VideoStatistics(statistics));
         }
     }
 
@@ -289,6 +299,7 @@ impl Subscriber {
             keyring,
             told_of,
             sender,
+            newest: Latest::default(),
         };
         inner.placed = Some(placed);
         Ok(id)
@@ -324,7 +335,14 @@ impl Subscriber {
             SubscriberEvent::VideoEnabled(reason) => self.say(line, Notice::VideoEnabled(reason)),
             SubscriberEvent::AudioDisabled => self.say(line, Notice::AudioDisabled),
             SubscriberEvent::AudioEnabled => self.say(line, Notice::AudioEnabled),
-            SubscriberEvent::Caption { text, is_final } => self.say(line, Notice::Caption { text, is_final }),
+            // Each has the whole text so far, which the final one ends: those of the next text come behind that.
+            SubscriberEvent::Caption { text, is_final: false } => {
+                self.say_newest(line, &current.newest.caption, Notice::Caption { text, is_final: false });
+            }
+            SubscriberEvent::Caption { text, is_final: true } => {
+                current.newest.caption = Arc::default();
+                self.say(line, Notice::Caption { text, is_final: true });
+            }
             SubscriberEvent::Measured(measured) => {
                 let state = current.audio.state.lock();
                 let audio = state.receiver.as_ref().map(|receiver| (receiver.counters(), state.told));
@@ -417,7 +435,19 @@ impl Subscriber {
 
     /// Puts a notice on the callback thread.
     fn say(self: &Arc<Self>, line: &Line, notice: Notice) {
-        self.post(line, move |subscriber| subscriber.observer.notify(notice));
+        if self.observer.hears(&notice) {
+            self.post(line, move |subscriber| subscriber.observer.notify(notice));
+        }
+    }
+
+    /// As above, in place of the one of its kind that still waits.
+    fn say_newest(self: &Arc<Self>, line: &Line, newest: &Arc<Newest<Notice>>, notice: Notice) {
+        if self.observer.hears(&notice) && newest.put(notice) {
+            let newest = newest.clone();
+            self.post(line, move |subscriber| {
+                newest.take().into_iter().for_each(|notice| subscriber.observer.notify(notice));
+            });
+        }
     }
 
     fn post(self: &Arc<Self>, line: &Line, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
@@ -446,17 +476,122 @@ impl Subscriber {
     fn pass(&self, line: &Line, callback: impl FnOnce()) {
         line.pass(|| self.gate.pass(callback));
     }
-
-    fn level(self: &Arc<Self>, line: &Line, level: f32) {
-        if self.observer.hears_levels() && !self.level_waits.swap(true, Ordering::Relaxed) {
-            let subscriber = self.clone();
-            line.post(move || subscriber.level_waits.store(false, Ordering::Relaxed));
-            self.say(line, Notice::AudioLevel(level));
-        }
-    }
 }
 
 fn next_id() -> SubscriptionId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     SubscriptionId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::super::session;
+    use super::*;
+    use crate::driver::callbacks::Callbacks;
+    use crate::driver::sound::Registered;
+    use crate::driver::sound::system::SystemDevice;
+    use crate::media::Picture;
+    use crate::session::Connection;
+    use crate::session::VideoType;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    struct Deaf;
+
+    impl session::Observer for Deaf {
+        fn notify(&self, _: session::Notice) {}
+        fn hears(&self, _: &session::Notice) -> bool {
+            false
+        }
+    }
+
+    /// Hears everything but that it is connected.
+    struct Ears(Mutex<mpsc::Sender<Notice>>);
+
+    impl Observer for Ears {
+        fn notify(&self, notice: Notice) {
+            self.0.lock().send(notice).expect("the test listens");
+        }
+        fn render(&self, _: Picture) {}
+        fn sound(&self, _: &[i16]) {}
+        fn hears(&self, notice: &Notice) -> bool {
+            !matches!(notice, Notice::Connected(_))
+        }
+        fn hears_sound(&self) -> bool {
+            false
+        }
+    }
+
+    fn stream() -> Arc<Stream> {
+        let connection = Arc::new(Connection {
+            id: "PA_1".into(),
+            identity: String::new(),
+            data: String::new(),
+            created_ms: 0,
+            session_id: "id".into(),
+        });
+        Arc::new(Stream {
+            id: "TR_1".into(),
+            name: String::new(),
+            connection,
+            created_ms: 0,
+            has_audio_track: false,
+            has_audio: false,
+            has_video_track: false,
+            has_video: false,
+            has_captions: true,
+            video_width: 0,
+            video_height: 0,
+            video_type: VideoType::Camera,
+            is_sealed: false,
+            audio_track: None,
+            video_track: None,
+        })
+    }
+
+    #[test]
+    fn of_what_waits_only_the_newest_is_told_and_every_final_caption() {
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
+        let (port, _keeps, _wishes) = MediaPort::open();
+        let (words, heard) = mpsc::channel();
+        let session = Session::new("key".into(), "id".into(), session::Settings::default(), Arc::new(Deaf));
+        let subscriber = Subscriber::new(stream(), Arc::new(Ears(Mutex::new(words))));
+        let place = Place {
+            session,
+            port,
+            line: Line::new(callbacks.poster(), Arc::default()),
+            has_left: Arc::default(),
+            workers: Workers::default(),
+            sound: Sound::new(Registered::new(Arc::new(SystemDevice::default()))),
+            keyring: Keyring::default(),
+        };
+        let id = subscriber.place(place).expect("it is in no session");
+        let (release, released) = mpsc::channel::<()>();
+        callbacks.poster().post(move || released.recv_timeout(LIMIT).expect("the test releases"));
+        let caption = |text: &str, is_final| Notice::Caption { text: text.into(), is_final };
+        subscriber.hear(id, SubscriberEvent::Connected);
+        for (text, is_final) in
+            [("a", false), ("a b", false), ("a b.", true), ("c", false), ("c d", false), ("c d.", true)]
+        {
+            subscriber.hear(id, SubscriberEvent::Caption { text: text.into(), is_final });
+        }
+        subscriber.hear(id, SubscriberEvent::Caption { text: "e".into(), is_final: false });
+        release.send(()).expect("the thread waits");
+        let told: Vec<_> = (0..5).map(|_| heard.recv_timeout(LIMIT).expect("a caption")).collect();
+        let wanted = [
+            caption("a b", false),
+            caption("a b.", true),
+            caption("c d", false),
+            caption("c d.", true),
+            caption("e", false),
+        ];
+        assert_eq!(told, wanted);
+        subscriber.hear(id, SubscriberEvent::Caption { text: "e f".into(), is_final: false });
+        assert_eq!(heard.recv_timeout(LIMIT), Ok(caption("e f", false)), "nothing waits any more");
+        subscriber.delete();
+        assert!(callbacks.stop(LIMIT).is_none());
+    }
 }

@@ -294,8 +294,21 @@ impl Observer for ProgramPublisher {
         self.callbacks.on_render_frame.is_some()
     }
 
-    fn hears_levels(&self) -> bool {
-        self.callbacks.on_audio_level_updated.is_some()
+    fn hears(&self, notice: &Notice) -> bool {
+        let callbacks = &self.callbacks;
+        match notice {
+            Notice::StreamCreated(_) => callbacks.on_stream_created.is_some(),
+            Notice::StreamDestroyed(_) => callbacks.on_stream_destroyed.is_some(),
+            Notice::AudioLevel(_) => callbacks.on_audio_level_updated.is_some(),
+            Notice::MuteForced => callbacks.on_publisher_mute_forced.is_some(),
+            Notice::VideoDisabled(_) => callbacks.on_video_disabled.is_some(),
+            Notice::VideoEnabled(_) => callbacks.on_video_enabled.is_some(),
+            Notice::VideoDisableWarning => callbacks.on_video_disable_warning.is_some(),
+            Notice::VideoDisableWarningLifted => callbacks.on_video_disable_warning_lifted.is_some(),
+            Notice::AudioStatistics { .. } => callbacks.on_audio_stats.is_some(),
+            Notice::VideoStatistics(_) => callbacks.on_video_stats.is_some(),
+            Notice::Error(_) => callbacks.on_error.is_some(),
+        }
     }
 }
 

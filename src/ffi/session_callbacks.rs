@@ -346,6 +346,32 @@ impl Observer for ProgramCallbacks {
             }
         }
     }
+
+    fn hears(&self, notice: &Notice) -> bool {
+        let callbacks = &self.callbacks;
+        match notice {
+            Notice::Connected => callbacks.on_connected.is_some(),
+            Notice::Disconnected => callbacks.on_disconnected.is_some(),
+            Notice::ReconnectionStarted => callbacks.on_reconnection_started.is_some(),
+            Notice::Reconnected => callbacks.on_reconnected.is_some(),
+            Notice::ConnectionCreated(_) => callbacks.on_connection_created.is_some(),
+            Notice::ConnectionDropped(_) => callbacks.on_connection_dropped.is_some(),
+            Notice::StreamReceived(_) => callbacks.on_stream_received.is_some(),
+            Notice::StreamDropped(_) => callbacks.on_stream_dropped.is_some(),
+            Notice::StreamChanged { change, .. } => match change {
+                StreamChange::Audio(_) => callbacks.on_stream_has_audio_changed.is_some(),
+                StreamChange::Video(_) => callbacks.on_stream_has_video_changed.is_some(),
+                StreamChange::Captions(_) => callbacks.on_stream_has_captions_changed.is_some(),
+                StreamChange::Dimensions { .. } => callbacks.on_stream_video_dimensions_changed.is_some(),
+                StreamChange::VideoType(_) => callbacks.on_stream_video_type_changed.is_some(),
+            },
+            Notice::SignalReceived { .. } => callbacks.on_signal_received.is_some(),
+            Notice::ArchiveStarted { .. } => callbacks.on_archive_started.is_some(),
+            Notice::ArchiveStopped { .. } => callbacks.on_archive_stopped.is_some(),
+            Notice::MuteForced { .. } => callbacks.on_mute_forced.is_some(),
+            Notice::Error { .. } => callbacks.on_error.is_some(),
+        }
+    }
 }
 
 type Plain = Option<unsafe extern "C" fn(session: *mut otc_session, user_data: *mut c_void)>;

@@ -122,7 +122,8 @@ pub struct otc_subscriber_callbacks {
     /// The network is so poor that video may be stopped.
     pub on_video_disable_warning:
         Option<unsafe extern "C" fn(subscriber: *mut otc_subscriber, user_data: *mut c_void)>,
-    /// What was said by a publisher, as text. A later text replaces an earlier one until `is_final` is `OTC_TRUE`.
+    /// What was said by a publisher, as text. A later text replaces an earlier one until `is_final` is `OTC_TRUE`. One that
+    /// is replaced before the callback thread comes to it is left out; final ones never are.
     pub on_caption_text: Option<
         unsafe extern "C" fn(
             subscriber: *mut otc_subscriber,
@@ -331,8 +332,25 @@ impl Observer for ProgramSubscriber {
         }
     }
 
-    fn hears_levels(&self) -> bool {
-        self.callbacks.on_audio_level_updated.is_some()
+    fn hears(&self, notice: &Notice) -> bool {
+        let callbacks = &self.callbacks;
+        match notice {
+            Notice::Connected(_) => callbacks.on_connected.is_some(),
+            Notice::Disconnected => callbacks.on_disconnected.is_some(),
+            Notice::Reconnected => callbacks.on_reconnected.is_some(),
+            Notice::VideoDataReceived => callbacks.on_video_data_received.is_some(),
+            Notice::VideoDisabled(_) => callbacks.on_video_disabled.is_some(),
+            Notice::VideoEnabled(_) => callbacks.on_video_enabled.is_some(),
+            Notice::VideoDisableWarning => callbacks.on_video_disable_warning.is_some(),
+            Notice::VideoDisableWarningLifted => callbacks.on_video_disable_warning_lifted.is_some(),
+            Notice::AudioDisabled => callbacks.on_audio_disabled.is_some(),
+            Notice::AudioEnabled => callbacks.on_audio_enabled.is_some(),
+            Notice::AudioLevel(_) => callbacks.on_audio_level_updated.is_some(),
+            Notice::Caption { .. } => callbacks.on_caption_text.is_some(),
+            Notice::AudioStatistics { .. } => callbacks.on_audio_stats.is_some(),
+            Notice::VideoStatistics(_) => callbacks.on_video_stats.is_some(),
+            Notice::Error(_) => callbacks.on_error.is_some(),
+        }
     }
 
     fn hears_sound(&self) -> bool {

@@ -117,6 +117,7 @@ impl Publisher {
                         id: placed.id,
                         sender: Mutex::new(sender),
                         meter: Mutex::new((Level::default(), 0)),
+                        newest_level: Arc::default(),
                     });
                     inner.capture_guard =
                         Some(placed.sound.add_capture(audio.clone(), self.settings.processing));

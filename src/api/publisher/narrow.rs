@@ -80,8 +80,8 @@ mod tests {
         fn renders(&self) -> bool {
             false
         }
-        fn hears_levels(&self) -> bool {
-            false
+        fn hears(&self, _: &Notice) -> bool {
+            true
         }
     }
 

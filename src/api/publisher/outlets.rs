@@ -1,13 +1,14 @@
 //! Where a publisher's pictures and sound go: to the program that looks at them, and to the session. Both are called on
 //! threads of the driver, and neither keeps its publisher.
 
-use std::sync::Weak;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::super::line::Line;
+use super::super::newest::Newest;
 use super::{Notice, Publisher};
 use crate::driver::callbacks::PUBLISHERS;
 use crate::driver::session::MediaPort;
@@ -78,6 +79,7 @@ pub(super) struct AudioOut {
     pub sender: Mutex<AudioSender>,
     /// The level, and the steps since it was told last.
     pub meter: Mutex<(Level, u32)>,
+    pub newest_level: Arc<Newest<Notice>>,
 }
 
 impl SoundCapture for AudioOut {
@@ -123,7 +125,7 @@ impl SoundCapture for AudioOut {
             })
         };
         if let (Some(level), Some(publisher)) = (told, self.publisher.upgrade()) {
-            publisher.level(&self.line, level);
+            publisher.say_newest(&self.line, &self.newest_level, Notice::AudioLevel(level));
         }
     }
 }

@@ -100,5 +100,6 @@ pub trait Observer: Send + Sync + 'static {
     fn render(&self, picture: Picture);
     /// Whether frames are looked at.
     fn renders(&self) -> bool;
-    fn hears_levels(&self) -> bool;
+    /// Whether the program has a function for it. Others are not kept for the callback thread.
+    fn hears(&self, notice: &Notice) -> bool;
 }

@@ -141,6 +141,9 @@ impl Ear {
     }
 
     fn post(&self, notice: Notice, is_wanted: impl FnOnce() -> bool + Send + 'static) {
+        if !self.session.observer.hears(&notice) {
+            return;
+        }
         let (session, line) = (self.session.clone(), self.line.clone());
         self.line.post(move || {
             line.pass(|| {
@@ -192,6 +195,9 @@ mod tests {
         fn notify(&self, notice: Notice) {
             self.hear(format!("{notice:?}"));
         }
+        fn hears(&self, _: &Notice) -> bool {
+            true
+        }
     }
 
     impl publisher::Observer for Ears {
@@ -202,8 +208,8 @@ mod tests {
         fn renders(&self) -> bool {
             false
         }
-        fn hears_levels(&self) -> bool {
-            false
+        fn hears(&self, _: &publisher::Notice) -> bool {
+            true
         }
     }
 

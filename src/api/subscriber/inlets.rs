@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::super::line::Line;
+use super::super::newest::Newest;
 use super::{Inner, Notice, Subscriber};
 use crate::driver::callbacks::SUBSCRIBERS;
 use crate::driver::sound::Playout;
@@ -108,6 +109,7 @@ pub(super) struct AudioIn {
     line: Line,
     pub is_wanted: AtomicBool,
     keyring: Keyring,
+    newest_level: Arc<Newest<Notice>>,
     pub state: Mutex<AudioState>,
 }
 
@@ -133,6 +135,7 @@ impl AudioIn {
             line: line.clone(),
             is_wanted: AtomicBool::new(inner.wants.audio),
             keyring,
+            newest_level: Arc::default(),
             state: Mutex::new(state),
         }
     }
@@ -180,7 +183,8 @@ impl Playout for AudioIn {
             return false;
         }
         if let Some(level) = level {
-            subscriber.level(&self.line, if is_wanted { level } else { 0.0 });
+            let level = Notice::AudioLevel(if is_wanted { level } else { 0.0 });
+            subscriber.say_newest(&self.line, &self.newest_level, level);
         }
         if !is_wanted {
             return false;

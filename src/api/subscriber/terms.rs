@@ -50,6 +50,7 @@ pub trait Observer: Send + std::marker::Sync + 'static {
     fn render(&self, picture: Picture);
     /// 10 ms of stereo at 48 kHz.
     fn sound(&self, step: &[i16]);
-    fn hears_levels(&self) -> bool;
+    /// Whether the program has a function for it. Others are not kept for the callback thread.
+    fn hears(&self, notice: &Notice) -> bool;
     fn hears_sound(&self) -> bool;
 }
