@@ -6,6 +6,7 @@
 mod encoders;
 mod narrow;
 mod outlets;
+mod telling;
 mod terms;
 mod wishes;
 
@@ -26,7 +27,7 @@ use super::reporter;
 use super::session::Session;
 use super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::{Error, hexadecimal, random, statistics};
-use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, PUBLISHERS, deletion_deadline};
+use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, deletion_deadline};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{CaptureGuard, Sound};
 use crate::driver::video_out::{Order, VideoOut};
@@ -512,47 +513,6 @@ impl Publisher {
         let pictures = self.video.lock().as_ref().map(VideoOut::counters);
         let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), level);
         self.post(line, false, move |publisher| publisher.reports.tell(&report));
-    }
-
-    /// Puts a notice on the callback thread.
-    fn say(self: &Arc<Self>, line: &Line, notice: Notice) {
-        if self.observer.hears(&notice) {
-            self.post(line, notice.is_lasting(), move |publisher| publisher.observer.notify(notice));
-        }
-    }
-
-    /// As above, in place of the one of its kind that still waits.
-    fn say_newest(self: &Arc<Self>, line: &Line, newest: &Arc<Newest<Notice>>, notice: Notice) {
-        let is_lasting = notice.is_lasting();
-        if self.observer.hears(&notice) && newest.put(notice) {
-            let newest = newest.clone();
-            self.post(line, is_lasting, move |publisher| {
-                newest.take().into_iter().for_each(|notice| publisher.observer.notify(notice));
-            });
-        }
-    }
-
-    /// As above. What is not lasting is wanted as long as the publisher is in the session that it is about.
-    fn post(
-        self: &Arc<Self>,
-        line: &Line,
-        is_lasting: bool,
-        callback: impl FnOnce(&Arc<Self>) + Send + 'static,
-    ) {
-        let (publisher, way) = (self.clone(), line.clone());
-        line.post(move || {
-            let is_wanted = || !publisher.gate.is_shut() && !way.is_shut() && (is_lasting || !way.has_left());
-            PUBLISHERS.take_while(is_wanted, || {
-                if is_wanted() {
-                    publisher.pass(&way, || callback(&publisher));
-                }
-            });
-        });
-    }
-
-    /// Runs a callback of the program, if one may start.
-    fn pass(&self, line: &Line, callback: impl FnOnce()) {
-        line.pass(|| self.gate.pass(callback));
     }
 }
 
