@@ -70,7 +70,8 @@ fn listen(core: &mut Core, model: &mut Model) {
             Event::ReconnectionStarted => model.heard(Heard::ReconnectionStarted),
             Event::Reconnected { .. } => model.heard(Heard::Reconnected),
             Event::Warned(_) => model.heard(Heard::Error { fatal: false }),
-            Event::CapabilitiesChanged(_) | Event::Publisher { .. } | Event::Subscriber { .. } => {}
+            Event::Moved { .. } | Event::CapabilitiesChanged(_) => {}
+            Event::Publisher { .. } | Event::Subscriber { .. } => {}
             Event::StreamChanged { .. }
             | Event::SignalReceived { .. }
             | Event::ArchiveStarted { .. }
