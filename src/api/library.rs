@@ -298,7 +298,7 @@ impl Library {
             let members = session.members();
             publishers.extend(members.0);
             subscribers.extend(members.1);
-            session.leave_for_good();
+            session.end();
         }
         publishers.iter().for_each(|publisher| publisher.end());
         subscribers.iter().for_each(|subscriber| subscriber.end());

@@ -342,7 +342,7 @@ impl Session {
     /// callback it does not wait.
     pub fn delete(&self) {
         let deadline = Instant::now() + callbacks::DELETE_TIMEOUT;
-        self.leave_for_good();
+        self.end();
         self.close_gate(deadline);
         if !callbacks::is_inside_callback() {
             self.talking.wait(deadline.min(Instant::now() + FAREWELL_WAIT));
@@ -387,11 +387,6 @@ impl Session {
 
     /// A deletion that waits for nothing: not for a callback that runs, not for the farewell.
     pub fn end(&self) {
-        self.leave_for_good();
-    }
-
-    /// The first half of a deletion, which does not wait.
-    pub(super) fn leave_for_good(&self) {
         let _held = logger::hold();
         // First: nobody is told what comes of leaving.
         self.gate.shut();

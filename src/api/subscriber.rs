@@ -494,8 +494,6 @@ mod tests {
     use crate::driver::sound::Registered;
     use crate::driver::sound::system::SystemDevice;
     use crate::media::Picture;
-    use crate::session::Connection;
-    use crate::session::VideoType;
 
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -525,40 +523,14 @@ mod tests {
         }
     }
 
-    fn stream() -> Arc<Stream> {
-        let connection = Arc::new(Connection {
-            id: "PA_1".into(),
-            identity: String::new(),
-            data: String::new(),
-            created_ms: 0,
-            session_id: "id".into(),
-        });
-        Arc::new(Stream {
-            id: "TR_1".into(),
-            name: String::new(),
-            connection,
-            created_ms: 0,
-            has_audio_track: false,
-            has_audio: false,
-            has_video_track: false,
-            has_video: false,
-            has_captions: true,
-            video_width: 0,
-            video_height: 0,
-            video_type: VideoType::Camera,
-            is_sealed: false,
-            audio_track: None,
-            video_track: None,
-        })
-    }
-
     #[test]
     fn of_what_waits_only_the_newest_is_told_and_every_final_caption() {
         let callbacks = Callbacks::start(&mut None).expect("a thread");
         let (port, _keeps, _wishes) = MediaPort::open();
         let (words, heard) = mpsc::channel();
         let session = Session::new("key".into(), "id".into(), session::Settings::default(), Arc::new(Deaf));
-        let subscriber = Subscriber::new(stream(), Arc::new(Ears(Mutex::new(words))));
+        let stream = Arc::new(Stream { has_captions: true, ..Stream::example() });
+        let subscriber = Subscriber::new(stream.clone(), Arc::new(Ears(Mutex::new(words))));
         let place = Place {
             session,
             port,

@@ -56,6 +56,37 @@ impl Stream {
     }
 }
 
+#[cfg(test)]
+impl Stream {
+    /// Sound alone, of somebody.
+    pub fn example() -> Self {
+        let connection = Connection {
+            id: "PA_1".into(),
+            identity: String::new(),
+            data: String::new(),
+            created_ms: 0,
+            session_id: "id".into(),
+        };
+        Self {
+            id: "TR_1".into(),
+            name: String::new(),
+            connection: Arc::new(connection),
+            created_ms: 0,
+            has_audio_track: true,
+            has_audio: true,
+            has_video_track: false,
+            has_video: false,
+            has_captions: false,
+            video_width: 0,
+            video_height: 0,
+            video_type: VideoType::Camera,
+            is_sealed: false,
+            audio_track: None,
+            video_track: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamChange {
     Audio(bool),

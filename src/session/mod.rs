@@ -4,8 +4,8 @@
 //! number without a seed. One core object is one attempt to be in a session; connecting again makes a new one.
 //! OpenTok's words are used here (session, connection, stream); `roster.rs` translates LiveKit's.
 //! Read `event.rs` and `media.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
-//! `publish.rs`, `sizes.rs`, `subscribe.rs`, `captions.rs`, `moderation.rs`, `reconnect.rs`, `migration.rs`, `leave.rs`. By which ways media
-//! goes is `ice.rs` and `wires.rs`.
+//! `publish.rs`, `sizes.rs`, `subscribe.rs`, `captions.rs`, `moderation.rs`, `reconnect.rs`, `resume.rs`, `migration.rs`,
+//! `leave.rs`. By which ways media goes is `ice.rs` and `wires.rs`.
 
 mod captions;
 pub mod core;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::core::{Core, Output, State};
 use super::live::Live;
+use super::roster::REPUBLISH_GRACE;
 use crate::signal::mute_mode;
 use crate::signal::proto::Room;
 use crate::signal::service::Call;
@@ -31,9 +32,6 @@ pub enum Moderation {
 /// How long a stream may be on its way when all are muted: longer than LiveKit gathers its updates, and than a publisher that
 /// has not heard of the mode when its stream is there.
 const MUTE_ALL_GRACE: Duration = Duration::from_secs(3);
-
-/// How long one may be away that is published again: as long as the roster waits for it.
-const REPUBLISH_GRACE: Duration = Duration::from_secs(5);
 
 /// Streams that were on their way when all were muted: neither does this client know them yet, nor did their publishers know
 /// of the mode.

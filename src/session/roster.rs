@@ -19,7 +19,7 @@ use crate::signal::signals::Incoming;
 const REJOIN_GRACE: Duration = Duration::from_secs(2);
 
 /// How long streams are kept in the same way: whoever rejoins publishes after that, over a new peer connection.
-const REPUBLISH_GRACE: Duration = Duration::from_secs(5);
+pub(super) const REPUBLISH_GRACE: Duration = Duration::from_secs(5);
 
 pub(super) struct Roster {
     session_id: String,

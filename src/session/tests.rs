@@ -16,6 +16,7 @@ use crate::signal::{signals, token};
 mod again;
 mod captions;
 mod client;
+mod film;
 mod migration;
 mod moderation;
 mod peers;

@@ -180,7 +180,7 @@ mod tests {
     use crate::driver::callbacks::Callbacks;
     use crate::media::Picture;
     use crate::session::media::PublicationId;
-    use crate::session::{Reason, Stream, VideoType};
+    use crate::session::{Reason, Stream};
 
     struct Ears(Mutex<mpsc::Sender<String>>);
 
@@ -213,33 +213,6 @@ mod tests {
         }
     }
 
-    fn stream() -> Arc<Stream> {
-        let connection = Arc::new(Connection {
-            id: "PA_1".into(),
-            identity: String::new(),
-            data: String::new(),
-            created_ms: 0,
-            session_id: "id".into(),
-        });
-        Arc::new(Stream {
-            id: "TR_1".into(),
-            name: String::new(),
-            connection,
-            created_ms: 0,
-            has_audio_track: true,
-            has_audio: true,
-            has_video_track: false,
-            has_video: false,
-            has_captions: false,
-            video_width: 0,
-            video_height: 0,
-            video_type: VideoType::Camera,
-            is_sealed: false,
-            audio_track: None,
-            video_track: None,
-        })
-    }
-
     #[test]
     fn a_stream_that_was_there_ends_also_where_the_core_did_not_come_to_say_so() {
         let callbacks = Callbacks::start(&mut None).expect("a thread");
@@ -253,7 +226,7 @@ mod tests {
             let mut inner = session.inner.lock();
             inner.phase = Phase::Connected;
             let line = Line::new(callbacks.poster(), session.gate.clone());
-            let publishing = Publishing { publisher, line, stream: Some(stream()) };
+            let publishing = Publishing { publisher, line, stream: Some(Arc::new(Stream::example())) };
             inner.publishers.insert(PublicationId(1), publishing);
         }
         let fault = Fault::new(Reason::Internal, "a defect");

@@ -1,6 +1,6 @@
 //! A stream that is left and taken again at once, before the server has offered anything.
 
-use super::streaming::VIEW;
+use super::film::VIEW;
 use super::*;
 use crate::rtc::{Codec, Section};
 use crate::session::media::{SubscriberEvent, Wants};

@@ -1,7 +1,7 @@
 //! Muting others, and being muted.
 
+use super::film::film;
 use super::media::{Publication, PublicationId, PublishedAudio, PublisherEvent};
-use super::streaming::film;
 use super::*;
 use crate::signal::{mute_mode, token};
 

@@ -1,6 +1,6 @@
 //! What is said again after a resume: a link may have been dead for a while before it broke.
 
-use super::streaming::{FILM, VIEW, ann, film};
+use super::film::{FILM, VIEW, ann, film};
 use super::*;
 use crate::media::Kind;
 use crate::session::media::*;

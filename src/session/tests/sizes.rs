@@ -1,7 +1,7 @@
 //! Pictures that change their size.
 
+use super::film::FILM;
 use super::media::{PublicationId, PublisherEvent};
-use super::streaming::FILM;
 use super::*;
 use crate::signal::proto::UpdateLocalVideoTrack;
 
@@ -75,7 +75,7 @@ fn a_size_that_is_taken_back_in_time_is_not_told() {
 #[test]
 fn a_size_that_changes_while_the_server_is_asked_is_told_when_it_has_answered() {
     let mut client = Client::opened();
-    client.publish(super::streaming::film(3));
+    client.publish(super::film::film(3));
     client.shows(640, 480);
     client.pass(Duration::from_secs(2));
     client.take();
@@ -86,7 +86,7 @@ fn a_size_that_changes_while_the_server_is_asked_is_told_when_it_has_answered() 
 #[test]
 fn the_layers_keep_their_parts_of_the_picture_when_it_is_published_again() {
     let mut client = Client::opened();
-    let mut wish = super::streaming::film(2);
+    let mut wish = super::film::film(2);
     if let Some(video) = &mut wish.video {
         (video.layers[0].width, video.layers[0].height) = (160, 90);
     }
