@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use prost::Message as _;
 
+use super::super::config::METADATA_SIZE_MAX;
 use super::super::core::LinkId;
 use super::super::participant::{Key, Participant};
 use super::super::room::Room;
@@ -26,6 +27,17 @@ use crate::signal::proto::{
 
 /// The largest announcement of a track, as encoded. An ordinary one has a few hundred bytes.
 const ANNOUNCEMENT_SIZE_MAX: usize = 16 << 10;
+
+/// How many codecs of a track are described, and how many layers of each. LiveKit's clients announce a codec and one to fall
+/// back on, in three layers; a short announcement could name thousands, each with the layers of all.
+const CODECS_MAX: usize = 4;
+const LAYERS_MAX: usize = 4;
+
+/// How many properties of a sound are told. There are seven of them.
+const FEATURES_MAX: usize = 16;
+
+/// How much all tracks of a participant may say of themselves: everybody is told all of it with each change.
+const TRACKS_SIZE_MAX: usize = METADATA_SIZE_MAX;
 
 /// How many sections are remembered that send something nobody has announced yet.
 const STRANGERS_MAX: usize = 64;
@@ -82,8 +94,11 @@ fn check(room: &mut Room, key: Key, request: &AddTrackRequest) -> Result<(), Rea
     }
     let share = participant.share();
     let is_known = !request.sid.is_empty() && share.by_sid(&request.sid).is_some();
-    let is_full = !is_known && share.publications.len() >= PUBLICATIONS_MAX;
-    if is_full || request.encoded_len() > ANNOUNCEMENT_SIZE_MAX {
+    let told: usize = share.publications.iter().map(|known| known.info.encoded_len()).sum();
+    let size = request.encoded_len();
+    let is_full =
+        !is_known && (share.publications.len() >= PUBLICATIONS_MAX || told + size > TRACKS_SIZE_MAX);
+    if is_full || size > ANNOUNCEMENT_SIZE_MAX {
         return Err(Reason::LimitExceeded);
     }
     Ok(())
@@ -186,7 +201,7 @@ fn describe(sid: String, wall_ms: i64, request: &AddTrackRequest) -> TrackInfo {
         [(request.stereo, AudioTrackFeature::TfStereo), (request.disable_dtx, AudioTrackFeature::TfNoDtx)];
     let implied = implied.into_iter().filter(|(is_set, _)| *is_set).map(|(_, feature)| feature.into());
     for feature in request.audio_features.iter().copied().chain(implied) {
-        if !info.audio_features.contains(&feature) {
+        if info.audio_features.len() < FEATURES_MAX && !info.audio_features.contains(&feature) {
             info.audio_features.push(feature);
         }
     }
@@ -210,6 +225,9 @@ fn codecs(request: &AddTrackRequest) -> Vec<SimulcastCodecInfo> {
     }
     let mut codecs: Vec<SimulcastCodecInfo> = Vec::new();
     for codec in &request.simulcast_codecs {
+        if codecs.len() >= CODECS_MAX {
+            break;
+        }
         let mime_type = match codec.codec.as_str() {
             "" => continue,
             full if full.contains('/') => full.to_owned(),
@@ -239,7 +257,7 @@ fn codecs(request: &AddTrackRequest) -> Vec<SimulcastCodecInfo> {
 }
 
 fn sorted(layers: &[VideoLayer]) -> Vec<VideoLayer> {
-    let mut layers = layers.to_vec();
+    let mut layers: Vec<VideoLayer> = layers.iter().take(LAYERS_MAX).cloned().collect();
     layers.sort_by_key(|layer| layer.quality);
     layers
 }
@@ -484,8 +502,7 @@ pub fn resize(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, width: 
 /// The sound has other properties from now on.
 pub fn refeature(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, features: &[i32]) {
     change(room, shared, key, sid, |info| {
-        // There are seven of them.
-        let features: Vec<i32> = features.iter().copied().take(16).collect();
+        let features: Vec<i32> = features.iter().copied().take(FEATURES_MAX).collect();
         let is_news = info.audio_features != features;
         info.audio_features = features;
         is_news

@@ -198,6 +198,36 @@ fn announcements_without_end_are_refused() {
 }
 
 #[test]
+#[allow(deprecated)] // the older fields too
+fn a_short_announcement_does_not_become_a_long_description() {
+    let mut call = Call::new();
+    let (alice, bob) = (call.ours("alice"), call.ours("bob"));
+    let codec = |number| SimulcastCodec { codec: format!("c{number}"), ..Default::default() };
+    let request = AddTrackRequest {
+        simulcast_codecs: (0..1000).map(codec).collect(),
+        layers: vec![VideoLayer { quality: VideoQuality::High.into(), ..Default::default() }; 1000],
+        ..video("camera")
+    };
+    let size = prost::Message::encoded_len(&request);
+    call.publish(alice, request, &[]);
+    let told = call.tracks(bob, alice).expect("told of tracks");
+    assert!(prost::Message::encoded_len(&told[0]) < size / 10);
+    assert!((1..=4).contains(&told[0].codecs.len()) && (1..=4).contains(&told[0].layers.len()));
+    assert!(told[0].codecs.iter().all(|codec| (1..=4).contains(&codec.layers.len())));
+}
+
+#[test]
+fn all_tracks_of_one_together_have_a_limit_too() {
+    let mut call = Call::new();
+    let alice = call.ours("alice");
+    for number in 0..10 {
+        let name = "x".repeat(10_000);
+        call.ask(alice, Ask::AddTrack(AddTrackRequest { name, ..audio(&format!("mic {number}")) }));
+    }
+    assert_eq!(refusals(&mut call, alice).len(), 4, "six have 60 kB together");
+}
+
+#[test]
 fn a_track_shows_something_else_where_a_client_of_ours_says_so() {
     let mut call = Call::new();
     let (alice, bob) = (call.ours("alice"), call.ours("bob"));
