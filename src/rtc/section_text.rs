@@ -9,6 +9,13 @@ use std::fmt::Write;
 
 use super::media::{Codec, Layer, MediaKind, Sending};
 
+/// How many layers of a section are looked at. Nobody sends more than three, and everything that is done for a section is done
+/// for each of its layers.
+const LAYERS_MAX: usize = 4;
+
+/// The same of its streams: each layer with its repair, twice while one replaces another.
+const SSRCS_MAX: usize = 32;
+
 /// One section as the side that wrote the description sees it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SectionText<'a> {
@@ -70,12 +77,16 @@ fn read_section<'a>(text: &'a str, bundled: Option<&str>) -> SectionText<'a> {
             (section.stream_id, section.track_id) = msid(words);
         } else if let Some(rest) = line.strip_prefix("a=ssrc:") {
             let (ssrc, attribute) = rest.split_once(' ').unwrap_or((rest, ""));
-            section.ssrcs.extend(ssrc.parse::<u32>().ok().filter(|ssrc| !section.ssrcs.contains(ssrc)));
+            let is_news = |ssrc: &u32| section.ssrcs.len() < SSRCS_MAX && !section.ssrcs.contains(ssrc);
+            section.ssrcs.extend(ssrc.parse::<u32>().ok().filter(is_news));
             if let (Some(words), "") = (attribute.strip_prefix("msid:"), section.track_id) {
                 (section.stream_id, section.track_id) = msid(words);
             }
         } else if let Some((layer, "send")) = line.strip_prefix("a=rid:").and_then(rid) {
-            section.layers.push(Layer::new(layer));
+            let layer = Layer::new(layer);
+            if section.layers.len() < LAYERS_MAX && !section.layers.contains(&layer) {
+                section.layers.push(layer);
+            }
         } else if is_opus_format(line) {
             section.is_stereo = line.contains("stereo=1");
         }
@@ -362,6 +373,17 @@ a=ssrc:8 cname:c\r
             is_stereo: false,
             uses_dtx: false,
         }
+    }
+
+    #[test]
+    fn a_section_has_a_few_layers_and_streams_however_many_it_names() {
+        let rids: String =
+            (0..1000).map(|number| format!("a=rid:{number} send\r\na=rid:0 send\r\n")).collect();
+        let ssrcs: String = (0..1000).map(|number| format!("a=ssrc:{number} cname:c\r\n")).collect();
+        let sdp = format!("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\n{rids}{ssrcs}");
+        let [section] = &read(&sdp)[..] else { panic!("one section") };
+        assert_eq!(section.layers, ["0", "1", "2", "3"].map(Layer::new));
+        assert_eq!(section.ssrcs.len(), SSRCS_MAX);
     }
 
     #[test]

@@ -168,6 +168,14 @@ impl Stream {
         usual.clamp(LAYER_SILENCE_MIN, LAYER_SILENCE_MAX)
     }
 
+    /// Whether it is being sent, where a packet of its track last came at `newest`.
+    fn is_sent(&self, newest: Option<Instant>) -> bool {
+        match (self.heard, newest) {
+            (Some(heard), Some(newest)) => newest.saturating_duration_since(heard) < self.silence_max(),
+            _ => false,
+        }
+    }
+
     fn expected_bps(&self) -> u64 {
         match (self.announced_bps, u64::from(self.width) * u64::from(self.height)) {
             (0, 0) => BITRATE_UNKNOWN_BPS,
@@ -209,7 +217,8 @@ impl Track {
 
     /// Whether other layers are being sent than when this was last asked.
     pub fn has_other_layers(&mut self) -> bool {
-        let sent: Vec<bool> = (0..self.layers.len()).map(|layer| self.is_sent(layer)).collect();
+        let newest = self.newest();
+        let sent: Vec<bool> = self.layers.iter().map(|stream| stream.is_sent(newest)).collect();
         let has_changed = sent != self.sent;
         self.sent = sent;
         has_changed
@@ -217,12 +226,12 @@ impl Track {
 
     /// Whether the layer is being sent, as far as can be seen.
     pub fn is_sent(&self, index: usize) -> bool {
-        let Some(stream) = self.layers.get(index) else { return false };
-        let newest = self.layers.iter().filter_map(|stream| stream.heard).max();
-        match (stream.heard, newest) {
-            (Some(heard), Some(newest)) => newest.saturating_duration_since(heard) < stream.silence_max(),
-            _ => false,
-        }
+        self.layers.get(index).is_some_and(|stream| stream.is_sent(self.newest()))
+    }
+
+    /// When a packet of any layer last came.
+    fn newest(&self) -> Option<Instant> {
+        self.layers.iter().filter_map(|stream| stream.heard).max()
     }
 
     /// The picture has another size: each layer keeps its part of it.
