@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::allowance::{Allowance, MEDIA_REQUESTS, NEGOTIATIONS};
+use crate::signal::proto::UpdateSubscription;
 use crate::signal::proto::signal_request::Message as Asked;
 
 /// What a description or a candidate costs beside its bytes, in bytes.
@@ -42,14 +43,10 @@ impl Price {
             Asked::Offer(offer) => negotiation(offer.sdp.len()),
             Asked::Answer(answer) => negotiation(answer.sdp.len() / ANSWER_DISCOUNT),
             Asked::Trickle(trickle) => negotiation(trickle.candidate_init.len()),
-            Asked::Subscription(wanted) => {
-                let grouped = wanted.participant_tracks.iter().map(|tracks| tracks.track_sids.len());
-                requests(wanted.track_sids.len() + grouped.sum::<usize>())
-            }
+            Asked::Subscription(wanted) => requests(tracks(wanted)),
             Asked::TrackSetting(settings) => requests(settings.track_sids.len()),
             Asked::SyncState(state) => {
-                let wanted = state.subscription.as_ref().map_or(0, |wanted| wanted.track_sids.len());
-                requests(wanted + state.track_sids_disabled.len())
+                requests(state.subscription.as_ref().map_or(0, tracks) + state.track_sids_disabled.len())
             }
             Asked::AddTrack(_)
             | Asked::Mute(_)
@@ -59,6 +56,12 @@ impl Price {
             _ => Self::Nothing,
         }
     }
+}
+
+/// How many tracks are named.
+fn tracks(wanted: &UpdateSubscription) -> usize {
+    let grouped = wanted.participant_tracks.iter().map(|tracks| tracks.track_sids.len());
+    wanted.track_sids.len() + grouped.sum::<usize>()
 }
 
 /// How many tracks of one message are looked at: more than anybody may subscribe to.
@@ -133,5 +136,26 @@ impl Turns {
     pub fn clear(&mut self) {
         self.waiting.clear();
         (self.size, self.resume) = (0, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::proto::{ParticipantTracks, SyncState};
+
+    #[test]
+    fn each_track_is_paid_for_however_it_is_named() {
+        let sids = || vec!["TR_1".to_owned(); 10];
+        let grouped = ParticipantTracks { participant_sid: "PA_1".into(), track_sids: sids() };
+        let wanted = UpdateSubscription {
+            track_sids: sids(),
+            participant_tracks: vec![grouped.clone(), grouped],
+            subscribe: true,
+        };
+        assert_eq!(Price::of(&Asked::Subscription(wanted.clone())), Price::Requests(30));
+        let state =
+            SyncState { subscription: Some(wanted), track_sids_disabled: sids(), ..Default::default() };
+        assert_eq!(Price::of(&Asked::SyncState(state)), Price::Requests(40));
     }
 }

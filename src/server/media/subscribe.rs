@@ -1,5 +1,6 @@
 //! Subscribing: a track gets a section of the subscriber's connection.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::super::core::LinkId;
@@ -139,6 +140,9 @@ pub fn drop_down(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, t
 
 /// What a participant wishes for tracks: off, or a size and a frame rate.
 pub fn set(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, settings: &UpdateTrackSettings) {
+    // They are kept for each track, so without the names of all of them.
+    let wished = UpdateTrackSettings { track_sids: Vec::new(), ..*settings };
+    let mut tracks = BTreeSet::new();
     for sid in settings.track_sids.iter().take(TRACKS_MAX) {
         let Some(track) = room.media.as_ref().and_then(|media| media.by_sid(sid)) else { continue };
         let Some(participant) = room.participants.get_mut(&key) else { return };
@@ -147,8 +151,13 @@ pub fn set(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, setting
         if share.settings.len() >= 2 * SUBSCRIPTIONS_MAX && !share.settings.contains_key(&track) {
             continue;
         }
-        share.settings.insert(track, UpdateTrackSettings { track_sids: Vec::new(), ..settings.clone() });
+        share.settings.insert(track, wished.clone());
+        tracks.insert(track);
+    }
+    if !tracks.is_empty() {
         allocate::choose(room, shared, now, key);
+    }
+    for track in tracks {
         dynacast::review(room, shared, now, track);
     }
 }
