@@ -4,9 +4,11 @@ mod server_support;
 
 use std::time::Duration;
 
+use futures_util::SinkExt as _;
 use opentok::server::{Config, Running, serve_tcp};
-use opentok::signal::frame::{FromClient, FromServer};
+use opentok::signal::frame::{FromClient, FromServer, REQUEST_SIZE_MAX};
 use opentok::signal::join::JoinQuery;
+use opentok::signal::proto::signal_request::Message as Ask;
 use opentok::signal::proto::signal_response::Message;
 use opentok::signal::proto::{DisconnectReason, leave_request::Action};
 use opentok::signal::signals;
@@ -187,6 +189,27 @@ async fn a_client_that_does_not_read_is_cut_off() {
     let first = again.next().await;
     assert!(matches!(first, Some(FromServer::Message(Message::Reconnect(_)))), "{first:?}");
     drop((again, watcher, loud));
+    server.stop(STOP).await;
+}
+
+#[tokio::test]
+async fn the_largest_message_is_read_and_a_larger_one_ends_its_link() {
+    let server = start(Config::default()).await;
+    let (mut client, _) = Client::join(dial(&server).await, &ours(), &token()).await;
+    // Of a newer protocol: it is skipped. The field takes two bytes for its number and three for its length.
+    let message = |size: usize| {
+        let length = size - 5;
+        let head = [0xa2, 0x38, length as u8 | 0x80, (length >> 7) as u8 | 0x80, (length >> 14) as u8];
+        [&head[..], &vec![0; length]].concat()
+    };
+    for (size, is_read) in [(REQUEST_SIZE_MAX, true), (REQUEST_SIZE_MAX + 1, false)] {
+        let _ = client.socket.send(message(size).into()).await;
+        let ping = FromClient::Message(Ask::Ping(7));
+        let _ = client.socket.send(ping.encode().into()).await;
+        let answer = client.next().await;
+        let expected = is_read.then_some(FromServer::Message(Message::Pong(7)));
+        assert_eq!(answer, expected, "{size}");
+    }
     server.stop(STOP).await;
 }
 

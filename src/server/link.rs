@@ -16,7 +16,7 @@ use super::actor::{Desk, Mail, Ticket};
 use super::core::LinkId;
 use super::running::{Life, Phase};
 use crate::driver::wire::Socket;
-use crate::signal::frame::FRAME_SIZE_MAX;
+use crate::signal::frame::{FRAME_SIZE_MAX, REQUEST_SIZE_MAX};
 
 /// Signals and pings are far smaller, and a thousand links must fit into a process that has other things to do.
 const READ_BUFFER_SIZE: usize = 4 << 10;
@@ -49,8 +49,8 @@ pub async fn run(mut life: Life, socket: Socket, early: Vec<u8>, ticket: Ticket,
     config.write_buffer_size = 0;
     // Messages are handed over one at a time, so this is one message and the answers to a few WebSocket pings.
     config.max_write_buffer_size = 2 * FRAME_SIZE_MAX;
-    config.max_message_size = Some(FRAME_SIZE_MAX);
-    config.max_frame_size = Some(FRAME_SIZE_MAX);
+    config.max_message_size = Some(REQUEST_SIZE_MAX);
+    config.max_frame_size = Some(REQUEST_SIZE_MAX);
     let socket = WebSocketStream::from_partially_read(socket, early, Role::Server, Some(config)).await;
     let id = ticket.link;
     let Some(mail) = desk.open(ticket).await else { return };

@@ -8,9 +8,13 @@ use prost::Message as _;
 
 use super::proto::{self, DataPacket, JoinResponse, signal_request, signal_response};
 
-/// The largest WebSocket message either side accepts. LiveKit's own are far smaller: a room of a thousand
+/// The largest WebSocket message a client accepts. LiveKit's own are far smaller: a room of a thousand
 /// participants is announced in about 300 kB.
 pub const FRAME_SIZE_MAX: usize = 4 << 20;
+
+/// The largest one that a server accepts. A description has half a megabyte at most, and a client of LiveKit that comes back
+/// may send two. What is read takes up to a hundred times as much memory as the message, so there is little to spare.
+pub const REQUEST_SIZE_MAX: usize = 1 << 20;
 
 /// What a client sends.
 #[derive(Debug, Clone, PartialEq)]
