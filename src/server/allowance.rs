@@ -28,6 +28,10 @@ pub const STRANGERS: Rate = Rate { burst: 1000, per_second: 1000 };
 /// server some hundredths of a millisecond.
 pub const MEDIA_REQUESTS: Rate = Rate { burst: 2000, per_second: 500 };
 
+/// What everybody is told of one participant: a few dozen changes at once, as when somebody publishes from many devices, and as
+/// many with each second as anybody can follow; fewer of who has much to say of itself.
+pub const ANNOUNCEMENTS: Rate = Rate { burst: 256 << 10, per_second: 128 << 10 };
+
 /// What is left of it.
 #[derive(Debug)]
 pub struct Allowance {

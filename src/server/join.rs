@@ -108,7 +108,7 @@ pub fn join(
     if has_peers {
         offer(room, shared, now, key);
     } else {
-        room.announce(shared, key, false);
+        room.announce(shared, now, key, false);
         subscribe::arrive(room, shared, now, key);
     }
 }
@@ -131,7 +131,7 @@ fn renew(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, admission
         if let Some(participant) = room.participants.get_mut(&key) {
             participant.version += 1;
         }
-        room.announce(shared, key, false);
+        room.announce(shared, now, key, false);
     }
 }
 

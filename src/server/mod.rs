@@ -23,6 +23,7 @@ mod intake;
 mod join;
 mod link;
 mod media;
+mod news;
 mod participant;
 mod peers;
 mod process_sys;

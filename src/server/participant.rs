@@ -10,6 +10,7 @@ use super::config::{
 };
 use super::core::LinkId;
 use super::media::share::Share;
+use super::news::News;
 use super::peers::Peers;
 use super::shared::{Seat, Shared};
 use super::turns::Turns;
@@ -71,6 +72,7 @@ pub struct Participant {
     /// Its part in the media of the room, since it has one.
     pub share: Option<Box<Share>>,
     pub standing: Standing,
+    pub news: News,
     /// The deadline that is set for it.
     pub wake: Option<Instant>,
 }
@@ -106,6 +108,7 @@ impl Participant {
             peers: None,
             share: None,
             standing: Standing::Active,
+            news: News::default(),
             wake: None,
         }
     }

@@ -377,7 +377,7 @@ fn activate(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     if matches!(participant.standing, Standing::Joining { .. }) {
         participant.standing = Standing::Active;
         participant.version += 1;
-        room.announce(shared, key, true);
+        room.announce(shared, now, key, true);
         subscribe::arrive(room, shared, now, key);
         subscribe::invite(room, shared, now, key);
     }

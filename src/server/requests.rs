@@ -141,7 +141,7 @@ fn answer(
             room.remove(shared, now, key, DisconnectReason::ClientInitiated);
         }
         Asked::UpdateMetadata(wanted) => {
-            let reason = update_own(room, shared, key, wanted);
+            let reason = update_own(room, shared, now, key, wanted);
             let response = RequestResponse {
                 request_id: wanted.request_id,
                 reason: reason.into(),
@@ -181,7 +181,13 @@ fn negotiate(room: &mut Room, shared: &mut Shared, now: Instant, link: LinkId, k
     shared.restless.push_back(Seat { room: room.name.clone(), key });
 }
 
-fn update_own(room: &mut Room, shared: &mut Shared, key: Key, wanted: &UpdateParticipantMetadata) -> Reason {
+fn update_own(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    key: Key,
+    wanted: &UpdateParticipantMetadata,
+) -> Reason {
     let Some(participant) = room.participants.get_mut(&key) else { return Reason::NotFound };
     if !participant.permission.can_update_metadata {
         return Reason::NotAllowed;
@@ -189,7 +195,7 @@ fn update_own(room: &mut Room, shared: &mut Shared, key: Key, wanted: &UpdatePar
     if !describe(participant, &wanted.metadata, &wanted.name, &wanted.attributes) {
         return Reason::LimitExceeded;
     }
-    room.announce(shared, key, true);
+    room.announce(shared, now, key, true);
     Reason::Ok
 }
 

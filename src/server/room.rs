@@ -112,18 +112,6 @@ impl Room {
         self.participants.iter().filter(seen).map(|(_, participant)| participant.present()).collect()
     }
 
-    /// Tells everybody how a participant is now, itself included when it changed rather than came or went.
-    pub fn announce(&self, shared: &mut Shared, key: Key, includes_itself: bool) {
-        let Some(participant) = self.participants.get(&key) else { return };
-        let bytes = update(participant.present());
-        if participant.is_visible() {
-            self.broadcast(shared, Some(key), &bytes);
-        }
-        if let (true, Some(link)) = (includes_itself, participant.link()) {
-            shared.send_bytes(link, bytes);
-        }
-    }
-
     pub fn broadcast(&self, shared: &mut Shared, except: Option<Key>, bytes: &Arc<[u8]>) {
         for (key, participant) in &self.participants {
             if let (Some(link), true) = (participant.link(), Some(*key) != except) {
@@ -219,15 +207,16 @@ impl Room {
     pub fn watch(&mut self, shared: &mut Shared, key: Key) {
         let Some(participant) = self.participants.get_mut(&key) else { return };
         let turn = participant.turns.as_ref().and_then(|turns| turns.resume);
-        let when = turn.into_iter().fold(participant.deadline(), Instant::min);
+        let due = turn.into_iter().chain(participant.news.due);
+        let when = due.fold(participant.deadline(), Instant::min);
         if participant.wake.is_none_or(|set| when < set) {
             let timer = Timer::Participant { room: self.name.clone(), key };
             shared.timers.put(&mut participant.wake, Some(when), timer);
         }
     }
 
-    /// A deadline has come: the connections failed, the link was silent for too long, the absence lasted too long, it is
-    /// the turn of what was asked for, or none of it.
+    /// A deadline has come: the connections failed, the link was silent for too long, the absence lasted too long, others
+    /// are to be told of it, it is the turn of what was asked for, or none of it.
     pub fn wake(&mut self, shared: &mut Shared, now: Instant, key: Key, set: Instant) {
         let Some(participant) = self.participants.get_mut(&key) else { return };
         if participant.wake != Some(set) {
@@ -246,13 +235,18 @@ impl Room {
                 Presence::Away { reason, .. } => return self.remove(shared, now, key, reason),
             }
         }
-        if participant.turns.as_ref().is_some_and(|turns| turns.resume.is_some_and(|when| when <= now)) {
+        let is_due = |when: Option<Instant>| when.is_some_and(|when| when <= now);
+        let resumes = participant.turns.as_ref().is_some_and(|turns| is_due(turns.resume));
+        if is_due(participant.news.due) {
+            self.tell(shared, now, key);
+        }
+        if resumes {
             return requests::resume(self, shared, now, key);
         }
         self.watch(shared, key);
     }
 }
 
-fn update(info: ParticipantInfo) -> Arc<[u8]> {
+pub fn update(info: ParticipantInfo) -> Arc<[u8]> {
     FromServer::Message(Message::Update(ParticipantUpdate { participants: vec![info] })).encode().into()
 }

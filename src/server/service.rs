@@ -109,7 +109,7 @@ impl Server {
                 Ok(Answer::Done)
             }
             Call::UpdateParticipant(request) => self.update_participant(now, request),
-            Call::MutePublishedTrack(request) => self.mute_track(&request),
+            Call::MutePublishedTrack(request) => self.mute_track(now, &request),
             Call::UpdateSubscriptions(request) => {
                 let (_, key) = self.find(&request.room, &request.identity)?;
                 let room = self.rooms.get_mut(request.room.as_str()).ok_or(CallError::RoomNotFound)?;
@@ -183,7 +183,11 @@ impl Server {
     }
 
     /// As LiveKit does it: the client is told that it is muted, and everybody that the track is.
-    fn mute_track(&mut self, request: &proto::MuteRoomTrackRequest) -> Result<Answer, CallError> {
+    fn mute_track(
+        &mut self,
+        now: Instant,
+        request: &proto::MuteRoomTrackRequest,
+    ) -> Result<Answer, CallError> {
         let (_, key) = self.find(&request.room, &request.identity)?;
         if !request.muted {
             return Err(CallError::RemoteUnmute);
@@ -200,7 +204,7 @@ impl Server {
         if let Some(link) = link {
             self.shared.send(link, Message::Mute(mute.clone()));
         }
-        let muted = publish::mute(room, &mut self.shared, key, &mute);
+        let muted = publish::mute(room, &mut self.shared, now, key, &mute);
         muted.map(|info| Answer::Track(Box::new(info))).ok_or(CallError::TrackNotFound)
     }
 
@@ -219,7 +223,7 @@ impl Server {
         if let Some(permission) = request.permission {
             participant.permission = permission;
         }
-        room.announce(&mut self.shared, key, true);
+        room.announce(&mut self.shared, now, key, true);
         publish::enforce(room, &mut self.shared, now, key);
         subscribe::enforce(room, &mut self.shared, now, key);
         let participant = room.participants.get(&key).ok_or(CallError::ParticipantNotFound)?;

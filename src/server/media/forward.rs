@@ -220,7 +220,7 @@ fn name_codec(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, trac
             only.mime_type = mime_type.into();
         }
         participant.version += 1;
-        room.announce(shared, key, false);
+        room.announce(shared, now, key, false);
     }
     dynacast::review(room, shared, now, track);
 }

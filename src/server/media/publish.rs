@@ -58,7 +58,7 @@ pub fn announce(
             Ok(add(room, shared, now, wall_ms, key, &request))
         }
         Ok(()) => {
-            retype(room, shared, key, &request);
+            retype(room, shared, now, key, &request);
             known(room, key, &request).ok_or(Reason::NotFound)
         }
     };
@@ -123,11 +123,11 @@ fn keeps_sid(room: &mut Room, key: Key, sid: &str) -> bool {
 }
 
 /// A client of this library shows something else on a track from now on: its screen, say, in place of a camera.
-fn retype(room: &mut Room, shared: &mut Shared, key: Key, request: &AddTrackRequest) {
+fn retype(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, request: &AddTrackRequest) {
     if !room.participants.get(&key).is_some_and(|participant| participant.is_inline) {
         return;
     }
-    change(room, shared, key, &request.sid, |info| {
+    change(room, shared, now, key, &request.sid, |info| {
         let is_news = info.r#type == request.r#type && info.source != request.source;
         if is_news {
             info.source = request.source;
@@ -389,7 +389,7 @@ fn go_live(
         if let Some(participant) = room.participants.get_mut(&key) {
             participant.version += 1;
         }
-        room.announce(shared, key, false);
+        room.announce(shared, now, key, false);
         subscribe::invite(room, shared, now, key);
     }
     dynacast::review(room, shared, now, track);
@@ -414,7 +414,7 @@ pub fn end(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, track: 
     if ended.is_public() {
         participant.version += 1;
         forget(room, shared, now, track);
-        room.announce(shared, key, false);
+        room.announce(shared, now, key, false);
     }
     let Some(link) = link else { return };
     // LiveKit's clients are told when it was not their own doing; ours always.
@@ -467,7 +467,13 @@ pub fn enforce(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
 }
 
 /// Mutes a track or not. `None` when there is no such track.
-pub fn mute(room: &mut Room, shared: &mut Shared, key: Key, request: &MuteTrackRequest) -> Option<TrackInfo> {
+pub fn mute(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    key: Key,
+    request: &MuteTrackRequest,
+) -> Option<TrackInfo> {
     let share = room.participants.get_mut(&key)?.share.as_mut()?;
     let publication = share.by_sid(&request.sid)?;
     let is_news = publication.info.muted != request.muted;
@@ -478,13 +484,21 @@ pub fn mute(room: &mut Room, shared: &mut Shared, key: Key, request: &MuteTrackR
         if let Some(participant) = room.participants.get_mut(&key) {
             participant.version += 1;
         }
-        room.announce(shared, key, true);
+        room.announce(shared, now, key, true);
     }
     Some(info)
 }
 
 /// The picture has another size from now on, and so have its layers.
-pub fn resize(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, width: u32, height: u32) {
+pub fn resize(
+    room: &mut Room,
+    shared: &mut Shared,
+    now: Instant,
+    key: Key,
+    sid: &str,
+    width: u32,
+    height: u32,
+) {
     let track = room.media.as_ref().and_then(|media| media.by_sid(sid));
     let tracks = room.media.as_mut().map(|media| &mut media.tracks);
     if let Some(known) =
@@ -492,7 +506,7 @@ pub fn resize(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, width: 
     {
         known.resize(width, height);
     }
-    change(room, shared, key, sid, |info| {
+    change(room, shared, now, key, sid, |info| {
         let is_news = (info.width, info.height) != (width, height);
         (info.width, info.height) = (width, height);
         is_news
@@ -500,8 +514,8 @@ pub fn resize(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, width: 
 }
 
 /// The sound has other properties from now on.
-pub fn refeature(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, features: &[i32]) {
-    change(room, shared, key, sid, |info| {
+pub fn refeature(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, sid: &str, features: &[i32]) {
+    change(room, shared, now, key, sid, |info| {
         let features: Vec<i32> = features.iter().copied().take(FEATURES_MAX).collect();
         let is_news = info.audio_features != features;
         info.audio_features = features;
@@ -512,6 +526,7 @@ pub fn refeature(room: &mut Room, shared: &mut Shared, key: Key, sid: &str, feat
 fn change(
     room: &mut Room,
     shared: &mut Shared,
+    now: Instant,
     key: Key,
     sid: &str,
     change: impl FnOnce(&mut TrackInfo) -> bool,
@@ -520,7 +535,7 @@ fn change(
     let Some(publication) = participant.share.as_mut().and_then(|share| share.by_sid(sid)) else { return };
     if change(&mut publication.info) && publication.is_public() {
         participant.version += 1;
-        room.announce(shared, key, true);
+        room.announce(shared, now, key, true);
     }
 }
 

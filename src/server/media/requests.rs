@@ -29,7 +29,7 @@ pub fn answer(
             publish::announce(room, shared, now, wall_ms, link, key, request.clone());
         }
         Asked::Mute(request) => {
-            let has_muted = publish::mute(room, shared, key, request).is_some();
+            let has_muted = publish::mute(room, shared, now, key, request).is_some();
             if !has_muted {
                 let response = RequestResponse {
                     reason: Reason::NotFound.into(),
@@ -43,10 +43,10 @@ pub fn answer(
         Asked::Subscription(wanted) => subscribe::update(room, shared, now, link, key, wanted),
         Asked::TrackSetting(settings) => subscribe::set(room, shared, now, key, settings),
         Asked::UpdateVideoTrack(update) => {
-            publish::resize(room, shared, key, &update.track_sid, update.width, update.height);
+            publish::resize(room, shared, now, key, &update.track_sid, update.width, update.height);
         }
         Asked::UpdateAudioTrack(update) => {
-            publish::refeature(room, shared, key, &update.track_sid, &update.features);
+            publish::refeature(room, shared, now, key, &update.track_sid, &update.features);
         }
         Asked::SyncState(state) => synchronise(room, shared, now, link, key, state),
         // Everybody may subscribe to everything here; the layers of a track are what its description said.

@@ -82,6 +82,23 @@ fn the_quality_of_a_connection_is_told_when_it_changes() {
     assert!(now.contains(&(bob, ConnectionQuality::Lost)), "{now:?}");
 }
 
+#[test]
+fn who_changes_without_end_is_told_of_from_time_to_time_and_as_it_is_in_the_end() {
+    let (mut call, info, _) = watching();
+    let updates =
+        |call: &mut Call| call.heard(1, |message| matches!(message, Message::Update(_)).then_some(())).len();
+    updates(&mut call);
+    for number in 0..1001 {
+        let mute = proto::MuteTrackRequest { sid: info.sid.clone(), muted: number % 2 == 0 };
+        call.ask(0, Ask::Mute(mute));
+    }
+    let told = updates(&mut call);
+    assert!((20..100).contains(&told), "{told}");
+    call.pass(Duration::from_secs(1));
+    assert!(call.tracks(1, 0).expect("told")[0].muted);
+    assert_eq!(updates(&mut call), 1, "nothing has changed since");
+}
+
 fn wanted(call: &mut Call) -> Vec<[bool; 3]> {
     call.heard(0, |message| match message {
         Message::SubscribedQualityUpdate(update) => {
