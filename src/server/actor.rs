@@ -28,8 +28,9 @@ const EVENTS_MAX: usize = 256;
 /// No path between two machines takes larger ones in one piece.
 const DATAGRAM_SIZE_MAX: usize = 2048;
 
-/// How many bytes may wait for one client. It holds the largest message; who is further behind does not read at all.
-pub const OUTBOX_SIZE_MAX: usize = 4 << 20;
+/// How many bytes may wait for one client, beside what it is greeted with: that is as long as its room is full. Who is further
+/// behind does not read at all.
+const OUTBOX_SIZE_MAX: usize = 4 << 20;
 
 /// Not `Debug`: it holds a token.
 enum Event {
@@ -80,6 +81,7 @@ pub struct Ticket {
 struct Outbox {
     frames: mpsc::UnboundedSender<Arc<[u8]>>,
     waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
     /// Dropped with the outbox; the link wakes up then, also while it waits for its client to read.
     _open: oneshot::Sender<()>,
 }
@@ -146,7 +148,7 @@ impl Desk {
         let (frames, mailed) = mpsc::unbounded_channel();
         let (open, closed) = oneshot::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let outbox = Outbox { frames, waiting: waiting.clone(), _open: open };
+        let outbox = Outbox { frames, waiting: waiting.clone(), waiting_max: usize::MAX, _open: open };
         self.events.send(Event::Open { ticket: Box::new(ticket), outbox }).await.ok()?;
         Some(Mail { frames: mailed, waiting, closed })
     }
@@ -288,9 +290,13 @@ impl Actor {
                 }));
             }
             Event::Open { ticket, outbox } => {
-                self.outboxes.insert(ticket.link, outbox);
-                let input = Input::Opened { link: ticket.link, admission: ticket.admission };
-                self.server.handle(now, wall_ms, input);
+                let link = ticket.link;
+                self.outboxes.insert(link, outbox);
+                self.server.handle(now, wall_ms, Input::Opened { link, admission: ticket.admission });
+                self.drain();
+                if let Some(outbox) = self.outboxes.get_mut(&link) {
+                    outbox.waiting_max = outbox.waiting.load(Ordering::Relaxed) + OUTBOX_SIZE_MAX;
+                }
             }
             Event::Frame { link, bytes } => self.server.handle(now, wall_ms, Input::Frame { link, bytes }),
             Event::Closed { link } => {
@@ -360,8 +366,9 @@ impl Actor {
         let Some(outbox) = self.outboxes.get(&link) else { return };
         let size = bytes.len();
         let waiting = outbox.waiting.fetch_add(size, Ordering::Relaxed) + size;
-        if waiting > OUTBOX_SIZE_MAX || outbox.frames.send(bytes).is_err() {
-            if waiting > OUTBOX_SIZE_MAX {
+        let is_too_much = waiting > outbox.waiting_max;
+        if is_too_much || outbox.frames.send(bytes).is_err() {
+            if is_too_much {
                 log::warn!("server: a client that does not read was cut off");
             }
             // The link tells the core of its end like any other.
@@ -382,4 +389,78 @@ fn seed() -> u64 {
         return wall_ms() as u64 ^ (u64::from(std::process::id()) << 40);
     }
     u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::frame::FromServer;
+    use crate::signal::proto::signal_response::Message;
+    use crate::signal::proto::{ParticipantInfo, UpdateParticipantRequest};
+    use crate::signal::token::{self, Order, Role};
+
+    const ROOM: &str = "1_room";
+
+    /// Joins; reads nothing.
+    async fn join(desk: &Desk) -> Mail {
+        let now_s = wall_ms() / 1000;
+        let order = Order {
+            api_key: "1",
+            secret: "nobody checks it",
+            session_id: ROOM,
+            role: Role::Publisher,
+            connection_data: "",
+            created_s: now_s,
+            expires_s: now_s + 3600,
+            nonce: 1,
+        };
+        let query = JoinQuery { inline_data: true, ..Default::default() };
+        let token = token::classic(&order).expect("a token");
+        let ticket = desk.admit(query, token, Locality::Local).await.expect("admitted");
+        let mail = desk.open(ticket).await.expect("it runs");
+        desk.call(Call::ListRooms(Default::default())).await.expect("what was before it is done");
+        mail
+    }
+
+    /// Whoever it is told of, itself included, and in how many bytes.
+    fn told(mail: &mut Mail) -> (Vec<ParticipantInfo>, usize) {
+        let (mut infos, mut size) = (Vec::new(), 0);
+        let mut next = || {
+            // A task of tokio's would have to pause after a hundred messages.
+            let message = std::future::poll_fn(|context| mail.poll(context));
+            tokio::task::unconstrained(message).now_or_never().flatten()
+        };
+        while let Some(bytes) = next() {
+            size += bytes.len();
+            match FromServer::decode(&bytes).expect("a message") {
+                Some(FromServer::Welcome(join)) => {
+                    infos.extend(join.participant);
+                    infos.extend(join.other_participants);
+                }
+                Some(FromServer::Message(Message::Update(update))) => infos.extend(update.participants),
+                _ => {}
+            }
+        }
+        (infos, size)
+    }
+
+    #[tokio::test]
+    async fn a_room_that_has_more_to_say_than_may_wait_for_one_can_be_joined() {
+        let desk = start(Config::default(), Vec::new(), Life::of_a_test());
+        for _ in 0..30 {
+            let (infos, _) = told(&mut join(&desk).await);
+            let request = UpdateParticipantRequest {
+                room: ROOM.into(),
+                identity: infos[0].identity.clone(),
+                metadata: "x".repeat(60_000),
+                name: "x".repeat(60_000),
+                attributes: [("x".into(), "x".repeat(60_000))].into(),
+                ..Default::default()
+            };
+            desk.call(Call::UpdateParticipant(request)).await.expect("updated");
+        }
+        let (infos, size) = told(&mut join(&desk).await);
+        assert!(size > OUTBOX_SIZE_MAX, "{size}");
+        assert_eq!(infos.len(), 31);
+    }
 }

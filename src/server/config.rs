@@ -36,6 +36,10 @@ pub const DATA_SIZE_MAX: usize = 64 << 10;
 /// The largest metadata, name or set of attributes a participant or a room may have, in bytes.
 pub const METADATA_SIZE_MAX: usize = 64 << 10;
 
+/// How much of a roster goes into one message. Clients that come back take the first for all who are there, so it holds as
+/// much as possible; they take no message of four megabytes.
+pub const ROSTER_SIZE_MAX: usize = 3 << 20;
+
 /// For how many addresses it is remembered whose datagrams come from there. Two for each of thousands of LiveKit
 /// clients. Beyond it all are forgotten and found again one by one: a client that sends from ever new addresses costs
 /// time then, and not memory.

@@ -20,7 +20,7 @@ use super::service::{Answer, Call, CallError};
 use super::shared::Seat;
 use super::*;
 use crate::rtc::Datagram;
-use crate::signal::frame::{FromClient, FromServer};
+use crate::signal::frame::{FRAME_SIZE_MAX, FromClient, FromServer};
 use crate::signal::join::{JoinQuery, PROTOCOL};
 use crate::signal::proto::participant_info::State;
 use crate::signal::proto::signal_request::Message as Ask;

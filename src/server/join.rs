@@ -170,10 +170,11 @@ fn identity(room: &mut Room, shared: &mut Shared, now: Instant, sid: &str, admis
 
 fn welcome(room: &Room, shared: &mut Shared, link: LinkId, key: Key, inline: bool) {
     let Some(participant) = room.participants.get(&key) else { return };
+    let mut rosters = room.rosters(key, false).into_iter();
     let join = JoinResponse {
         room: Some(room.info()),
         participant: Some(participant.present()),
-        other_participants: room.others(key),
+        other_participants: rosters.next().unwrap_or_default(),
         server_version: env!("CARGO_PKG_VERSION").into(),
         subscriber_primary: true,
         ping_interval: PING_INTERVAL.as_secs() as i32,
@@ -185,6 +186,9 @@ fn welcome(room: &Room, shared: &mut Shared, link: LinkId, key: Key, inline: boo
         shared.send_bytes(link, FromServer::Welcome(join).encode());
     } else {
         shared.send(link, Message::Join(join));
+    }
+    for participants in rosters {
+        shared.send(link, Message::Update(ParticipantUpdate { participants }));
     }
 }
 
@@ -210,9 +214,9 @@ fn resume(
     let response = ReconnectResponse { server_info: Some(server_info()), ..Default::default() };
     shared.send(link, Message::Reconnect(response));
     // Everybody who is there, so that the client finds out who came and who went meanwhile.
-    let mut participants = room.others(key);
-    participants.extend(room.participants.get(&key).map(|participant| participant.present()));
-    shared.send(link, Message::Update(ParticipantUpdate { participants }));
+    for participants in room.rosters(key, true) {
+        shared.send(link, Message::Update(ParticipantUpdate { participants }));
+    }
     shared.send(link, room.update());
     allocate::repeat(room, shared, key);
     quality::repeat(room, shared, key);

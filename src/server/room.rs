@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use prost::Message as _;
+
+use super::config::ROSTER_SIZE_MAX;
 use super::media::{Media, publish, tick};
 use super::participant::{Key, Participant, Presence};
 use super::requests;
@@ -106,10 +109,24 @@ impl Room {
         limit.is_some_and(|limit| self.participants.len() >= limit as usize)
     }
 
-    /// Everybody that one participant may see, itself left out.
-    pub fn others(&self, viewer: Key) -> Vec<ParticipantInfo> {
+    /// Everybody that one participant may see, in as many messages as that takes; at least one. Itself, if it is included,
+    /// comes last.
+    pub fn rosters(&self, viewer: Key, includes_itself: bool) -> Vec<Vec<ParticipantInfo>> {
         let seen = |(key, participant): &(&Key, &Participant)| **key != viewer && participant.is_visible();
-        self.participants.iter().filter(seen).map(|(_, participant)| participant.present()).collect()
+        let others = self.participants.iter().filter(seen).map(|(_, participant)| participant);
+        let itself = self.participants.get(&viewer).filter(|_| includes_itself);
+        let (mut rosters, mut size) = (vec![Vec::new()], 0);
+        for info in others.chain(itself).map(Participant::present) {
+            size += info.encoded_len();
+            match rosters.last_mut() {
+                Some(roster) if size <= ROSTER_SIZE_MAX || roster.is_empty() => roster.push(info),
+                _ => {
+                    size = info.encoded_len();
+                    rosters.push(vec![info]);
+                }
+            }
+        }
+        rosters
     }
 
     pub fn broadcast(&self, shared: &mut Shared, except: Option<Key>, bytes: &Arc<[u8]>) {

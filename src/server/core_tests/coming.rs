@@ -20,6 +20,47 @@ fn a_newcomer_learns_of_everybody_and_everybody_of_the_newcomer() {
 }
 
 #[test]
+fn a_roster_that_is_too_long_for_a_message_comes_in_several() {
+    let mut world = World::new();
+    let many: Vec<(LinkId, ParticipantInfo)> = (0..30).map(|_| world.publisher("")).collect();
+    for (_, info) in &many {
+        let request = proto::UpdateParticipantRequest {
+            room: ROOM.into(),
+            identity: info.identity.clone(),
+            metadata: "x".repeat(60_000),
+            name: "x".repeat(60_000),
+            attributes: [("x".into(), "x".repeat(60_000))].into(),
+            ..Default::default()
+        };
+        world.call(Call::UpdateParticipant(request)).expect("updated");
+    }
+    let token = classic(Role::Publisher, "carol");
+    let link = world.open(ours(), &token, Locality::Remote).expect("admitted");
+    let told = |frames: Vec<FromServer>| {
+        let mut sids = BTreeSet::new();
+        for frame in frames {
+            assert!(frame.clone().encode().len() <= FRAME_SIZE_MAX);
+            match frame {
+                FromServer::Welcome(join) => {
+                    sids.extend(join.other_participants.into_iter().map(|one| one.sid))
+                }
+                FromServer::Message(Message::Update(update)) => {
+                    sids.extend(update.participants.into_iter().map(|one| one.sid));
+                }
+                _ => {}
+            }
+        }
+        sids
+    };
+    let others: BTreeSet<String> = many.iter().map(|(_, info)| info.sid.clone()).collect();
+    assert_eq!(told(world.take(link)), others);
+    let carol = world.room_of(link).participants[&world.key_of(link).key].sid.clone();
+    world.cut(link);
+    let link = world.open(resuming(&carol), &token, Locality::Remote).expect("admitted");
+    assert_eq!(told(world.take(link)), others.into_iter().chain([carol]).collect());
+}
+
+#[test]
 fn who_says_farewell_is_gone_at_once() {
     let mut world = World::new();
     let (first, _) = world.publisher("alice");
