@@ -40,6 +40,9 @@ pub const METADATA_SIZE_MAX: usize = 64 << 10;
 /// much as possible; they take no message of four megabytes.
 pub const ROSTER_SIZE_MAX: usize = 3 << 20;
 
+/// Of how many participants that are gone a room remembers whose sids they were.
+pub const GONE_MAX: usize = 512;
+
 /// For how many addresses it is remembered whose datagrams come from there. Two for each of thousands of LiveKit
 /// clients. Beyond it all are forgotten and found again one by one: a client that sends from ever new addresses costs
 /// time then, and not memory.

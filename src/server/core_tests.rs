@@ -34,6 +34,7 @@ use crate::signal::{proto::request_response::Reason, signals};
 const KEY: &str = "123";
 const SECRET: &str = "a secret of the tests";
 pub(super) const ROOM: &str = "1_room";
+const SEED: u64 = 7;
 const WALL_MS: i64 = 1_700_000_000_000;
 
 pub(super) struct World {
@@ -129,7 +130,7 @@ impl World {
 
     pub fn with(config: Config) -> Self {
         Self {
-            server: Server::new(config, 7),
+            server: Server::new(config, SEED),
             now: Instant::now(),
             wall_ms: WALL_MS,
             datagrams: Vec::new(),

@@ -48,7 +48,8 @@ fn kept(room: &Room, admission: &Admission, now: Instant) -> Kept {
     };
     let Some(key) = room.key_of_sid(sid) else {
         // The sid becomes the identity of who has no other.
-        return if room.key_of_identity(sid).is_some() { Kept::No } else { Kept::Free(sid.clone()) };
+        let is_taken = room.key_of_identity(sid).is_some() || room.was_of_another(sid, admission.fingerprint);
+        return if is_taken { Kept::No } else { Kept::Free(sid.clone()) };
     };
     let Some(participant) = room.participants.get(&key) else { return Kept::No };
     let query = &admission.query;
@@ -86,7 +87,7 @@ pub fn join(
             return subscribe::arrive(room, shared, now, key);
         }
         Kept::Free(sid) => (sid, admission.query.keep_created_ms),
-        Kept::No => (shared.sids.participant(), None),
+        Kept::No => (fresh_sid(room, shared), None),
     };
     let identity = identity(room, shared, now, &sid, &admission);
     // The creation time of a kept session is its client's word, within reason.
@@ -110,6 +111,16 @@ pub fn join(
     } else {
         room.announce(shared, now, key, false);
         subscribe::arrive(room, shared, now, key);
+    }
+}
+
+/// A sid that nobody in the room has brought along.
+fn fresh_sid(room: &Room, shared: &mut Shared) -> String {
+    loop {
+        let sid = shared.sids.participant();
+        if room.key_of_sid(&sid).is_none() && room.key_of_identity(&sid).is_none() {
+            return sid;
+        }
     }
 }
 

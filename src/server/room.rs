@@ -1,12 +1,13 @@
 //! A room: its participants in the order in which they came, and what they are told of each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
-use super::config::ROSTER_SIZE_MAX;
+use super::claims::Fingerprint;
+use super::config::{GONE_MAX, ROSTER_SIZE_MAX};
 use super::media::{Media, publish, tick};
 use super::participant::{Key, Participant, Presence};
 use super::requests;
@@ -31,6 +32,9 @@ pub struct Room {
     pub connections_max: u32,
     pub empty_timeout: Duration,
     pub participants: BTreeMap<Key, Participant>,
+    /// The sids of those who left, and whose they were: they are not given to others, who would be taken for them. The newest
+    /// last.
+    gone: VecDeque<(String, Fingerprint)>,
     /// When it vanishes unless somebody comes.
     pub vanishes: Option<Instant>,
     /// Since the first track was announced.
@@ -48,6 +52,7 @@ impl Room {
             connections_max: 0,
             empty_timeout: shared.config.room_empty_timeout,
             participants: BTreeMap::new(),
+            gone: VecDeque::new(),
             vanishes: None,
             media: None,
         }
@@ -91,6 +96,11 @@ impl Room {
 
     pub fn key_of_identity(&self, identity: &str) -> Option<Key> {
         self.find(|participant| participant.identity == identity)
+    }
+
+    /// Whether somebody had this sid who came with another token.
+    pub fn was_of_another(&self, sid: &str, fingerprint: Fingerprint) -> bool {
+        self.gone.iter().any(|(gone, whose)| gone == sid && *whose != fingerprint)
     }
 
     fn find(&self, wanted: impl Fn(&Participant) -> bool) -> Option<Key> {
@@ -153,6 +163,10 @@ impl Room {
             self.announce_end(shared, &participant, reason);
         }
         self.announce_recording(shared, was_recorded, None);
+        self.gone.push_back((participant.sid, participant.fingerprint));
+        if self.gone.len() > GONE_MAX {
+            self.gone.pop_front();
+        }
         self.expire_if_empty(shared, now);
     }
 

@@ -1,5 +1,7 @@
 //! Ids of rooms, participants and tracks, drawn from a seed.
 
+use aws_lc_rs::hmac;
+
 use crate::signal::proto::{TrackSource, TrackType};
 
 /// LiveKit's ids have this many characters after their prefix.
@@ -10,15 +12,17 @@ const KEPT_LENGTH_MAX: usize = 64;
 
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
-/// SplitMix64. Sids are names and no secrets: who resumes one has to show its token.
+/// Sids are names and no secrets: who resumes one has to show its token. But who has seen some must not know those that
+/// come, or it could ask for the sid of somebody who is not there yet. So they are counted under a key.
 #[derive(Debug)]
 pub struct Sids {
-    state: u64,
+    key: hmac::Key,
+    count: u64,
 }
 
 impl Sids {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &seed.to_be_bytes()), count: 0 }
     }
 
     pub fn room(&mut self) -> String {
@@ -54,11 +58,11 @@ impl Sids {
     }
 
     fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.count += 1;
+        let tag = hmac::sign(&self.key, &self.count.to_be_bytes());
+        let mut bits = [0; 8];
+        bits.copy_from_slice(&tag.as_ref()[..8]);
+        u64::from_be_bytes(bits)
     }
 }
 

@@ -117,6 +117,32 @@ fn a_kept_sid_in_use_is_not_granted_to_another() {
 }
 
 #[test]
+fn the_sid_of_somebody_who_left_is_not_given_to_another() {
+    let mut world = World::new();
+    world.publisher("alice");
+    let (link, bob) = world.publisher("bob");
+    world.say(link, leave());
+    let (_, join) = world.join(keeping(&bob.sid), &classic(Role::Publisher, "eve"));
+    assert_ne!(join.participant.expect("a participant").sid, bob.sid);
+    let (_, join) = world.join(keeping(&bob.sid), &classic(Role::Publisher, "bob"));
+    assert_eq!(join.participant.expect("a participant").sid, bob.sid, "but it may come back");
+}
+
+#[test]
+fn a_sid_that_was_guessed_is_not_given_twice() {
+    let mut world = World::new();
+    let mut guesses = crate::server::sids::Sids::new(SEED);
+    guesses.room();
+    let (_, alice) = world.publisher("alice");
+    assert_eq!(guesses.participant(), alice.sid);
+    let next = guesses.participant();
+    let (_, join) = world.join(keeping(&next), &classic(Role::Publisher, "eve"));
+    assert_eq!(join.participant.expect("a participant").sid, next);
+    let (_, bob) = world.publisher("bob");
+    assert_ne!(bob.sid, next);
+}
+
+#[test]
 fn a_kept_sid_whose_link_is_lost_is_taken_over_in_silence() {
     for is_cut in [true, false] {
         let mut world = World::new();

@@ -114,12 +114,22 @@ fn may_publish(permission: &ParticipantPermission, source: i32) -> bool {
 /// nothing, unless another track has taken one meanwhile.
 fn keeps_sid(room: &mut Room, key: Key, sid: &str) -> bool {
     let is_inline = room.participants.get(&key).is_some_and(|participant| participant.is_inline);
-    is_inline
-        && is_track_sid(sid)
-        && !room
-            .participants
-            .values_mut()
-            .any(|participant| participant.share.as_mut().is_some_and(|share| share.by_sid(sid).is_some()))
+    is_inline && is_track_sid(sid) && !is_taken(room, sid)
+}
+
+fn is_taken(room: &mut Room, sid: &str) -> bool {
+    let mut shares = room.participants.values_mut().filter_map(|participant| participant.share.as_mut());
+    shares.any(|share| share.by_sid(sid).is_some())
+}
+
+/// A sid that no track in the room has.
+fn fresh_sid(room: &mut Room, shared: &mut Shared, request: &AddTrackRequest) -> String {
+    loop {
+        let sid = shared.sids.track(request.r#type(), request.source());
+        if !is_taken(room, &sid) {
+            return sid;
+        }
+    }
 }
 
 /// A client of this library shows something else on a track from now on: its screen, say, in place of a camera.
@@ -152,16 +162,16 @@ fn add(
     request: &AddTrackRequest,
 ) -> Option<TrackInfo> {
     let track = room.media(now).next_key();
+    let sid = match request.sid.is_empty() {
+        true => fresh_sid(room, shared, request),
+        false => request.sid.clone(),
+    };
     let share = room.participants.get_mut(&key)?.share();
     let known = share.publications.iter().find(|known| known.cid == request.cid);
     let standing = match known.map(|known| known.standing) {
         Some(Standing::Announced) => return known.map(|known| known.info.clone()),
         Some(_) => Standing::Queued,
         None => Standing::Announced,
-    };
-    let sid = match request.sid.is_empty() {
-        true => shared.sids.track(request.r#type(), request.source()),
-        false => request.sid.clone(),
     };
     let info = describe(sid, wall_ms, request);
     share.publications.push(Publication { track, cid: request.cid.clone(), info: info.clone(), standing });
