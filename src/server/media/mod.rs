@@ -10,6 +10,7 @@
 //! nothing of all this.
 
 pub mod allocate;
+pub mod describe;
 pub mod down;
 pub mod dynacast;
 pub mod forward;
