@@ -43,6 +43,9 @@ pub const ROSTER_SIZE_MAX: usize = 3 << 20;
 /// Of how many participants that are gone a room remembers whose sids they were.
 pub const GONE_MAX: usize = 512;
 
+/// How long after sockets for media could not be opened it is tried again. A connection that is being made lasts longer.
+pub const SOCKETS_PAUSE: Duration = Duration::from_secs(3);
+
 /// For how many addresses it is remembered whose datagrams come from there. Two for each of thousands of LiveKit
 /// clients. Beyond it all are forgotten and found again one by one: a client that sends from ever new addresses costs
 /// time then, and not memory.

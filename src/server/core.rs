@@ -145,6 +145,7 @@ impl Server {
                 streams::opened(&mut self.shared, now, stream, local, remote);
             }
             Input::StreamClosed { stream } => streams::closed(&mut self.shared, stream),
+            Input::SocketsOpened(addresses) if addresses.is_empty() => self.shared.retry_sockets(now),
             Input::SocketsOpened(addresses) => {
                 self.shared.config.udp_addresses = addresses;
                 for Seat { room, key } in std::mem::take(&mut self.shared.waiting) {
@@ -264,6 +265,16 @@ impl Server {
                         rooms.get(&seat.room).is_some_and(|room| room.participants.contains_key(&seat.key))
                     };
                     streams::sweep(shared, now, is_there);
+                }
+                Timer::Sockets => {
+                    let Self { shared, rooms, .. } = self;
+                    shared.sockets_retry = None;
+                    shared.waiting.retain(|seat| {
+                        rooms.get(&seat.room).is_some_and(|room| room.participants.contains_key(&seat.key))
+                    });
+                    if !shared.waiting.is_empty() {
+                        shared.out.push_back(Output::OpenSockets);
+                    }
                 }
                 Timer::Room { name } => {
                     let expired = |room: &Room| room.vanishes.is_some_and(|when| when <= now);

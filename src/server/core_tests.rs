@@ -44,6 +44,8 @@ pub(super) struct World {
     pub datagrams: Vec<Datagram>,
     /// How often the server asked for its sockets.
     pub demands: usize,
+    /// It cannot have any.
+    pub has_no_sockets: bool,
     links: u64,
     /// How many were opened; the last one has this number.
     pub streams: u64,
@@ -135,6 +137,7 @@ impl World {
             wall_ms: WALL_MS,
             datagrams: Vec::new(),
             demands: 0,
+            has_no_sockets: false,
             links: 0,
             streams: 0,
             inbox: BTreeMap::new(),
@@ -156,8 +159,9 @@ impl World {
                 Output::CloseStream(stream) => self.closed_streams.push(stream),
                 Output::OpenSockets => {
                     self.demands += 1;
-                    let opened = Input::SocketsOpened(vec![SocketAddr::from(([192, 0, 2, 9], 4000))]);
-                    self.server.handle(self.now, self.wall_ms, opened);
+                    let mut addresses = vec![SocketAddr::from(([192, 0, 2, 9], 4000))];
+                    addresses.retain(|_| !self.has_no_sockets);
+                    self.server.handle(self.now, self.wall_ms, Input::SocketsOpened(addresses));
                 }
             }
         }

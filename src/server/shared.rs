@@ -3,14 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::allowance::Allowance;
-use super::config::Config;
+use super::config::{Config, SOCKETS_PAUSE};
 use super::core::{LinkId, Output};
 use super::participant::Key;
 use super::sids::Sids;
 use super::streams::Streams;
-use super::timers::Timers;
+use super::timers::{Timer, Timers};
 use crate::rtc::Datagram;
 use crate::signal::frame::FromServer;
 use crate::signal::proto::signal_response::Message;
@@ -62,6 +63,8 @@ pub struct Shared {
     pub streams: Streams,
     /// Who waits for the UDP sockets; since the first one they are asked for.
     pub waiting: Vec<Seat>,
+    /// When they are asked for again, since they could not be opened.
+    pub sockets_retry: Option<Instant>,
     keys: u64,
 }
 
@@ -79,6 +82,7 @@ impl Shared {
             strangers: None,
             streams: Streams::default(),
             waiting: Vec::new(),
+            sockets_retry: None,
             keys: 0,
         }
     }
@@ -119,6 +123,11 @@ impl Shared {
             }
         }
         false
+    }
+
+    /// The sockets could not be opened. Whoever waits for them goes on waiting: descriptors come back when others leave.
+    pub fn retry_sockets(&mut self, now: Instant) {
+        self.timers.put(&mut self.sockets_retry, Some(now + SOCKETS_PAUSE), Timer::Sockets);
     }
 
     /// The link is forgotten: nothing is sent there any more, and what still comes from it is ignored.

@@ -27,6 +27,8 @@ pub enum Timer {
         room: Arc<str>,
     },
     Streams,
+    /// They could not be opened.
+    Sockets,
 }
 
 #[derive(Debug, Default)]

@@ -50,6 +50,23 @@ fn tracks_and_subscriptions_survive_a_resume() {
 }
 
 #[test]
+fn sockets_that_cannot_be_opened_are_tried_again_after_a_while() {
+    let mut call = Call::new();
+    call.world.has_no_sockets = true;
+    let (alice, bob) = (call.ours("alice"), call.ours("bob"));
+    call.publish(alice, audio("mic"), &[]);
+    assert_eq!(call.world.demands, 1);
+    call.pass(Duration::from_secs(10));
+    assert!((2..=5).contains(&call.world.demands), "{}", call.world.demands);
+    assert_eq!(call.tracks(bob, alice).unwrap_or_default(), []);
+    call.world.has_no_sockets = false;
+    call.until("the track is there", |call| call.tracks(bob, alice).is_some_and(|tracks| !tracks.is_empty()));
+    let demands = call.world.demands;
+    call.pass(Duration::from_secs(10));
+    assert_eq!(call.world.demands, demands, "they are there");
+}
+
+#[test]
 fn who_joins_anew_under_its_sid_begins_without_tracks() {
     let (mut call, info, _) = watching();
     let alice = call.clients[0].info.clone();
