@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::claims::{Admission, Locality, Refusal};
 use super::config::Config;
-use super::core::{Input, LinkId, Output, Server, StreamId};
+use super::core::{Input, LinkId, Output, Server, StreamId, Worth};
 use super::intake::{Opened, Outboxes};
 use super::running::{self, Life, Phase};
 use super::service::{Answer, Call, CallError};
@@ -30,7 +30,12 @@ const DATAGRAM_SIZE_MAX: usize = 2048;
 
 /// How many bytes may wait for one client, beside what it is greeted with: that is as long as its room is full. Who is further
 /// behind does not read at all.
-const OUTBOX_SIZE_MAX: usize = 4 << 20;
+const OUTBOX_SIZE_MAX: usize = 8 << 20;
+
+/// How many may wait when a data packet is still put behind them. A client that was held up for a moment gets all of some hundred
+/// signals of the largest size; of what may be lost it gets what it can use.
+const OUTBOX_RELIABLE_MAX: usize = 6 << 20;
+const OUTBOX_LOSSY_MAX: usize = 1 << 20;
 
 /// Not `Debug`: it holds a token.
 enum Event {
@@ -81,7 +86,8 @@ pub struct Ticket {
 struct Outbox {
     frames: mpsc::UnboundedSender<Arc<[u8]>>,
     waiting: Arc<AtomicUsize>,
-    waiting_max: usize,
+    /// How much it was greeted with.
+    greeting: usize,
     /// Dropped with the outbox; the link wakes up then, also while it waits for its client to read.
     _open: oneshot::Sender<()>,
 }
@@ -148,7 +154,7 @@ impl Desk {
         let (frames, mailed) = mpsc::unbounded_channel();
         let (open, closed) = oneshot::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let outbox = Outbox { frames, waiting: waiting.clone(), waiting_max: usize::MAX, _open: open };
+        let outbox = Outbox { frames, waiting: waiting.clone(), greeting: 0, _open: open };
         self.events.send(Event::Open { ticket: Box::new(ticket), outbox }).await.ok()?;
         Some(Mail { frames: mailed, waiting, closed })
     }
@@ -293,10 +299,7 @@ impl Actor {
                 let link = ticket.link;
                 self.outboxes.insert(link, outbox);
                 self.server.handle(now, wall_ms, Input::Opened { link, admission: ticket.admission });
-                self.drain();
-                if let Some(outbox) = self.outboxes.get_mut(&link) {
-                    outbox.waiting_max = outbox.waiting.load(Ordering::Relaxed) + OUTBOX_SIZE_MAX;
-                }
+                self.drain_greeting(link);
             }
             Event::Frame { link, bytes } => self.server.handle(now, wall_ms, Input::Frame { link, bytes }),
             Event::Closed { link } => {
@@ -323,17 +326,33 @@ impl Actor {
         }
     }
 
+    /// Hands out what came of an opened link, all of which the link is greeted with.
+    fn drain_greeting(&mut self, greeted: LinkId) {
+        while let Some(output) = self.server.poll() {
+            if let (Output::Send { link, bytes, .. }, Some(outbox)) =
+                (&output, self.outboxes.get_mut(&greeted))
+            {
+                outbox.greeting += if *link == greeted { bytes.len() } else { 0 };
+            }
+            self.perform(output);
+        }
+    }
+
     fn drain(&mut self) {
         while let Some(output) = self.server.poll() {
-            match output {
-                Output::Send { link, bytes } => self.post(link, bytes),
-                Output::Close { link } => {
-                    self.outboxes.remove(&link);
-                }
-                Output::Transmit(datagram) => self.transmit(datagram),
-                Output::CloseStream(stream) => self.streams.close(stream),
-                Output::OpenSockets => self.open_sockets(),
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { link, worth, bytes } => self.post(link, worth, bytes),
+            Output::Close { link } => {
+                self.outboxes.remove(&link);
             }
+            Output::Transmit(datagram) => self.transmit(datagram),
+            Output::CloseStream(stream) => self.streams.close(stream),
+            Output::OpenSockets => self.open_sockets(),
         }
     }
 
@@ -362,11 +381,20 @@ impl Actor {
         }
     }
 
-    fn post(&mut self, link: LinkId, bytes: Arc<[u8]>) {
+    fn post(&mut self, link: LinkId, worth: Worth, bytes: Arc<[u8]>) {
         let Some(outbox) = self.outboxes.get(&link) else { return };
         let size = bytes.len();
-        let waiting = outbox.waiting.fetch_add(size, Ordering::Relaxed) + size;
-        let is_too_much = waiting > outbox.waiting_max;
+        let limit = match worth {
+            Worth::Signal => OUTBOX_SIZE_MAX,
+            Worth::Reliable => OUTBOX_RELIABLE_MAX,
+            Worth::Lossy => OUTBOX_LOSSY_MAX,
+        };
+        // Only this task adds to what waits.
+        let is_too_much = outbox.waiting.load(Ordering::Relaxed) + size > outbox.greeting + limit;
+        if is_too_much && worth != Worth::Signal {
+            return log::debug!("server: a client that does not read missed a packet");
+        }
+        outbox.waiting.fetch_add(size, Ordering::Relaxed);
         if is_too_much || outbox.frames.send(bytes).is_err() {
             if is_too_much {
                 log::warn!("server: a client that does not read was cut off");
@@ -393,10 +421,15 @@ fn seed() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
     use super::*;
     use crate::signal::frame::FromServer;
+    use crate::signal::proto::data_packet::Kind;
     use crate::signal::proto::signal_response::Message;
-    use crate::signal::proto::{ParticipantInfo, UpdateParticipantRequest};
+    use crate::signal::proto::{
+        ParticipantInfo, SendDataRequest, UpdateParticipantRequest, UpdateRoomMetadataRequest,
+    };
     use crate::signal::token::{self, Order, Role};
 
     const ROOM: &str = "1_room";
@@ -445,9 +478,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_reads_nothing_misses_packets_first_and_is_cut_off_at_last() {
+        let desk = start(Config::default(), Vec::new(), Life::of_a_test());
+        let mut mail = join(&desk).await;
+        told(&mut mail);
+        let packet = |kind: Kind, size| {
+            let data = vec![0; size];
+            Call::SendData(SendDataRequest {
+                room: ROOM.into(),
+                kind: kind.into(),
+                data,
+                ..Default::default()
+            })
+        };
+        let mut sizes = Vec::new();
+        for (count, kind, size) in
+            [(500, Kind::Reliable, 8000), (400, Kind::Reliable, 60_000), (400, Kind::Lossy, 60_000)]
+        {
+            for _ in 0..count {
+                desk.call(packet(kind, size)).await.expect("sent");
+            }
+            sizes.push(told(&mut mail).1);
+        }
+        assert!(sizes[0] >= 500 * 8000, "what is said in a moment is not missed: {sizes:?}");
+        assert!((4 << 20..=OUTBOX_RELIABLE_MAX).contains(&sizes[1]), "{sizes:?}");
+        assert!((1 << 19..=OUTBOX_LOSSY_MAX).contains(&sizes[2]), "{sizes:?}");
+        assert_eq!(mail.closed.try_recv(), Err(TryRecvError::Empty), "it is still there");
+        for _ in 0..200 {
+            let metadata = "x".repeat(60_000);
+            let request = UpdateRoomMetadataRequest { room: ROOM.into(), metadata };
+            desk.call(Call::UpdateRoomMetadata(request)).await.expect("updated");
+        }
+        assert_eq!(mail.closed.try_recv(), Err(TryRecvError::Closed));
+    }
+
+    #[tokio::test]
     async fn a_room_that_has_more_to_say_than_may_wait_for_one_can_be_joined() {
         let desk = start(Config::default(), Vec::new(), Life::of_a_test());
-        for _ in 0..30 {
+        for _ in 0..60 {
             let (infos, _) = told(&mut join(&desk).await);
             let request = UpdateParticipantRequest {
                 room: ROOM.into(),
@@ -461,6 +529,6 @@ mod tests {
         }
         let (infos, size) = told(&mut join(&desk).await);
         assert!(size > OUTBOX_SIZE_MAX, "{size}");
-        assert_eq!(infos.len(), 31);
+        assert_eq!(infos.len(), 61);
     }
 }

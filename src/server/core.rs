@@ -55,6 +55,7 @@ pub enum Output {
     /// The bytes are shared with the other links that they go to: a packet to a thousand is kept once.
     Send {
         link: LinkId,
+        worth: Worth,
         bytes: Arc<[u8]>,
     },
     /// Close the link once everything before this is on its way. Nothing follows for it.
@@ -66,6 +67,17 @@ pub enum Output {
     CloseStream(StreamId),
     /// Open UDP sockets, and tell with [`Input::SocketsOpened`].
     OpenSockets,
+}
+
+/// What becomes of a message when its client is behind with reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// It is sent, or the link ends: without it the client would not know any more what is going on.
+    Signal,
+    /// A data packet: rather is it missed than that anybody could have the client thrown out.
+    Reliable,
+    /// The same, and sooner.
+    Lossy,
 }
 
 #[derive(Debug)]

@@ -149,7 +149,7 @@ impl World {
     pub fn drain(&mut self) {
         while let Some(output) = self.server.poll() {
             match output {
-                Output::Send { link, bytes } => {
+                Output::Send { link, bytes, .. } => {
                     assert!(!self.closed.contains(&link), "nothing is sent after the closing");
                     let frame = FromServer::decode(&bytes).expect("a frame").expect("a known one");
                     self.inbox.entry(link).or_default().push(frame);

@@ -87,7 +87,7 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Optio
                 (!is_sent).then_some(&plain)
             }
             (None, Presence::Linked { link, .. }) => {
-                shared.send_bytes(*link, framed.clone());
+                shared.send_data(*link, kind, framed.clone());
                 None
             }
             (None, Presence::Away { .. }) => Some(&framed),

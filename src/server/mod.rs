@@ -40,7 +40,7 @@ mod twirp;
 
 pub use claims::{Admission, Locality, Refusal};
 pub use config::Config;
-pub use core::{Input, LinkId, Output, Server, StreamId};
+pub use core::{Input, LinkId, Output, Server, StreamId, Worth};
 pub use running::{Running, serve_tcp};
 pub use shared::Counters;
 

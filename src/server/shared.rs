@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::allowance::Allowance;
 use super::config::{Config, SOCKETS_PAUSE};
-use super::core::{LinkId, Output};
+use super::core::{LinkId, Output, Worth};
 use super::participant::Key;
 use super::sids::Sids;
 use super::streams::Streams;
@@ -15,7 +15,7 @@ use super::timers::{Timer, Timers};
 use crate::rtc::Datagram;
 use crate::signal::frame::FromServer;
 use crate::signal::proto::signal_response::Message;
-use crate::signal::proto::{DisconnectReason, LeaveRequest, leave_request::Action};
+use crate::signal::proto::{DisconnectReason, LeaveRequest, data_packet::Kind, leave_request::Action};
 
 /// What was dropped, for the log and for tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,7 +97,16 @@ impl Shared {
     }
 
     pub fn send_bytes(&mut self, link: LinkId, bytes: impl Into<Arc<[u8]>>) {
-        self.out.push_back(Output::Send { link, bytes: bytes.into() });
+        self.out.push_back(Output::Send { link, worth: Worth::Signal, bytes: bytes.into() });
+    }
+
+    /// A data packet inside the link.
+    pub fn send_data(&mut self, link: LinkId, kind: Kind, bytes: Arc<[u8]>) {
+        let worth = match kind {
+            Kind::Reliable => Worth::Reliable,
+            Kind::Lossy => Worth::Lossy,
+        };
+        self.out.push_back(Output::Send { link, worth, bytes });
     }
 
     pub fn transmit(&mut self, datagram: Datagram) {

@@ -305,7 +305,7 @@ impl World {
 
     fn server_wants(&mut self, output: server::Output) {
         let (link, bytes) = match output {
-            server::Output::Send { link, bytes } => (link, Some(bytes.to_vec())),
+            server::Output::Send { link, bytes, .. } => (link, Some(bytes.to_vec())),
             server::Output::Close { link } => (link, None),
             // This server has its addresses from the beginning.
             server::Output::OpenSockets | server::Output::CloseStream(_) => return,

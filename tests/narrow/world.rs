@@ -373,7 +373,7 @@ impl World {
 
     fn server_wants(&mut self, output: server::Output) {
         match output {
-            server::Output::Send { link, bytes } => {
+            server::Output::Send { link, bytes, .. } => {
                 let arrival = Arrival::Down { client: link.0 as usize, bytes: bytes.to_vec() };
                 self.agenda.put(self.now + LINK_DELAY, arrival);
             }
