@@ -78,11 +78,18 @@ impl Peer {
     /// Where all of them are this machine's own the bandwidth is not estimated: there is no network that could be too
     /// narrow, and on a busy machine packets that are late for want of a processor would look like one.
     pub fn new(now: Instant, local: &[SocketAddr]) -> Self {
-        let is_networked = local.iter().any(|address| !address.ip().is_loopback());
+        Self::taking_streams(now, local, &[])
+    }
+
+    /// The same, where the other side may also open streams to `taken_at`, which are none of the sockets' addresses. What comes
+    /// through one and goes back is a datagram between such an address and that from which the stream was opened.
+    pub fn taking_streams(now: Instant, local: &[SocketAddr], taken_at: &[SocketAddr]) -> Self {
+        let is_networked = local.iter().chain(taken_at).any(|address| !address.ip().is_loopback());
         let mut peer = Self::unreachable(now, is_networked);
         for address in local {
             peer.add_local(*address);
         }
+        peer.take_streams_at(taken_at);
         peer.advance(now);
         peer
     }

@@ -76,9 +76,7 @@ impl Peer {
         self
     }
 
-    /// The other side may open streams to these addresses, which are none of the sockets'. What comes through one and goes
-    /// back is a datagram between such an address and that from which the stream was opened.
-    pub fn takes_streams_at(mut self, now: Instant, addresses: &[SocketAddr]) -> Self {
+    pub(super) fn take_streams_at(&mut self, addresses: &[SocketAddr]) {
         for address in addresses {
             let candidate = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build();
             let Ok(candidate) = candidate else { continue };
@@ -86,8 +84,6 @@ impl Peer {
                 self.streams.taken_at.push(*address);
             }
         }
-        self.advance(now);
-        self
     }
 
     pub(super) fn add_stream_end(&mut self, candidate: Candidate) {

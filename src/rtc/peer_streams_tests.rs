@@ -1,11 +1,12 @@
 //! A client whose network lets no UDP through, and a server that takes streams, on made-up time.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::link::UDP_HEAD_START;
 use super::simulation::{ALICE, BOB, Network};
-use super::{Channel, Output, Peer};
+use super::{Channel, Codec, MediaKind, Output, PacketOut, Peer, Sending};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -27,7 +28,7 @@ fn network(seed: u64) -> Network {
     let now = network.now;
     network.peers = [
         Peer::new(now, &[address("192.0.2.1:5001")]).opens_streams(),
-        Peer::new(now, &[address("192.0.2.2:5002")]).takes_streams_at(now, &[taken_at()]),
+        Peer::taking_streams(now, &[address("192.0.2.2:5002")], &[taken_at()]),
     ];
     network
 }
@@ -57,6 +58,44 @@ fn connected(seed: u64) -> (Network, SocketAddr) {
     let local = open(&mut network);
     network.run(Duration::from_secs(5), Network::all_open);
     (network, local)
+}
+
+#[test]
+fn what_the_network_carries_is_estimated_where_only_streams_lead_there() {
+    let mut network = network(8);
+    network.peers[BOB] = Peer::taking_streams(network.now, &[], &[taken_at()]);
+    network.negotiate();
+    network.run(Duration::from_secs(1), |network| opens(network) == 1);
+    open(&mut network);
+    network.run(Duration::from_secs(5), Network::all_open);
+    let sending = Sending {
+        kind: MediaKind::Video,
+        codecs: vec![Codec::Vp8],
+        stream_id: "PA_bob".into(),
+        track_id: "cam".into(),
+        layers: Vec::new(),
+        is_stereo: false,
+        uses_dtx: false,
+    };
+    let section = network.peers[BOB].add_sending(network.now, &sending).expect("a section");
+    let offer = network.peers[BOB].offer(network.now).expect("an offer");
+    network.exchange(&offer, BOB);
+    for sequence in 0..100 {
+        let packet = PacketOut {
+            codec: Codec::Vp8,
+            sequence,
+            timestamp: sequence as u32 * 1800,
+            is_marked: true,
+            payload: Arc::from([0; 1000]),
+            audio_level: None,
+            rotation_degrees: None,
+            is_resendable: true,
+            captured: None,
+        };
+        network.peers[BOB].send_packet(network.now, section, None, packet).expect("taken");
+        network.pass(Duration::from_millis(20));
+    }
+    assert!(network.peers[BOB].can_probe());
 }
 
 #[test]

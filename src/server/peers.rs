@@ -299,7 +299,7 @@ impl Peers {
 }
 
 fn peer(now: Instant, config: &Config) -> Peer {
-    Peer::new(now, &config.udp_addresses).takes_streams_at(now, &config.tcp_addresses)
+    Peer::taking_streams(now, &config.udp_addresses, &config.tcp_addresses)
 }
 
 fn close(peer: &mut Peer, now: Instant, shared: &mut Shared) {
