@@ -30,14 +30,17 @@ pub fn publish(room: &mut Room, shared: &mut Shared, now: Instant, sender: Key, 
     deliver(room, shared, now, Some(sender), packet);
 }
 
-/// The sender is who the link belongs to, whatever the packet says.
+/// The sender is who the link belongs to, whatever the packet says. Of who is hidden nothing is said; as in LiveKit its packets
+/// look like a server's.
 #[allow(deprecated)] // clients of before the outer fields read the inner ones
 fn stamp(packet: &mut DataPacket, sender: &Participant) {
-    packet.participant_sid.clone_from(&sender.sid);
-    packet.participant_identity.clone_from(&sender.identity);
+    let (sid, identity) =
+        if sender.permission.hidden { Default::default() } else { (&*sender.sid, &*sender.identity) };
+    sid.clone_into(&mut packet.participant_sid);
+    identity.clone_into(&mut packet.participant_identity);
     if let Some(data_packet::Value::User(user)) = &mut packet.value {
-        user.participant_sid.clone_from(&sender.sid);
-        user.participant_identity.clone_from(&sender.identity);
+        sid.clone_into(&mut user.participant_sid);
+        identity.clone_into(&mut user.participant_identity);
     }
 }
 

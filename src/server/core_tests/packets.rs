@@ -44,6 +44,24 @@ fn a_packet_is_from_who_sent_it_whatever_it_says() {
 
 #[test]
 #[allow(deprecated)]
+fn a_packet_of_somebody_hidden_does_not_say_whose_it_is() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let token = livekit_with("spy", Grants { hidden: true, ..GRANTS });
+    let (spy, join) = world.join(ours(), &token);
+    let sid = join.participant.expect("a participant").sid;
+    let mut packet = signals::packet("chat", "psst", Vec::new());
+    packet.participant_identity = "spy".into();
+    world.say(spy, FromClient::Data(packet));
+    let frames = world.take(first);
+    let [FromServer::Data(packet)] = frames.as_slice() else { panic!("one packet, not {frames:?}") };
+    assert_eq!((packet.participant_sid.as_str(), packet.participant_identity.as_str()), ("", ""));
+    let said = format!("{packet:?}");
+    assert!(!said.contains("spy") && !said.contains(&sid), "{said}");
+}
+
+#[test]
+#[allow(deprecated)]
 fn a_packet_with_a_destination_reaches_only_that() {
     let mut world = World::new();
     let (first, _) = world.publisher("alice");
