@@ -1,6 +1,6 @@
 //! A server that runs: its tasks, and how they all end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::actor::{self, Desk};
@@ -31,6 +32,10 @@ const UDP_BUFFER_SIZE: usize = 4 << 20;
 
 /// How long to wait before accepting again after it failed, which is when descriptors are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many connections of a listener may be no clients yet. Clients are strangers for a round trip; a connection that says
+/// nothing is held for ten seconds, and whoever opens many of those is not to use up the descriptors.
+const STRANGERS_MAX: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -245,6 +250,7 @@ fn outward(somewhere: SocketAddr) -> Option<IpAddr> {
 
 async fn accept(mut life: Life, listener: Listener, desk: Desk) {
     let mut ends = life.clone();
+    let mut strangers = Strangers::new(STRANGERS_MAX);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -253,7 +259,8 @@ async fn accept(mut life: Life, listener: Listener, desk: Desk) {
         };
         match accepted {
             Ok(Accepted::Link(socket, locality)) => {
-                tokio::spawn(http::serve(life.clone(), socket, locality, desk.clone()));
+                let task = tokio::spawn(http::serve(life.clone(), socket, locality, desk.clone()));
+                strangers.add(task.abort_handle());
             }
             Ok(Accepted::Stream(stream)) => {
                 tokio::spawn(intake::run(life.clone(), stream, desk.clone()));
@@ -267,6 +274,30 @@ async fn accept(mut life: Life, listener: Listener, desk: Desk) {
                 }
             }
         }
+    }
+}
+
+/// The tasks of connections, which end when these become clients. When there are too many the oldest makes room.
+struct Strangers {
+    tasks: VecDeque<AbortHandle>,
+    max: usize,
+}
+
+impl Strangers {
+    fn new(max: usize) -> Self {
+        Self { tasks: VecDeque::new(), max }
+    }
+
+    fn add(&mut self, task: AbortHandle) {
+        if self.tasks.len() >= self.max {
+            self.tasks.retain(|task| !task.is_finished());
+        }
+        if self.tasks.len() >= self.max
+            && let Some(oldest) = self.tasks.pop_front()
+        {
+            oldest.abort();
+        }
+        self.tasks.push_back(task);
     }
 }
 
@@ -295,5 +326,28 @@ async fn accept_one(listener: &Listener) -> io::Result<Accepted> {
             }
             Ok(if ours { Accepted::Link(Socket::from(stream), Locality::Local) } else { Accepted::Nobody })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_stranger_makes_room_and_who_is_none_any_more_does_not_count() {
+        let mut strangers = Strangers::new(2);
+        let mut add = |task: &tokio::task::JoinHandle<()>| strangers.add(task.abort_handle());
+        let waits = || tokio::spawn(std::future::pending::<()>());
+        let mut client = tokio::spawn(std::future::ready(()));
+        (&mut client).await.expect("it is over");
+        let (first, second, third) = (waits(), waits(), waits());
+        for task in [&client, &first, &second] {
+            add(task);
+        }
+        tokio::task::yield_now().await;
+        assert!(!first.is_finished() && !second.is_finished());
+        add(&third);
+        assert!(first.await.expect_err("it was ended").is_cancelled());
+        assert!(!second.is_finished() && !third.is_finished());
     }
 }

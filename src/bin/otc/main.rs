@@ -1,6 +1,7 @@
 //! `otc`: the command-line tool beside the library. Each command is a file of its own; `args.rs` reads their flags.
 
 mod args;
+mod descriptors_sys;
 mod serve;
 mod signals_sys;
 mod token;

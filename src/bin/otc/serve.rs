@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::args::{self, Args, Flag};
 use super::signals_sys::Signals;
-use super::{show, usage_error};
+use super::{descriptors_sys, show, usage_error};
 
 /// LiveKit's port, so that its clients' defaults fit; on this machine only, until something else is asked for.
 const LISTEN_DEFAULT: &str = "127.0.0.1:7880";
@@ -106,6 +106,9 @@ impl fmt::Display for Failure {
 
 fn serve(config: Config, listen: &[SocketAddr]) -> Result<(), Failure> {
     let signals = Signals::hold()?;
+    if let Err(error) = descriptors_sys::raise_limit() {
+        log::warn!("the limit of descriptors stays as it is: {error}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let running = runtime.block_on(serve_tcp(config, listen))?;
     for address in running.addresses() {
