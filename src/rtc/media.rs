@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use str0m::media::Rid;
 
-/// How large the payload of one packet may be. With the headers of RTP, SRTP, UDP and IPv6 it is just what fits into
-/// the 1500 bytes of an Ethernet frame; payloads of our own are made smaller, for the sake of tunnels.
-pub const PAYLOAD_SIZE_MAX: usize = 1_380;
+/// How large the payload of one packet may be: what fits into the 1500 bytes of an Ethernet frame behind the shortest
+/// headers of RTP, SRTP, UDP and IPv4. Where what others have filled as far goes on behind longer headers, the system cuts
+/// it in two. Payloads of our own are made smaller, for the sake of tunnels.
+pub const PAYLOAD_SIZE_MAX: usize = 1_450;
 
 /// Layer names longer than this are cut off. It is str0m's limit; LiveKit's names have one letter.
 const LAYER_SIZE_MAX: usize = 8;

@@ -205,6 +205,18 @@ fn what_cannot_be_subscribed_to_is_said() {
 }
 
 #[test]
+fn a_packet_that_fills_a_frame_of_the_network_is_forwarded() {
+    let (mut call, info, mut source) = watching();
+    source.payload_size = 1440;
+    source.picture(&mut call, true);
+    call.pass(Duration::from_millis(100));
+    let sizes: Vec<usize> =
+        call.clients[1].got(&info.sid).iter().map(|packet| packet.payload.len()).collect();
+    assert_eq!(sizes, [1440]);
+    assert_eq!(call.world.server.counters().packets_dropped, 0);
+}
+
+#[test]
 fn the_own_track_comes_to_who_asks_for_it() {
     let mut call = Call::new();
     let alice = call.ours("alice");
