@@ -342,6 +342,10 @@ fn forget(room: &mut Room, shared: &mut Shared, now: Instant, track: TrackKey) {
     for subscriber in gone.subscribers {
         subscribe::drop_down(room, shared, now, subscriber, track);
     }
+    // Something was wished for it by some who never got it.
+    for share in room.participants.values_mut().filter_map(|participant| participant.share.as_mut()) {
+        share.settings.remove(&track);
+    }
 }
 
 /// Everything of a participant that leaves, or begins anew. Others learn of its tracks from what they are told of it.

@@ -217,6 +217,23 @@ fn a_packet_that_fills_a_frame_of_the_network_is_forwarded() {
 }
 
 #[test]
+fn a_wish_for_a_track_is_forgotten_with_the_track() {
+    let (mut call, info, source) = watching();
+    let carol = call.ours("carol");
+    call.set(carol, &info.sid, UpdateTrackSettings { width: 320, height: 180, ..Default::default() });
+    let kept = |call: &Call| {
+        let link = call.clients[carol].link;
+        let share = call.world.room_of(link).participants[&call.world.key_of(link).key].share.as_ref();
+        share.expect("a share").settings.len()
+    };
+    assert_eq!(kept(&call), 1);
+    let now = call.now();
+    call.publisher(0).stop_sending(now, source.section);
+    call.offer(0);
+    assert_eq!(kept(&call), 0);
+}
+
+#[test]
 fn the_own_track_comes_to_who_asks_for_it() {
     let mut call = Call::new();
     let alice = call.ours("alice");
