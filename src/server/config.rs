@@ -47,8 +47,8 @@ pub const GONE_MAX: usize = 512;
 pub const SOCKETS_PAUSE: Duration = Duration::from_secs(3);
 
 /// For how many addresses it is remembered whose datagrams come from there. Two for each of thousands of LiveKit
-/// clients. Beyond it all are forgotten and found again one by one: a client that sends from ever new addresses costs
-/// time then, and not memory.
+/// clients. Beyond it those of who has come from yet another one are forgotten, and it is found again by its next check of a
+/// path: a client that sends from ever new addresses costs time then, and not memory.
 pub const ROUTES_MAX: usize = 16 << 10;
 
 /// How long a LiveKit client may take until its connections are up. LiveKit's own servers are as patient.

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::allowance::{Allowance, STRANGERS};
 use super::claims::{self, Admission, Fingerprint, Locality, Refusal};
-use super::config::{Config, ROUTES_MAX};
+use super::config::Config;
 use super::media::tick;
 use super::participant::Key;
 use super::room::Room;
@@ -188,11 +188,12 @@ impl Server {
         if let Some(seat) = known {
             return Some(seat.clone());
         }
-        let seat = self.by_credentials(now, datagram)?;
-        if self.shared.routes.len() >= ROUTES_MAX {
-            self.shared.routes.clear();
+        // A path begins with a check of it. Only that is worth a search among all who are here.
+        if !is_stun(&datagram.bytes) {
+            return None;
         }
-        self.shared.routes.insert(datagram.remote, seat.clone());
+        let seat = self.by_credentials(now, datagram)?;
+        self.shared.learn_route(datagram.remote, &seat);
         Some(seat)
     }
 
@@ -331,6 +332,12 @@ impl Server {
     pub fn links(&self) -> usize {
         self.shared.seats.len()
     }
+}
+
+/// RFC 8489, 5: the first two bits are zero, and the cookie is in its place.
+fn is_stun(bytes: &[u8]) -> bool {
+    const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+    bytes.first().is_some_and(|first| *first < 0x40) && bytes.get(4..8) == Some(&COOKIE)
 }
 
 /// The room and the participant of a link.

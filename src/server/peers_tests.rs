@@ -320,11 +320,16 @@ fn a_flood_of_offers_is_not_read_to_its_end() {
 #[test]
 fn a_flood_of_strange_datagrams_costs_little_and_keeps_nobody_out() {
     let (mut world, first, mut foreign) = meeting();
-    for port in 10_000..15_000 {
-        let datagram = Datagram { local: address(4000), remote: address(port), bytes: vec![0; 20] };
-        world.server.handle(world.now, 0, Input::Datagram(datagram));
-    }
-    let ignored = world.server.counters().strangers_ignored;
+    let flood = |world: &mut World, bytes: &[u8]| {
+        for port in 10_000..15_000 {
+            let datagram = Datagram { local: address(4000), remote: address(port), bytes: bytes.to_vec() };
+            world.server.handle(world.now, 0, Input::Datagram(datagram));
+        }
+        world.server.counters().strangers_ignored
+    };
+    assert_eq!(flood(&mut world, &[0; 20]), 0, "nobody was looked for");
+    let check = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+    let ignored = flood(&mut world, &check);
     assert!(ignored >= 4000, "{ignored}");
     // Who is known is heard all the same, and a newcomer is found.
     run(&mut world, &mut foreign, |world, foreign| foreign[0].send(world, "still here").is_ok());

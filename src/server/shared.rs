@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::allowance::Allowance;
-use super::config::{Config, SOCKETS_PAUSE};
+use super::config::{Config, ROUTES_MAX, SOCKETS_PAUSE};
 use super::core::{LinkId, Output, Worth};
 use super::participant::Key;
 use super::sids::Sids;
@@ -132,6 +132,18 @@ impl Shared {
             }
         }
         false
+    }
+
+    /// Datagrams from there are for `seat`. Who sends from too many addresses is found anew; where that is not enough
+    /// everybody is.
+    pub fn learn_route(&mut self, remote: SocketAddr, seat: &Seat) {
+        if self.routes.len() >= ROUTES_MAX {
+            self.routes.retain(|_, known| known != seat);
+        }
+        if self.routes.len() >= ROUTES_MAX {
+            self.routes.clear();
+        }
+        self.routes.insert(remote, seat.clone());
     }
 
     /// The sockets could not be opened. Whoever waits for them goes on waiting: descriptors come back when others leave.
