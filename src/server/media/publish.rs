@@ -345,6 +345,7 @@ fn forget(room: &mut Room, shared: &mut Shared, now: Instant, track: TrackKey) {
     // Something was wished for it by some who never got it.
     for share in room.participants.values_mut().filter_map(|participant| participant.share.as_mut()) {
         share.settings.remove(&track);
+        share.wishes.remove(&track);
     }
 }
 

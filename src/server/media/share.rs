@@ -1,6 +1,6 @@
 //! A participant's share in the media of its room: what it publishes and what it has subscribed to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::TrackKey;
@@ -70,6 +70,8 @@ pub struct Share {
     pub sections: HashMap<Section, TrackKey>,
     /// What was wished for tracks, also before they were subscribed to.
     pub settings: HashMap<TrackKey, UpdateTrackSettings>,
+    /// What it would be subscribed to, were it allowed to be.
+    pub wishes: BTreeSet<TrackKey>,
     /// Some subscription has no section yet.
     pub is_unwired: bool,
     pub budget: Budget,
@@ -86,6 +88,7 @@ impl Share {
             downs: BTreeMap::new(),
             sections: HashMap::new(),
             settings: HashMap::new(),
+            wishes: BTreeSet::new(),
             is_unwired: false,
             budget: Budget::default(),
             quality: None,

@@ -53,19 +53,23 @@ pub fn subscribe(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, t
     let Some(known) = media.tracks.get_mut(&track) else { return };
     let publisher = participants.get(&known.publisher).map(|one| one.sid.clone()).unwrap_or_default();
     let Some(participant) = participants.get_mut(&key) else { return };
-    if !participant.permission.can_subscribe {
-        if let Some(link) = participant.link() {
-            let update = SubscriptionPermissionUpdate {
-                participant_sid: publisher,
-                track_sid: known.sid.to_string(),
-                allowed: false,
-            };
-            shared.send(link, Message::SubscriptionPermissionUpdate(update));
-        }
+    let (link, is_allowed) = (participant.link(), participant.permission.can_subscribe);
+    let share = participant.share();
+    if !is_allowed && share.wishes.len() < SUBSCRIPTIONS_MAX {
+        share.wishes.insert(track);
+    }
+    let is_news = !is_allowed || share.wishes.remove(&track);
+    if let Some(link) = link.filter(|_| is_news) {
+        let update = SubscriptionPermissionUpdate {
+            participant_sid: publisher,
+            track_sid: known.sid.to_string(),
+            allowed: is_allowed,
+        };
+        shared.send(link, Message::SubscriptionPermissionUpdate(update));
+    }
+    if !is_allowed {
         return;
     }
-    let link = participant.link();
-    let share = participant.share();
     if share.downs.contains_key(&track) {
         return;
     }
@@ -85,6 +89,9 @@ pub fn subscribe(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, t
 }
 
 fn unsubscribe(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, track: TrackKey) {
+    if let Some(share) = room.participants.get_mut(&key).and_then(|one| one.share.as_mut()) {
+        share.wishes.remove(&track);
+    }
     let Some(known) = room.media.as_mut().and_then(|media| media.tracks.get_mut(&track)) else { return };
     known.subscribers.retain(|subscriber| *subscriber != key);
     let publisher = known.publisher;
@@ -200,16 +207,23 @@ pub fn arrive(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     }
 }
 
-/// A participant may not subscribe any more.
+/// A participant may not subscribe any more, or may again. What it wishes for stays the same.
 pub fn enforce(room: &mut Room, shared: &mut Shared, now: Instant, key: Key) {
     let Some(participant) = room.participants.get(&key) else { return };
-    if participant.permission.can_subscribe {
+    let (is_allowed, share) = (participant.permission.can_subscribe, participant.share.as_ref());
+    let got: Vec<TrackKey> = share.map(|share| share.downs.keys().copied().collect()).unwrap_or_default();
+    let wished = share.map(|share| share.wishes.clone()).unwrap_or_default();
+    if is_allowed {
+        for track in wished {
+            subscribe(room, shared, now, key, track);
+        }
         return arrive(room, shared, now, key);
     }
-    let Some(share) = participant.share.as_ref() else { return };
-    let tracks: Vec<TrackKey> = share.downs.keys().copied().collect();
-    for track in tracks {
+    for track in got {
         unsubscribe(room, shared, now, key, track);
+        if let Some(share) = room.participants.get_mut(&key).and_then(|one| one.share.as_mut()) {
+            share.wishes.insert(track);
+        }
     }
 }
 

@@ -234,6 +234,42 @@ fn a_wish_for_a_track_is_forgotten_with_the_track() {
 }
 
 #[test]
+fn a_wish_that_is_not_allowed_is_granted_when_it_is() {
+    let mut call = Call::new();
+    let (alice, bob) = (call.ours("alice"), call.ours("bob"));
+    let (info, _) = call.publish(alice, audio("mic"), &[]);
+    let allow = |call: &mut Call, can_subscribe| {
+        let request = proto::UpdateParticipantRequest {
+            room: super::super::core_tests::ROOM.into(),
+            identity: call.clients[bob].info.identity.clone(),
+            permission: Some(ParticipantPermission { can_subscribe, ..Default::default() }),
+            ..Default::default()
+        };
+        call.world.call(super::super::service::Call::UpdateParticipant(request)).expect("updated");
+        call.settle();
+    };
+    let is_offered = |call: &Call| call.clients[bob].sections.last().is_some_and(|last| last.is_sending);
+    allow(&mut call, false);
+    call.subscribe(bob, &info.sid, true);
+    assert!(!is_offered(&call));
+    for _ in 0..2 {
+        allow(&mut call, true);
+        call.until("it is offered", |call| is_offered(call));
+        allow(&mut call, false);
+        call.until("it is taken away", |call| !is_offered(call));
+    }
+    let told = call.heard(bob, |message| match message {
+        Message::SubscriptionPermissionUpdate(update) => Some(update.allowed),
+        _ => None,
+    });
+    assert_eq!(told, [false, true, true]);
+    call.subscribe(bob, &info.sid, false);
+    allow(&mut call, true);
+    call.pass(Duration::from_millis(100));
+    assert!(!is_offered(&call), "it does not wish for it any more");
+}
+
+#[test]
 fn the_own_track_comes_to_who_asks_for_it() {
     let mut call = Call::new();
     let alice = call.ours("alice");
