@@ -22,7 +22,7 @@ use super::*;
 use crate::rtc::Datagram;
 use crate::signal::frame::{FRAME_SIZE_MAX, FromClient, FromServer};
 use crate::signal::join::{JoinQuery, PROTOCOL};
-use crate::signal::proto::participant_info::State;
+use crate::signal::proto::participant_info::{Kind, State};
 use crate::signal::proto::signal_request::Message as Ask;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{
@@ -80,6 +80,8 @@ pub(super) const GRANTS: Grants = Grants {
     hidden: false,
     can_update_metadata: false,
     is_recorder: false,
+    is_agent: false,
+    holder: Kind::Standard,
     sources: token::Sources::All,
 };
 

@@ -14,7 +14,7 @@ use super::news::News;
 use super::peers::Peers;
 use super::shared::{Seat, Shared};
 use super::turns::Turns;
-use crate::signal::proto::participant_info::State;
+use crate::signal::proto::participant_info::{Kind, State};
 use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission, leave_request::Action};
 use crate::signal::token::{Grants, Sources};
 
@@ -69,6 +69,8 @@ pub struct Participant {
     pub peers: Option<Box<Peers>>,
     /// The room counts as recorded while it is in it.
     pub is_recorder: bool,
+    /// As what it is announced.
+    pub kind: Kind,
     /// Its part in the media of the room, since it has one.
     pub share: Option<Box<Share>>,
     pub standing: Standing,
@@ -95,6 +97,7 @@ impl Participant {
             attributes: claims.attributes,
             permission: permission(claims.grants),
             is_recorder: claims.grants.is_recorder,
+            kind: claims.grants.holder,
             joined_ms,
             version: 0,
             fingerprint: admission.fingerprint,
@@ -205,6 +208,7 @@ impl Participant {
             identity: self.identity.clone(),
             name: self.name.clone(),
             state: state.into(),
+            kind: self.kind.into(),
             metadata: self.metadata.clone(),
             attributes: self.attributes.clone().into_iter().collect(),
             joined_at: self.joined_ms / 1000,
@@ -216,6 +220,7 @@ impl Participant {
     }
 }
 
+#[allow(deprecated)] // older clients know a recorder and an agent by their permission alone
 fn permission(grants: Grants) -> ParticipantPermission {
     ParticipantPermission {
         can_subscribe: grants.can_subscribe,
@@ -225,6 +230,8 @@ fn permission(grants: Grants) -> ParticipantPermission {
         can_publish_data: grants.can_publish_data,
         hidden: grants.hidden,
         can_update_metadata: grants.can_update_metadata,
+        recorder: grants.is_recorder,
+        agent: grants.is_agent,
         ..Default::default()
     }
 }

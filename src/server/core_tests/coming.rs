@@ -61,6 +61,24 @@ fn a_roster_that_is_too_long_for_a_message_comes_in_several() {
 }
 
 #[test]
+#[allow(deprecated)] // the older fields too
+fn an_agent_and_a_recorder_are_announced_as_such() {
+    let mut world = World::new();
+    let agent = Grants { is_agent: true, holder: Kind::Agent, ..GRANTS };
+    let egress = Grants { holder: Kind::Egress, ..GRANTS };
+    for (grants, expected) in [
+        (GRANTS, (Kind::Standard, false, false)),
+        (agent, (Kind::Agent, true, false)),
+        (egress, (Kind::Egress, false, true)),
+    ] {
+        let (_, join) = world.join(ours(), &livekit_with("robot", grants));
+        let info = join.participant.expect("a participant");
+        let permission = info.permission.clone().expect("a permission");
+        assert_eq!((info.kind(), permission.agent, permission.recorder), expected);
+    }
+}
+
+#[test]
 fn who_says_farewell_is_gone_at_once() {
     let mut world = World::new();
     let (first, _) = world.publisher("alice");

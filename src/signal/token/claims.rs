@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{CLOCK_LEEWAY_S, TokenError, check_lifetime};
+use crate::signal::proto::participant_info::Kind as ParticipantKind;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -37,6 +38,10 @@ pub struct Grants {
     pub can_update_metadata: bool,
     /// LiveKit only: the session counts as recorded while its holder is in it.
     pub is_recorder: bool,
+    /// LiveKit only: a program that takes part like a person.
+    pub is_agent: bool,
+    /// LiveKit only: as what its holder is announced.
+    pub holder: ParticipantKind,
     /// LiveKit only: what may be published.
     pub sources: Sources,
 }
@@ -124,6 +129,8 @@ impl Role {
             hidden: false,
             can_update_metadata: false,
             is_recorder: false,
+            is_agent: false,
+            holder: ParticipantKind::Standard,
             sources: Sources::All,
         }
     }

@@ -11,6 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::{Access, Claims, Grants, Kind, Order, Proof, Role, Sources, Token, TokenError, check_data};
+use crate::signal::proto::participant_info::Kind as ParticipantKind;
 
 type Object = Map<String, Value>;
 
@@ -104,6 +105,9 @@ fn livekit_claims(payload: &Object, video: &Object, algorithm: &Algorithm) -> Re
     }
     // What a grant leaves open is allowed for tracks, follows them for data, and is forbidden otherwise.
     let can_publish = flag(video, "canPublish")?.unwrap_or(true);
+    // LiveKit writes its own names of kinds in small letters.
+    let kind = payload.get("kind").and_then(Value::as_str).unwrap_or_default().to_ascii_uppercase();
+    let holder = ParticipantKind::from_str_name(&kind).unwrap_or(ParticipantKind::Standard);
     let grants = Grants {
         can_publish,
         can_subscribe: flag(video, "canSubscribe")?.unwrap_or(true),
@@ -112,8 +116,9 @@ fn livekit_claims(payload: &Object, video: &Object, algorithm: &Algorithm) -> Re
         hidden: flag(video, "hidden")?.unwrap_or(false),
         can_update_metadata: flag(video, "canUpdateOwnMetadata")?.unwrap_or(false),
         // LiveKit's own recorder says so by its kind.
-        is_recorder: flag(video, "recorder")?.unwrap_or(false)
-            || payload.get("kind").and_then(Value::as_str) == Some("egress"),
+        is_recorder: flag(video, "recorder")?.unwrap_or(false) || holder == ParticipantKind::Egress,
+        is_agent: flag(video, "agent")?.unwrap_or(false),
+        holder,
         sources: sources(video)?,
     };
     Ok(Claims {
@@ -234,6 +239,7 @@ pub fn livekit(access: &Access) -> Result<String, TokenError> {
         ("hidden", access.grants.hidden),
         ("canUpdateOwnMetadata", access.grants.can_update_metadata),
         ("recorder", access.grants.is_recorder),
+        ("agent", access.grants.is_agent),
     ];
     for (name, _) in flags.into_iter().filter(|(_, granted)| *granted) {
         video[name] = true.into();
@@ -251,7 +257,13 @@ pub fn livekit(access: &Access) -> Result<String, TokenError> {
         "exp": access.expires_s,
         "video": video,
     });
-    for (name, value) in [("sub", access.identity), ("name", access.name), ("metadata", access.metadata)] {
+    let kind = match access.grants.holder {
+        ParticipantKind::Standard => String::new(),
+        other => other.as_str_name().to_ascii_lowercase(),
+    };
+    let texts =
+        [("sub", access.identity), ("name", access.name), ("metadata", access.metadata), ("kind", &kind)];
+    for (name, value) in texts {
         if !value.is_empty() {
             payload[name] = value.into();
         }

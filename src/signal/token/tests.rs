@@ -2,6 +2,7 @@
 //! application's token by PyJWT 2.15.1 with the claims that `opentok` writes) with invented keys at [`NOW_S`].
 
 use super::*;
+use crate::signal::proto::participant_info::Kind as ParticipantKind;
 use proptest::prelude::*;
 
 const NOW_S: i64 = 1_700_000_000;
@@ -150,6 +151,8 @@ fn a_token_of_livekits_generator_is_accepted() {
         hidden: true,
         can_update_metadata: false,
         is_recorder: false,
+        is_agent: false,
+        holder: ParticipantKind::Standard,
         sources: Sources::All,
     };
     assert_eq!(claims.grants, grants);
