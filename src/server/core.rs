@@ -272,6 +272,11 @@ impl Server {
                         tick::wake(room, &mut self.shared, now, set);
                     }
                 }
+                Timer::Counts { room } => {
+                    if let Some(room) = self.rooms.get_mut(&room) {
+                        room.tell_numbers(&mut self.shared, set);
+                    }
+                }
                 Timer::Streams => {
                     let Self { shared, rooms, .. } = self;
                     let is_there = |seat: &Seat| {

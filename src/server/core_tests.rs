@@ -283,7 +283,7 @@ impl World {
         self.drain();
     }
 
-    /// What the link was told of participants, and nothing else.
+    /// What the link was told of participants, and of nothing else but how many there are.
     pub fn updates(&mut self, link: LinkId) -> Vec<(String, State, DisconnectReason)> {
         let mut seen = Vec::new();
         for frame in self.take(link) {
@@ -293,7 +293,7 @@ impl World {
                         seen.push((info.sid.clone(), info.state(), info.disconnect_reason()));
                     }
                 }
-                FromServer::Message(Message::Pong(_)) => {}
+                FromServer::Message(Message::Pong(_) | Message::RoomUpdate(_)) => {}
                 other => panic!("unexpected {other:?}"),
             }
         }

@@ -9,6 +9,7 @@ use prost::Message as _;
 use super::claims::Fingerprint;
 use super::config::{GONE_MAX, ROSTER_SIZE_MAX};
 use super::media::{Media, publish, tick};
+use super::news::Counts;
 use super::participant::{Key, Participant, Presence};
 use super::requests;
 use super::shared::Shared;
@@ -35,6 +36,7 @@ pub struct Room {
     /// The sids of those who left, and whose they were: they are not given to others, who would be taken for them. The newest
     /// last.
     gone: VecDeque<(String, Fingerprint)>,
+    pub counts: Counts,
     /// When it vanishes unless somebody comes.
     pub vanishes: Option<Instant>,
     /// Since the first track was announced.
@@ -53,6 +55,7 @@ impl Room {
             empty_timeout: shared.config.room_empty_timeout,
             participants: BTreeMap::new(),
             gone: VecDeque::new(),
+            counts: Counts::default(),
             vanishes: None,
             media: None,
         }
@@ -63,6 +66,7 @@ impl Room {
     }
 
     pub fn info(&self) -> proto::Room {
+        let (num_participants, num_publishers) = self.numbers();
         proto::Room {
             sid: self.sid.clone(),
             name: self.name.to_string(),
@@ -72,9 +76,9 @@ impl Room {
             creation_time: self.created_ms / 1000,
             creation_time_ms: self.created_ms,
             metadata: self.metadata.clone(),
-            num_participants: self.participants.len() as u32,
+            num_participants,
             active_recording: self.is_recorded(),
-            num_publishers: self.participants.values().filter(|one| one.publishes()).count() as u32,
+            num_publishers,
             ..Default::default()
         }
     }
@@ -167,6 +171,7 @@ impl Room {
         if self.gone.len() > GONE_MAX {
             self.gone.pop_front();
         }
+        self.recount(shared, now);
         self.expire_if_empty(shared, now);
     }
 
@@ -203,6 +208,7 @@ impl Room {
                 shared.dismiss(link, reason, action);
             }
         }
+        self.recount(shared, now);
         self.stay(shared);
         tick::stop(&mut self, shared);
     }

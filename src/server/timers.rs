@@ -22,6 +22,10 @@ pub enum Timer {
     Room {
         name: Arc<str>,
     },
+    /// Of how many are in it.
+    Counts {
+        room: Arc<str>,
+    },
     /// The pulse of its media.
     Media {
         room: Arc<str>,

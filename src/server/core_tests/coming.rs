@@ -79,6 +79,30 @@ fn an_agent_and_a_recorder_are_announced_as_such() {
 }
 
 #[test]
+fn how_many_there_are_is_told_once_for_many_who_come_and_go() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let told = |world: &mut World| -> Vec<u32> {
+        let of = |frame| match frame {
+            FromServer::Message(Message::RoomUpdate(update)) => update.room.map(|room| room.num_participants),
+            _ => None,
+        };
+        world.take(first).into_iter().filter_map(of).collect()
+    };
+    world.pass(Duration::from_secs(10), &[first]);
+    assert_eq!(told(&mut world), [0; 0], "it knows that it is alone");
+    let others: Vec<LinkId> = (0..20).map(|_| world.publisher("").0).collect();
+    world.say(others[0], leave());
+    world.pass(Duration::from_secs(10), &[&[first], &others[1..]].concat());
+    assert_eq!(told(&mut world), [20]);
+    for other in &others[1..] {
+        world.say(*other, leave());
+    }
+    world.pass(Duration::from_secs(10), &[first]);
+    assert_eq!(told(&mut world), [1]);
+}
+
+#[test]
 fn who_says_farewell_is_gone_at_once() {
     let mut world = World::new();
     let (first, _) = world.publisher("alice");
