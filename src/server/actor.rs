@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
@@ -16,6 +15,7 @@ use super::claims::{Admission, Locality, Refusal};
 use super::config::Config;
 use super::core::{Input, LinkId, Output, Server, StreamId, Worth};
 use super::intake::{Opened, Outboxes};
+use super::outbox::{self, Mail, Outbox};
 use super::running::{self, Life, Phase};
 use super::service::{Answer, Call, CallError};
 use crate::rtc::Datagram;
@@ -27,15 +27,6 @@ const EVENTS_MAX: usize = 256;
 
 /// No path between two machines takes larger ones in one piece.
 const DATAGRAM_SIZE_MAX: usize = 2048;
-
-/// How many bytes may wait for one client, beside what it is greeted with: that is as long as its room is full. Who is further
-/// behind does not read at all.
-const OUTBOX_SIZE_MAX: usize = 8 << 20;
-
-/// How many may wait when a data packet is still put behind them. A client that was held up for a moment gets all of some hundred
-/// signals of the largest size; of what may be lost it gets what it can use.
-const OUTBOX_RELIABLE_MAX: usize = 6 << 20;
-const OUTBOX_LOSSY_MAX: usize = 1 << 20;
 
 /// Not `Debug`: it holds a token.
 enum Event {
@@ -81,35 +72,6 @@ pub struct Ticket {
     admission: Box<Admission>,
 }
 
-/// The way to one client.
-#[derive(Debug)]
-struct Outbox {
-    frames: mpsc::UnboundedSender<Arc<[u8]>>,
-    waiting: Arc<AtomicUsize>,
-    /// How much it was greeted with.
-    greeting: usize,
-    /// Dropped with the outbox; the link wakes up then, also while it waits for its client to read.
-    _open: oneshot::Sender<()>,
-}
-
-/// A link's end of its outbox.
-#[derive(Debug)]
-pub struct Mail {
-    frames: mpsc::UnboundedReceiver<Arc<[u8]>>,
-    waiting: Arc<AtomicUsize>,
-    pub closed: oneshot::Receiver<()>,
-}
-
-impl Mail {
-    pub fn poll(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Arc<[u8]>>> {
-        self.frames.poll_recv(context).map(|frame| {
-            frame.inspect(|frame| {
-                self.waiting.fetch_sub(frame.len(), Ordering::Relaxed);
-            })
-        })
-    }
-}
-
 /// Where the other tasks reach the core.
 #[derive(Debug, Clone)]
 pub struct Desk {
@@ -151,12 +113,9 @@ impl Desk {
 
     /// `None` when the server has ended.
     pub async fn open(&self, ticket: Ticket) -> Option<Mail> {
-        let (frames, mailed) = mpsc::unbounded_channel();
-        let (open, closed) = oneshot::channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let outbox = Outbox { frames, waiting: waiting.clone(), greeting: 0, _open: open };
+        let (outbox, mail) = outbox::pair();
         self.events.send(Event::Open { ticket: Box::new(ticket), outbox }).await.ok()?;
-        Some(Mail { frames: mailed, waiting, closed })
+        Some(mail)
     }
 
     pub async fn frame(&self, link: LinkId, bytes: Vec<u8>) {
@@ -332,7 +291,7 @@ impl Actor {
             if let (Output::Send { link, bytes, .. }, Some(outbox)) =
                 (&output, self.outboxes.get_mut(&greeted))
             {
-                outbox.greeting += if *link == greeted { bytes.len() } else { 0 };
+                outbox.greet(if *link == greeted { bytes.len() } else { 0 });
             }
             self.perform(output);
         }
@@ -383,22 +342,7 @@ impl Actor {
 
     fn post(&mut self, link: LinkId, worth: Worth, bytes: Arc<[u8]>) {
         let Some(outbox) = self.outboxes.get(&link) else { return };
-        let size = bytes.len();
-        let limit = match worth {
-            Worth::Signal => OUTBOX_SIZE_MAX,
-            Worth::Reliable => OUTBOX_RELIABLE_MAX,
-            Worth::Lossy => OUTBOX_LOSSY_MAX,
-        };
-        // Only this task adds to what waits.
-        let is_too_much = outbox.waiting.load(Ordering::Relaxed) + size > outbox.greeting + limit;
-        if is_too_much && worth != Worth::Signal {
-            return log::debug!("server: a client that does not read missed a packet");
-        }
-        outbox.waiting.fetch_add(size, Ordering::Relaxed);
-        if is_too_much || outbox.frames.send(bytes).is_err() {
-            if is_too_much {
-                log::warn!("server: a client that does not read was cut off");
-            }
+        if !outbox.post(worth, bytes) {
             // The link tells the core of its end like any other.
             self.outboxes.remove(&link);
         }
@@ -417,118 +361,4 @@ fn seed() -> u64 {
         return wall_ms() as u64 ^ (u64::from(std::process::id()) << 40);
     }
     u64::from_le_bytes(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::sync::oneshot::error::TryRecvError;
-
-    use super::*;
-    use crate::signal::frame::FromServer;
-    use crate::signal::proto::data_packet::Kind;
-    use crate::signal::proto::signal_response::Message;
-    use crate::signal::proto::{
-        ParticipantInfo, SendDataRequest, UpdateParticipantRequest, UpdateRoomMetadataRequest,
-    };
-    use crate::signal::token::{self, Order, Role};
-
-    const ROOM: &str = "1_room";
-
-    /// Joins; reads nothing.
-    async fn join(desk: &Desk) -> Mail {
-        let now_s = wall_ms() / 1000;
-        let order = Order {
-            api_key: "1",
-            secret: "nobody checks it",
-            session_id: ROOM,
-            role: Role::Publisher,
-            connection_data: "",
-            created_s: now_s,
-            expires_s: now_s + 3600,
-            nonce: 1,
-        };
-        let query = JoinQuery { inline_data: true, ..Default::default() };
-        let token = token::classic(&order).expect("a token");
-        let ticket = desk.admit(query, token, Locality::Local).await.expect("admitted");
-        let mail = desk.open(ticket).await.expect("it runs");
-        desk.call(Call::ListRooms(Default::default())).await.expect("what was before it is done");
-        mail
-    }
-
-    /// Whoever it is told of, itself included, and in how many bytes.
-    fn told(mail: &mut Mail) -> (Vec<ParticipantInfo>, usize) {
-        let (mut infos, mut size) = (Vec::new(), 0);
-        let mut next = || {
-            // A task of tokio's would have to pause after a hundred messages.
-            let message = std::future::poll_fn(|context| mail.poll(context));
-            tokio::task::unconstrained(message).now_or_never().flatten()
-        };
-        while let Some(bytes) = next() {
-            size += bytes.len();
-            match FromServer::decode(&bytes).expect("a message") {
-                Some(FromServer::Welcome(join)) => {
-                    infos.extend(join.participant);
-                    infos.extend(join.other_participants);
-                }
-                Some(FromServer::Message(Message::Update(update))) => infos.extend(update.participants),
-                _ => {}
-            }
-        }
-        (infos, size)
-    }
-
-    #[tokio::test]
-    async fn who_reads_nothing_misses_packets_first_and_is_cut_off_at_last() {
-        let desk = start(Config::default(), Vec::new(), Life::of_a_test());
-        let mut mail = join(&desk).await;
-        told(&mut mail);
-        let packet = |kind: Kind, size| {
-            let data = vec![0; size];
-            Call::SendData(SendDataRequest {
-                room: ROOM.into(),
-                kind: kind.into(),
-                data,
-                ..Default::default()
-            })
-        };
-        let mut sizes = Vec::new();
-        for (count, kind, size) in
-            [(500, Kind::Reliable, 8000), (400, Kind::Reliable, 60_000), (400, Kind::Lossy, 60_000)]
-        {
-            for _ in 0..count {
-                desk.call(packet(kind, size)).await.expect("sent");
-            }
-            sizes.push(told(&mut mail).1);
-        }
-        assert!(sizes[0] >= 500 * 8000, "what is said in a moment is not missed: {sizes:?}");
-        assert!((4 << 20..=OUTBOX_RELIABLE_MAX).contains(&sizes[1]), "{sizes:?}");
-        assert!((1 << 19..=OUTBOX_LOSSY_MAX).contains(&sizes[2]), "{sizes:?}");
-        assert_eq!(mail.closed.try_recv(), Err(TryRecvError::Empty), "it is still there");
-        for _ in 0..200 {
-            let metadata = "x".repeat(60_000);
-            let request = UpdateRoomMetadataRequest { room: ROOM.into(), metadata };
-            desk.call(Call::UpdateRoomMetadata(request)).await.expect("updated");
-        }
-        assert_eq!(mail.closed.try_recv(), Err(TryRecvError::Closed));
-    }
-
-    #[tokio::test]
-    async fn a_room_that_has_more_to_say_than_may_wait_for_one_can_be_joined() {
-        let desk = start(Config::default(), Vec::new(), Life::of_a_test());
-        for _ in 0..60 {
-            let (infos, _) = told(&mut join(&desk).await);
-            let request = UpdateParticipantRequest {
-                room: ROOM.into(),
-                identity: infos[0].identity.clone(),
-                metadata: "x".repeat(60_000),
-                name: "x".repeat(60_000),
-                attributes: [("x".into(), "x".repeat(60_000))].into(),
-                ..Default::default()
-            };
-            desk.call(Call::UpdateParticipant(request)).await.expect("updated");
-        }
-        let (infos, size) = told(&mut join(&desk).await);
-        assert!(size > OUTBOX_SIZE_MAX, "{size}");
-        assert_eq!(infos.len(), 61);
-    }
 }

@@ -12,8 +12,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error};
 
-use super::actor::{Desk, Mail, Ticket};
+use super::actor::{Desk, Ticket};
 use super::core::LinkId;
+use super::outbox::Mail;
 use super::running::{Life, Phase};
 use crate::driver::wire::Socket;
 use crate::signal::frame::{FRAME_SIZE_MAX, REQUEST_SIZE_MAX};

@@ -2,8 +2,8 @@
 //!
 //! Two halves. The core ([`core::Server`], with `room`, `participant`, `data` …) is a value: time, opened links,
 //! bytes and closings come in; bytes and closings go out. It holds no socket, reads no clock and draws its ids from a
-//! seed, so a whole conference runs in a test on made-up time. The other half (`actor`, `link`, `intake`, `http`, [`hub`] …)
-//! owns the sockets and feeds the core from one task.
+//! seed, so a whole conference runs in a test on made-up time. The other half (`actor`, `outbox`, `link`, `intake`, `http`,
+//! [`hub`] …) owns the sockets and feeds the core from one task.
 //!
 //! It forwards data packets and media ([`media`]) and tells participants of each other. It deliberately keeps
 //! nothing on disk and knows no other server: what must outlive the process is carried by the clients, which join the
@@ -24,6 +24,7 @@ mod join;
 mod link;
 mod media;
 mod news;
+mod outbox;
 mod participant;
 mod peers;
 mod process_sys;
