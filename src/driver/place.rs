@@ -30,13 +30,31 @@ pub enum Place {
 
 /// Reads the environment and the files anew each time.
 pub fn place(session_id: &str) -> Result<Place, Fault> {
-    place_in(session_id, &|name| std::env::var_os(name), &|path| std::fs::read_to_string(path))
+    place_in(session_id, &|name| std::env::var_os(name), &System)
 }
 
 type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 
-fn place_in(session_id: &str, variable: Variable<'_>, read_file: ReadFile<'_>) -> Result<Place, Fault> {
+/// The machine's files.
+trait Files {
+    fn read(&self, path: &Path) -> io::Result<String>;
+    /// Whether something has that name.
+    fn find(&self, path: &Path) -> io::Result<()>;
+}
+
+struct System;
+
+impl Files for System {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+
+    fn find(&self, path: &Path) -> io::Result<()> {
+        std::fs::symlink_metadata(path).map(drop)
+    }
+}
+
+fn place_in(session_id: &str, variable: Variable<'_>, files: &dyn Files) -> Result<Place, Fault> {
     match Address::of_session_id(session_id) {
         Ok(Some((address, room))) => return Ok(Place::Server { address, room: Some(room) }),
         Ok(None) => {}
@@ -51,13 +69,16 @@ fn place_in(session_id: &str, variable: Variable<'_>, read_file: ReadFile<'_>) -
     }
     for path in config_files(variable) {
         let source = path.display().to_string();
-        match read_file(&path) {
+        match files.read(&path) {
             Ok(text) => {
                 if let Some(url) = url_of(&text).map_err(|line| unreadable(&source, line))? {
                     return server(&url, &source);
                 }
             }
             Err(error) if is_absent(&error) => {}
+            Err(error) if is_out_of_reach(&error, &path, files) => {
+                log::info!("{source} is passed over: its folder cannot be entered");
+            }
             Err(error) => {
                 let text = format!("The configuration file {source} cannot be read: {error}.");
                 return Err(Fault::new(Reason::ConnectionFailed, text));
@@ -83,6 +104,13 @@ fn config_files(variable: Variable<'_>) -> Vec<PathBuf> {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Whether not even the folder can be entered: a service often has the `HOME` of somebody else, or one that is hidden from
+/// it. Nobody has put a configuration for it there.
+fn is_out_of_reach(error: &io::Error, path: &Path, files: &dyn Files) -> bool {
+    let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    is_denied(error) && files.find(path).is_err_and(|error| is_denied(&error))
 }
 
 fn unreadable(source: &str, line: usize) -> Fault {
@@ -133,18 +161,39 @@ fn string(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// Names and texts. Two texts stand for files that cannot be read: "forbidden", and one "hidden" with its folder.
+    struct Fake<'a>(&'a [(&'a str, &'a str)]);
+
+    impl Fake<'_> {
+        fn text(&self, path: &Path) -> io::Result<&str> {
+            let file = self.0.iter().find(|(name, _)| Path::new(name) == path);
+            file.map(|(_, text)| *text).ok_or(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    impl Files for Fake<'_> {
+        fn read(&self, path: &Path) -> io::Result<String> {
+            match self.text(path)? {
+                "forbidden" | "hidden" => Err(io::ErrorKind::PermissionDenied.into()),
+                text => Ok(text.to_owned()),
+            }
+        }
+
+        fn find(&self, path: &Path) -> io::Result<()> {
+            match self.text(path)? {
+                "hidden" => Err(io::ErrorKind::PermissionDenied.into()),
+                _ => Ok(()),
+            }
+        }
+    }
+
     /// The place of a session where these variables are set and these files exist.
     fn at(id: &str, variables: &[(&str, &str)], files: &[(&str, &str)]) -> Result<String, Fault> {
-        let find = |list: &[(&str, &str)], name: &str| {
-            list.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| OsString::from(value))
         };
-        let variable = |name: &str| find(variables, name).map(OsString::from);
-        let read_file = |path: &Path| match find(files, &path.to_string_lossy()) {
-            Some(text) if text == "forbidden" => Err(io::ErrorKind::PermissionDenied.into()),
-            Some(text) => Ok(text),
-            None => Err(io::ErrorKind::NotFound.into()),
-        };
-        place_in(id, &variable, &read_file).map(|place| match place {
+        place_in(id, &variable, &Fake(files)).map(|place| match place {
             Place::Hub { session } => format!("hub {session}"),
             Place::Server { address, room } => format!("{address} {}", room.unwrap_or_default()),
         })
@@ -178,6 +227,15 @@ mod tests {
             at("r", &[], &[("/etc/otc/config.toml", "a = 1\nurl=\"ws://etc\"")]),
             Ok("ws://etc ".into())
         );
+    }
+
+    #[test]
+    fn a_home_that_cannot_be_entered_has_no_configuration() {
+        let home = [("HOME", "/root")];
+        let hidden = ("/root/.config/otc/config.toml", "hidden");
+        assert_eq!(at("r", &home, &[hidden]), Ok("hub r".into()));
+        let files = [hidden, ("/etc/otc/config.toml", "url = \"ws://etc\"")];
+        assert_eq!(at("r", &home, &files), Ok("ws://etc ".into()));
     }
 
     #[test]
