@@ -4,6 +4,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo
 CC ?= cc
+# Where `make sdk` writes.
+DIR ?= sdk
 
 # The vendor ships the same library under a second name too. Its SONAME is libopentok.so there as well.
 OTHER_NAME := vonage-client-sdk-video
@@ -16,7 +18,7 @@ DEMO := $(TARGET)/debug
 EXAMPLES := session signals reconnect publish subscribe custom_audio camera
 EXAMPLE_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Wpedantic -Werror -Iinclude
 
-.PHONY: all demo check test films sanitize install uninstall clean
+.PHONY: all demo check test films sanitize install sdk uninstall clean
 
 all:
 	$(CARGO) build --locked --release --lib --bins
@@ -68,6 +70,11 @@ install: all
 	ln -sf libopentok.so $(DESTDIR)$(PREFIX)/lib/lib$(OTHER_NAME).so
 	ln -sf libopentok.a $(DESTDIR)$(PREFIX)/lib/lib$(OTHER_NAME).a
 	ln -sf libopentok.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/lib$(OTHER_NAME).pc
+
+# A folder as an SDK is unpacked to, for projects that take it in by add_subdirectory, or by LIBOPENTOK_PATH.
+sdk:
+	$(MAKE) install PREFIX=$(abspath $(DIR)) DESTDIR=
+	install -m 644 packaging/CMakeLists.txt $(DIR)/CMakeLists.txt
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/lib/libopentok.so $(DESTDIR)$(PREFIX)/lib/libopentok.a

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs into a folder of its own and builds the programs of packaging/programs, one in C and one in C++, in each way that
 # programs are built: with the compilers and C++ libraries there are, in each standard, by LIBOPENTOK_PATH, plain -lopentok, both
-# names of the library, pkg-config, CMake, dlopen, static; and one in Rust through bindings that bindgen makes. Each of them
-# runs. What a machine lacks is named at the end. In the end all is removed again.
+# names of the library, pkg-config, CMake by its package and by a folder, dlopen, static; and one in Rust through bindings that
+# bindgen makes. Each of them runs. What a machine lacks is named at the end. In the end all is removed again.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,6 +15,7 @@ left_out=
 
 install() { make "$@" >"$work/install.log" 2>&1 || { cat "$work/install.log"; exit 1; }; }
 install install PREFIX="$prefix"
+install sdk DIR="$work/sdk"
 
 count=0
 say_left_out() { left_out="$left_out
@@ -119,6 +120,10 @@ for toolchain in $toolchains; do
             cmake --build "$build" >>"$work/cmake.log" 2>&1 || { cat "$work/cmake.log"; exit 1; }
         for program in shared-c shared-cpp static-c static-cpp by-path; do try "CMake, $program" "$build/$program"; done
         if command -v pkg-config >/dev/null; then try 'CMake, by-module' "$build/by-module"; fi
+        CC="$c" CXX="$cxx" CXXFLAGS="$library" \
+            cmake -S "$programs/in-folder" -B "$build/in-folder" -DSDK="$work/sdk" >"$work/cmake.log" 2>&1 &&
+            cmake --build "$build/in-folder" >>"$work/cmake.log" 2>&1 || { cat "$work/cmake.log"; exit 1; }
+        for program in in-folder-c in-folder-cpp; do try "CMake, $program" "$build/in-folder/$program"; done
     fi
     echo "ok: $c${cxx:+, $cxx}${library:+ $library}: $((count - before)) programs"
 done
