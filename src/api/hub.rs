@@ -28,8 +28,11 @@ const TAKEOVER_PAUSE: Duration = Duration::from_millis(5);
 /// then comes in all the same: to the next host.
 pub async fn dial(request: &Request) -> Result<Link, Fault> {
     let give_up = Instant::now() + TAKEOVER_LIMIT;
+    let place = Place::find().map_err(fault)?;
+    // Two programs that do not meet may be at two places.
+    log::info!("the hub of this user is in {}", place.directory().display());
     loop {
-        let mut dialled = dial::dial(Target::Stream(connect().await?), request).await;
+        let mut dialled = dial::dial(Target::Stream(connect_at(&place).await?), request).await;
         let host_ended = match &mut dialled {
             Ok(link) => is_end(link.peek().await),
             Err(fault) => matches!(fault.reason, Reason::ConnectionFailed | Reason::NoMessagingServer),
@@ -56,11 +59,14 @@ fn is_end(first: &LinkEvent) -> bool {
 
 /// A connection to the hub. Where nobody hosts it, this process does from now on, on the runtime of the caller.
 pub async fn connect() -> Result<UnixStream, Fault> {
+    connect_at(&Place::find().map_err(fault)?).await
+}
+
+async fn connect_at(place: &Place) -> Result<UnixStream, Fault> {
     let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
     let config =
         Config { secrets: secret.map(Secrets::for_any_key).unwrap_or_default(), ..Config::default() };
-    let place = Place::find().map_err(fault)?;
-    hub::join_or_host(&place, &config).await.map_err(fault)
+    hub::join_or_host(place, &config).await.map_err(fault)
 }
 
 /// Ends the hosting, where this process does it; the clients are told, and another one takes over.

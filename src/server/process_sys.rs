@@ -1,9 +1,12 @@
-//! The system calls that the standard library does not offer: a lock that dies with its process, and whose process this
-//! is.
+//! The system calls that the standard library does not offer: a lock that dies with its process, whose process this is,
+//! and where it may write.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// Takes the write lock of a whole file. False when another process holds it.
 ///
@@ -43,4 +46,12 @@ pub fn is_locked(file: &File) -> io::Result<bool> {
 pub fn user_id() -> u32 {
     // SAFETY: geteuid has no preconditions and cannot fail.
     unsafe { libc::geteuid() }
+}
+
+/// Whether this process may make files in a directory. A file system that is mounted for reading only says no, to root too.
+pub fn may_write(directory: &Path) -> bool {
+    let Ok(path) = CString::new(directory.as_os_str().as_bytes()) else { return false };
+    let mode = libc::W_OK | libc::X_OK;
+    // SAFETY: the path is a C string that outlives the call.
+    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, libc::AT_EACCESS) == 0 }
 }

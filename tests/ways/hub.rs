@@ -63,9 +63,9 @@ fn what_is_no_directory_is_refused() {
     is_refused(way, "not a directory");
 }
 
-/// This one is at the real place in `/tmp`, which other programs of this user may use at the same time.
+/// This one is at the real place, in `/run/user` or in `/tmp`, which other programs of this user may use at the same time.
 #[test]
-fn without_a_runtime_folder_the_hub_is_in_tmp() {
+fn without_a_variable_for_it_the_hub_is_at_the_users_own_place() {
     let session = format!("test {}", std::process::id());
     let token = |data| Wish { session: &session, ..Wish::new(data) }.make(crate::token::Kind::Classic);
     for runtime in [None, Some("/nowhere/at/all"), Some("relative")] {
