@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -92,12 +92,15 @@ impl Link {
         }
     }
 
-    /// Where the way to the server begins. `None` on a Unix socket, and where a proxy goes the way.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        if !self.is_direct {
-            return None;
+    /// The address that the way to the server begins at. Over a Unix socket the server is on this machine. `None` where a
+    /// proxy goes the way.
+    pub fn start(&self) -> Option<IpAddr> {
+        let socket = self.socket.get_ref().get_ref().socket();
+        match (self.is_direct, socket.is_unix()) {
+            (false, _) => None,
+            (true, true) => Some(Ipv4Addr::LOCALHOST.into()),
+            (true, false) => socket.local_addr().map(|address| address.ip()),
         }
-        self.socket.get_ref().get_ref().socket().local_addr()
     }
 
     /// `None` on a Unix socket. Behind a proxy this is the proxy.

@@ -273,10 +273,10 @@ impl Drive {
                     self.link = None;
                 }
                 Output::OpenSockets => {
-                    let peer = self.link.as_ref().and_then(Link::local_addr);
+                    let start = self.link.as_ref().and_then(Link::start);
                     self.finding = None;
                     self.opening.clear();
-                    self.sockets = Sockets::open(peer);
+                    self.sockets = Sockets::open(start);
                     let addresses = self.sockets.addresses().clone();
                     self.core.handle(Instant::now(), Input::SocketsOpened(addresses));
                 }

@@ -39,13 +39,12 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// `towards`: the address that the link to the server starts from, where that is known. It is always among those
+    /// `start`: the address that the link to the server starts from, where that is known. It is always among those
     /// opened. Where it is a loopback address the server is on this machine, and the network hears nothing of it.
-    pub fn open(towards: Option<SocketAddr>) -> Self {
-        let towards = towards.map(|address| address.ip());
-        let mut hosts: Vec<IpAddr> = towards.into_iter().collect();
+    pub fn open(start: Option<IpAddr>) -> Self {
+        let mut hosts: Vec<IpAddr> = start.into_iter().collect();
         if !hosts.iter().any(IpAddr::is_loopback) {
-            hosts.extend(interfaces::addresses().into_iter().filter(|host| Some(*host) != towards));
+            hosts.extend(interfaces::addresses().into_iter().filter(|host| Some(*host) != start));
         }
         if hosts.is_empty() {
             hosts.push(Ipv4Addr::LOCALHOST.into());
@@ -205,6 +204,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::driver::link::Link;
 
     #[test]
     fn the_first_datagram_leaves_at_once() {
@@ -213,12 +213,25 @@ mod tests {
         let remote = receiver.local_addr().expect("an address");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut sockets = Sockets::open(Some(remote));
+            let mut sockets = Sockets::open(Some(remote.ip()));
             let local = sockets.addresses().publisher[0];
             sockets.send(&Datagram { local, remote, bytes: b"first".to_vec() });
             let mut space = [0; 16];
             let (length, from) = receiver.recv_from(&mut space).expect("the datagram");
             assert_eq!((&space[..length], from), (b"first".as_slice(), local));
+        });
+    }
+
+    #[test]
+    fn towards_this_machine_no_socket_is_open_to_the_network() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            // As on the hub: the link is a Unix socket.
+            let (client, _server) = tokio::net::UnixStream::pair().expect("two sockets");
+            let link = Link::new(Wire::Plain(client.into()), Vec::new(), true).await;
+            let sockets = Sockets::open(link.start());
+            assert_eq!(sockets.sockets.len(), 2);
+            assert!(sockets.sockets.iter().all(|(address, _)| address.ip().is_loopback()));
         });
     }
 }

@@ -63,6 +63,10 @@ impl Socket {
         Self { _closed_in_children, stream, urgent: false, lenient: false, write_error: None }
     }
 
+    pub fn is_unix(&self) -> bool {
+        matches!(self.stream, Stream::Unix(_))
+    }
+
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.stream {
             Stream::Tcp(stream) => stream.local_addr().ok(),
