@@ -75,6 +75,30 @@ fn a_directory_that_others_could_have_made_is_refused() {
 }
 
 #[test]
+fn an_error_names_the_file_and_the_remedy() {
+    let scratch = Scratch::new("errors");
+    let place = scratch.place();
+    std::fs::create_dir(place.lock()).expect("a directory where the lock should be");
+    let error = runtime().block_on(hub::join_or_host(&place, &Config::default())).expect_err("no hub");
+    let text = error.to_string();
+    for part in [place.lock().to_str().expect("UTF-8"), "XDG_RUNTIME_DIR", "OTC_URL"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_process_that_has_the_lock_and_does_not_serve_is_named() {
+    let _alone = alone();
+    let scratch = Scratch::new("held");
+    let place = scratch.place();
+    let mut host = Process::start(&place);
+    host.wait_until_it_sees(0);
+    std::fs::remove_file(place.socket()).expect("a socket");
+    let error = runtime().block_on(hub::join_or_host(&place, &Config::default())).expect_err("no hub");
+    assert!(error.to_string().contains(&format!("Process {} holds", host.child.id())), "{error}");
+}
+
+#[test]
 fn a_new_directory_is_closed_to_others() {
     let scratch = Scratch::new("new");
     let place = scratch.place();

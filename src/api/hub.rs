@@ -1,9 +1,10 @@
 //! This process's part in the embedded hub: it connects to the process that hosts it, or becomes the host.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::driver::dial::{self, Request, Target};
 use crate::driver::link::{Link, LinkEvent};
@@ -24,6 +25,10 @@ const TAKEOVER_LIMIT: Duration = Duration::from_secs(3);
 /// The pause before each of these: the rest of a process that was killed is being cleared away.
 const TAKEOVER_PAUSE: Duration = Duration::from_millis(5);
 
+/// When the log says that the host does not answer, and when that is an error. Busy machines need seconds. A reconnection
+/// waits for five; the join as a whole has ten, and who waits for it is to hear which process is at fault.
+const ANSWER_TIMES: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(8)];
+
 /// A link to the hub. Its host is some program, which may end at any moment. A program that happens to come in right
 /// then comes in all the same: to the next host.
 pub async fn dial(request: &Request) -> Result<Link, Fault> {
@@ -32,16 +37,39 @@ pub async fn dial(request: &Request) -> Result<Link, Fault> {
     // Two programs that do not meet may be at two places.
     log::info!("the hub of this user is in {}", place.directory().display());
     loop {
-        let mut dialled = dial::dial(Target::Stream(connect_at(&place).await?), request).await;
-        let host_ended = match &mut dialled {
-            Ok(link) => is_end(link.peek().await),
-            Err(fault) => matches!(fault.reason, Reason::ConnectionFailed | Reason::NoMessagingServer),
-        };
+        let (dialled, host_ended) = ask_in_time(connect_at(&place).await?, request, ANSWER_TIMES).await?;
         if !host_ended || Instant::now() >= give_up {
             return dialled;
         }
         sleep(TAKEOVER_PAUSE).await;
     }
+}
+
+/// The link, and whether the host ended instead of answering.
+async fn ask(stream: UnixStream, request: &Request) -> (Result<Link, Fault>, bool) {
+    let mut dialled = dial::dial(Target::Stream(stream), request).await;
+    let host_ended = match &mut dialled {
+        Ok(link) => is_end(link.peek().await),
+        Err(fault) => matches!(fault.reason, Reason::ConnectionFailed | Reason::NoMessagingServer),
+    };
+    (dialled, host_ended)
+}
+
+/// A process that is stopped keeps its lock and its socket, so nobody can take over from it.
+async fn ask_in_time(
+    stream: UnixStream,
+    request: &Request,
+    [late, limit]: [Duration; 2],
+) -> Result<(Result<Link, Fault>, bool), Fault> {
+    let host = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    let mut asked = pin!(ask(stream, request));
+    if let Ok(asked) = timeout(late, &mut asked).await {
+        return Ok(asked);
+    }
+    let process = host.map_or_else(|| "The process".to_owned(), |host| format!("Process {host}"));
+    let text = format!("{process} serves the hub and does not answer: it hangs, or is stopped.");
+    log::warn!("{text}");
+    timeout(limit - late, asked).await.map_err(|_| Fault::new(Reason::TimedOut, text))
 }
 
 /// Whether the first thing that the hub says is that it is not there any more.
@@ -78,4 +106,23 @@ fn fault(error: HubError) -> Fault {
     let text = error.to_string();
     log::warn!("{text}");
     Fault::new(Reason::ConnectionFailed, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_does_not_answer_is_named() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let fault = runtime.block_on(async {
+            // The other end is this process, which never reads.
+            let (stream, _host) = UnixStream::pair().expect("two sockets");
+            let request = Request { path_and_query: "/rtc".into(), token: "token".into() };
+            let times = [Duration::from_millis(1), Duration::from_millis(2)];
+            ask_in_time(stream, &request, times).await.expect_err("no answer")
+        });
+        assert_eq!(fault.reason, Reason::TimedOut);
+        assert!(fault.text.contains(&format!("Process {} serves the hub", std::process::id())), "{fault:?}");
+    }
 }

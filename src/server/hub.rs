@@ -36,24 +36,46 @@ const PAUSE_MAX: Duration = Duration::from_millis(50);
 pub enum HubError {
     /// The directory cannot be trusted, and why.
     Directory { path: PathBuf, what: &'static str },
-    /// What could not be done.
-    Io(&'static str, io::Error),
-    /// What listens there belongs to another user.
-    Foreign,
+    /// What could not be done, and with which file.
+    Io { what: &'static str, path: PathBuf, error: io::Error },
+    /// What listens at this socket belongs to another user.
+    Foreign { socket: PathBuf },
     /// Somebody holds the lock and does not serve.
-    NoHost,
+    NoHost { lock: PathBuf, process: Option<u32> },
+}
+
+/// For whoever reads one of the errors.
+const REMEDY: &str =
+    "XDG_RUNTIME_DIR can name another place for the hub, and OTC_URL a server instead of it.";
+
+impl HubError {
+    fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io { what, path: path.into(), error }
+    }
 }
 
 impl fmt::Display for HubError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory { path, what } => {
-                write!(formatter, "The hub's directory {} {what}.", path.display())
+                write!(formatter, "The hub's directory {} {what}.", path.display())?;
             }
-            Self::Io(what, error) => write!(formatter, "The hub could not {what}: {error}."),
-            Self::Foreign => write!(formatter, "The hub's socket belongs to another user."),
-            Self::NoHost => write!(formatter, "The hub's lock is held, but nobody serves there."),
+            Self::Io { what, path, error } => {
+                write!(formatter, "The hub could not {what} {}: {error}.", path.display())?;
+            }
+            Self::Foreign { socket } => {
+                write!(formatter, "The hub's socket {} belongs to another user.", socket.display())?;
+            }
+            Self::NoHost { lock, process } => {
+                let lock = lock.display();
+                match process {
+                    Some(process) => write!(formatter, "Process {process} holds the hub's lock {lock}")?,
+                    None => write!(formatter, "Somebody holds the hub's lock {lock}")?,
+                }
+                write!(formatter, " and does not serve: it hangs, or is stopped.")?;
+            }
         }
+        write!(formatter, " {REMEDY}")
     }
 }
 
@@ -133,7 +155,7 @@ pub async fn join_or_host(place: &Place, config: &Config) -> Result<UnixStream, 
             }
         }
         if Instant::now() >= give_up {
-            return Err(HubError::NoHost);
+            return Err(HubError::NoHost { lock: place.lock(), process: lock_holder(place).await });
         }
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
@@ -152,7 +174,7 @@ async fn connect(place: &Place) -> Attempt {
     match UnixStream::connect(place.socket()).await {
         Ok(stream) => match stream.peer_cred() {
             Ok(peer) if peer.uid() == process_sys::user_id() => Attempt::Connected(stream),
-            Ok(_) => Attempt::Failed(HubError::Foreign),
+            Ok(_) => Attempt::Failed(HubError::Foreign { socket: place.socket() }),
             // It closed at once.
             Err(_) => Attempt::Busy,
         },
@@ -160,7 +182,7 @@ async fn connect(place: &Place) -> Attempt {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Attempt::Nobody,
             // Its queue is full, or it died while we were in it.
             io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionReset => Attempt::Busy,
-            _ => Attempt::Failed(HubError::Io("reach its socket", error)),
+            _ => Attempt::Failed(HubError::io("reach its socket", place.socket())(error)),
         },
     }
 }
@@ -205,9 +227,25 @@ fn is_orphaned(place: &Place, slot: &Option<Host>) -> bool {
         return !host.running.is_alive();
     }
     // Whoever serves has the lock. Where that cannot be asked, what listens is believed.
-    let lock =
-        OpenOptions::new().write(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(place.lock());
-    lock.and_then(|lock| process_sys::is_locked(&lock)).is_ok_and(|is_locked| !is_locked)
+    ask_for_holder(place).is_ok_and(|holder| holder.is_none())
+}
+
+/// Opens the lock file.
+fn ask_for_holder(place: &Place) -> io::Result<Option<i32>> {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
+    options.open(place.lock()).and_then(|lock| process_sys::lock_holder(&lock))
+}
+
+/// Which process holds the lock, as far as it can be seen.
+async fn lock_holder(place: &Place) -> Option<u32> {
+    let slot = slot(place);
+    let slot = slot.lock().await;
+    if slot.as_ref().is_some_and(|host| host.is_ours() && host.lock.0.lock().is_some()) {
+        return Some(std::process::id()); // opening the file would lose it
+    }
+    let holder = ask_for_holder(place).ok().flatten()?;
+    u32::try_from(holder).ok().filter(|holder| *holder != 0)
 }
 
 /// `None` when another process has it.
@@ -219,18 +257,18 @@ fn take_lock(place: &Place) -> Result<Option<File>, HubError> {
         .mode(0o600)
         .custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW)
         .open(place.lock())
-        .map_err(|error| HubError::Io("open its lock", error))?;
-    let locked = process_sys::try_lock(&lock).map_err(|error| HubError::Io("lock its lock", error))?;
+        .map_err(HubError::io("open its lock", place.lock()))?;
+    let locked = process_sys::try_lock(&lock).map_err(HubError::io("lock", place.lock()))?;
     Ok(locked.then_some(lock))
 }
 
 /// With the lock in hand: what lies at the socket's path is left over from a host that died.
 fn listen(place: &Place, config: &Config) -> Result<Running, HubError> {
-    remove_socket(place).map_err(|error| HubError::Io("remove an old socket", error))?;
+    remove_socket(place).map_err(HubError::io("remove the old socket", place.socket()))?;
     let listener =
-        UnixListener::bind(place.socket()).map_err(|error| HubError::Io("bind its socket", error))?;
+        UnixListener::bind(place.socket()).map_err(HubError::io("bind its socket", place.socket()))?;
     Running::start(config.clone(), vec![Listener::Unix(listener)], Vec::new())
-        .map_err(|error| HubError::Io("start to serve", error))
+        .map_err(HubError::io("start to serve at", place.socket()))
 }
 
 fn remove_socket(place: &Place) -> io::Result<()> {

@@ -28,16 +28,17 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether another process holds the write lock of a file. The caller's own lock does not count, and is lost when the
-/// file is closed.
-pub fn is_locked(file: &File) -> io::Result<bool> {
+/// The number of another process that holds the write lock of a file; 0 for one that cannot be seen from here, in another
+/// container say. The caller's own lock does not count, and is lost when the file is closed.
+pub fn lock_holder(file: &File) -> io::Result<Option<i32>> {
     // SAFETY: an all-zero flock is a valid value of this plain C structure.
     let mut found: libc::flock = unsafe { std::mem::zeroed() };
     found.l_type = libc::F_WRLCK as libc::c_short;
     found.l_whence = libc::SEEK_SET as libc::c_short;
     // SAFETY: the descriptor is open as long as `file` is, and the structure outlives the call.
     match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &mut found) } {
-        0 => Ok(found.l_type != libc::F_UNLCK as libc::c_short),
+        0 if found.l_type == libc::F_UNLCK as libc::c_short => Ok(None),
+        0 => Ok(Some(found.l_pid)),
         _ => Err(io::Error::last_os_error()),
     }
 }

@@ -86,11 +86,10 @@ fn prepare(directory: &Path) -> Result<(), HubError> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(HubError::Io("make its directory", error)),
+        Err(error) => return Err(HubError::io("make its directory", directory)(error)),
     }
     // Not through a link: in /tmp another user could have put it there.
-    let found =
-        fs::symlink_metadata(directory).map_err(|error| HubError::Io("look at its directory", error))?;
+    let found = fs::symlink_metadata(directory).map_err(HubError::io("look at its directory", directory))?;
     if !found.is_dir() {
         return Err(refuse("is not a directory"));
     }
@@ -143,7 +142,11 @@ mod tests {
         assert_eq!(choose(None, &scratch.0), in_tmp());
         assert_eq!(choose(Some(own.clone()), &scratch.0), own.join("openotc"));
         // Root can give a directory away; who is not root finds one that is root's.
-        let foreign = if chown(&own, Some(process_sys::user_id() + 1), None).is_ok() { own.clone() } else { "/usr".into() };
+        let foreign = if chown(&own, Some(process_sys::user_id() + 1), None).is_ok() {
+            own.clone()
+        } else {
+            "/usr".into()
+        };
         for base in [foreign, "relative".into(), own.join("gone"), "/etc/hostname".into()] {
             assert_eq!(choose(Some(base.clone()), &scratch.0), in_tmp(), "{}", base.display());
         }
