@@ -88,8 +88,23 @@ pub(super) static AUDIO_TRANSFORMERS: Table<otc_audio_transformer, AudioTransfor
 /// `None`: a ready-made one that there is not here.
 pub(super) struct VideoTransformerObject(Option<Arc<dyn VideoTransform>>);
 
-/// As above.
-pub(super) struct AudioTransformerObject(Option<Arc<dyn AudioTransform>>);
+pub(super) enum AudioTransformerObject {
+    Custom(Arc<dyn AudioTransform>),
+    NoiseSuppression,
+    /// A ready-made one that there is not here.
+    Missing,
+}
+
+impl AudioTransformerObject {
+    /// For one publisher. A ready-made one remembers what it has heard, so each has its own.
+    fn link(&self) -> Option<Arc<dyn AudioTransform>> {
+        match self {
+            Self::Custom(transform) => Some(transform.clone()),
+            Self::NoiseSuppression => Some(Arc::new(NoiseSuppression::default())),
+            Self::Missing => None,
+        }
+    }
+}
 
 /// The program's function on pictures.
 struct ProgramVideo {
@@ -198,17 +213,18 @@ pub unsafe extern "C" fn otc_audio_transformer_create(
     guard::value("otc_audio_transformer_create", std::ptr::null_mut(), || {
         let _ = properties;
         let transform = match (r#type, callback) {
-            (0, Some(call)) => Some(Arc::new(ProgramAudio { call, user_data }) as Arc<dyn AudioTransform>),
+            (0, Some(call)) => AudioTransformerObject::Custom(Arc::new(ProgramAudio { call, user_data })),
             (0, None) => return Err(Refusal::null("callback")),
             (1, _) => {
                 // SAFETY: the caller passes NULL or a C string.
-                let name = unsafe { text::required(name, "name") }?;
-                (name == "NoiseSuppression")
-                    .then(|| Arc::new(NoiseSuppression::default()) as Arc<dyn AudioTransform>)
+                match unsafe { text::required(name, "name") }? {
+                    "NoiseSuppression" => AudioTransformerObject::NoiseSuppression,
+                    _ => AudioTransformerObject::Missing,
+                }
             }
             _ => return Err(Refusal::parameter("type", "is no type of a transformer")),
         };
-        Ok(AUDIO_TRANSFORMERS.give(Arc::new(AudioTransformerObject(transform))))
+        Ok(AUDIO_TRANSFORMERS.give(Arc::new(transform)))
     })
 }
 
@@ -290,7 +306,7 @@ pub unsafe extern "C" fn otc_publisher_set_audio_transformers(
         let handles = unsafe { elements(transformers, size) }?;
         let links = handles.iter().map(|handle| {
             let transformer = AUDIO_TRANSFORMERS.get(*handle, "transformers")?;
-            transformer.0.clone().ok_or(Refusal::from(Error::TransformerMissing))
+            transformer.link().ok_or(Refusal::from(Error::TransformerMissing))
         });
         let links = links.collect::<Result<Vec<_>, Refusal>>()?;
         object.publisher.set_audio_transformers(links); // as above
@@ -311,5 +327,17 @@ unsafe fn elements<'a, H>(array: *mut *mut H, size: usize) -> Result<&'a [*mut H
             Ok(unsafe { std::slice::from_raw_parts(array, size) })
         }
         (false, _) => Err(Refusal::parameter("size", "is more than 64")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_publisher_has_noise_suppression_of_its_own() {
+        let one = AudioTransformerObject::NoiseSuppression.link().expect("there is one");
+        let other = AudioTransformerObject::NoiseSuppression.link().expect("there is one");
+        assert!(!Arc::ptr_eq(&one, &other));
     }
 }
