@@ -382,7 +382,7 @@ typedef enum otc_session_error_code {
    */
   OTC_SESSION_ENCRYPTION_SECRET_MISSING = 6000,
   /**
-   * The secret is shorter than 8 or longer than 256 bytes.
+   * The secret is shorter than 8 or longer than 256 characters.
    */
   OTC_SESSION_INVALID_ENCRYPTION_SECRET = 6004,
 } otc_session_error_code;
@@ -1939,7 +1939,7 @@ otc_status otc_session_disconnect(otc_session *session);
  * encrypted is subscribed to. Neither ends anything: with the right secret the picture comes.
  *
  * @param session  A session.
- * @param secret   8 to 256 bytes of UTF-8; copied.
+ * @param secret   8 to 256 characters in UTF-8; copied.
  *
  * @return `OTC_SUCCESS`.
  *         `OTC_SESSION_INVALID_ENCRYPTION_SECRET`: too short or too long; the earlier one stays.

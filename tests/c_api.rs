@@ -150,6 +150,7 @@ c_tests! {
         settings_end_before_their_session_and_serve_several
         absurd_ice_configurations_are_refused
         secrets_are_8_to_256_long
+        the_length_of_a_secret_is_that_of_its_characters
         an_issue_has_an_id_that_free_takes
         user_data_comes_back_unchanged
         signals_are_checked_before_they_are_sent

@@ -147,7 +147,7 @@ pub enum otc_session_error_code {
     OTC_SESSION_UNEXPECTED_GET_SESSION_INFO_REPONSE = 2001,
     /// A stream is encrypted and no secret was set. The session goes on.
     OTC_SESSION_ENCRYPTION_SECRET_MISSING = 6000,
-    /// The secret is shorter than 8 or longer than 256 bytes.
+    /// The secret is shorter than 8 or longer than 256 characters.
     OTC_SESSION_INVALID_ENCRYPTION_SECRET = 6004,
 }
 

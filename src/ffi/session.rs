@@ -309,7 +309,7 @@ pub extern "C" fn otc_session_disconnect(session: *mut otc_session) -> otc_statu
 /// encrypted is subscribed to. Neither ends anything: with the right secret the picture comes.
 ///
 /// @param session  A session.
-/// @param secret   8 to 256 bytes of UTF-8; copied.
+/// @param secret   8 to 256 characters in UTF-8; copied.
 ///
 /// @return `OTC_SUCCESS`.
 ///         `OTC_SESSION_INVALID_ENCRYPTION_SECRET`: too short or too long; the earlier one stays.

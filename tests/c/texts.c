@@ -102,6 +102,19 @@ static void secrets_are_8_to_256_long(void) {
   otc_session_delete(session);
 }
 
+static void the_length_of_a_secret_is_that_of_its_characters(void) {
+  const char *letter = "\xd0\xb6"; /* one character, two bytes */
+  char secret[2 * 257 + 1] = {0};
+  otc_session *session = otc_session_new("key", "session", &NO_CALLBACKS);
+  for (int length = 1; length <= 257; length++) {
+    strcat(secret, letter);
+    int is_good = length >= ENCRYPTION_SECRET_MINIMUM_LENGTH && length <= ENCRYPTION_SECRET_MAXIMUM_LENGTH;
+    CHECK_EQUAL(otc_session_set_encryption_secret(session, secret),
+                is_good ? OTC_SUCCESS : OTC_SESSION_INVALID_ENCRYPTION_SECRET);
+  }
+  otc_session_delete(session);
+}
+
 static void an_issue_has_an_id_that_free_takes(void) {
   char *one = NULL, *two = NULL;
   otc_session *session = otc_session_new("key", "session", &NO_CALLBACKS);
@@ -152,6 +165,7 @@ int main(int argc, char **argv) {
       TEST(settings_end_before_their_session_and_serve_several),
       TEST(absurd_ice_configurations_are_refused),
       TEST(secrets_are_8_to_256_long),
+      TEST(the_length_of_a_secret_is_that_of_its_characters),
       TEST(an_issue_has_an_id_that_free_takes),
       TEST(user_data_comes_back_unchanged),
       TEST(signals_are_checked_before_they_are_sent),

@@ -4,14 +4,14 @@ use super::super::{Error, logger};
 use super::{Phase, Session};
 use crate::driver::workers::Workers;
 
-/// The lengths a secret may have, in bytes.
+/// The lengths a secret may have, in characters: in bytes one of other letters than Latin ones would have half the room.
 const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
 
 impl Session {
     /// For what is published from now on, and for what is received. Streams that were published with another secret go on
     /// with this one.
     pub fn set_encryption_secret(&self, secret: &str) -> Result<(), Error> {
-        if !SECRET_LENGTH.contains(&secret.len()) {
+        if !SECRET_LENGTH.contains(&secret.chars().count()) {
             return Err(Error::InvalidEncryptionSecret);
         }
         let _held = logger::hold();
