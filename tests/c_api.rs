@@ -193,6 +193,7 @@ c_tests! {
         a_line_comes_without_a_further_call_when_the_logger_is_set_last
         a_line_comes_without_a_further_call_when_the_level_is_set_last
         the_logger_may_be_set_before_the_library_starts
+        the_first_line_comes_at_every_level
         a_mistake_is_told_with_function_and_parameter
         a_mistake_with_every_picture_is_told_once_for_each_handle
         the_logger_may_call_the_library

@@ -82,10 +82,16 @@ pub fn enable_from_environment() {
 }
 
 /// A line that needs no cause: there are programs that install a sink and wait for the first one.
-/// It comes from the callback thread, never from inside the program's own call.
+/// It comes from the callback thread, never from inside the program's own call, and at every level: also who wants nothing
+/// but errors waits for it.
 pub fn greet() {
-    if level() != Level::Disabled && SINK.read().is_some() {
-        library::post_if_running(|| log::info!("libopentok {} is ready", env!("CARGO_PKG_VERSION")));
+    let is_heard = || level() != Level::Disabled && SINK.read().is_some();
+    if is_heard() {
+        library::post_if_running(move || {
+            if is_heard() {
+                tell(concat!("[info] libopentok ", env!("CARGO_PKG_VERSION"), " is ready"));
+            }
+        });
     }
 }
 

@@ -38,7 +38,8 @@ static SET_LAST: AtomicI32 = AtomicI32::new(otc_log_level::OTC_LOG_LEVEL_DISABLE
 
 /// Says where the lines of the log go.
 ///
-/// When the log is enabled, a first line follows soon, on a thread of the library, so a program sees that its logger works.
+/// When the log is enabled, at whatever level, a first line follows soon, on a thread of the library, so a program sees that
+/// its logger works.
 ///
 /// @param callback  The function, or NULL for the standard error. It has to stay callable until another one is set.
 #[unsafe(no_mangle)]

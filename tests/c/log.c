@@ -44,6 +44,25 @@ static void the_logger_may_be_set_before_the_library_starts(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
 }
 
+static flag came_at[OTC_LOG_LEVEL_DEBUG + 1];
+static atomic_int level_now;
+
+static void on_first_line(const char *message) {
+  if (strstr(message, "is ready")) flag_set(&came_at[level_now]);
+}
+
+static void the_first_line_comes_at_every_level(void) {
+  CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+  otc_log_set_logger_callback(on_first_line);
+  for (int level = OTC_LOG_LEVEL_ERROR; level <= OTC_LOG_LEVEL_DEBUG; level++) {
+    flag_init(&came_at[level]);
+    level_now = level;
+    otc_log_enable((enum otc_log_level)level);
+    CHECK(flag_wait(&came_at[level], PATIENCE_MS));
+  }
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+}
+
 static void a_mistake_is_told_with_function_and_parameter(void) {
   static const struct otc_session_callbacks no_callbacks;
   otc_log_set_logger_callback(on_line);
@@ -232,6 +251,7 @@ int main(int argc, char **argv) {
       TEST(a_line_comes_without_a_further_call_when_the_logger_is_set_last),
       TEST(a_line_comes_without_a_further_call_when_the_level_is_set_last),
       TEST(the_logger_may_be_set_before_the_library_starts),
+      TEST(the_first_line_comes_at_every_level),
       TEST(a_mistake_is_told_with_function_and_parameter),
       TEST(a_mistake_with_every_picture_is_told_once_for_each_handle),
       TEST(the_logger_may_call_the_library),
