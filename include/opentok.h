@@ -88,10 +88,10 @@
  * Handles
  *
  *   Pointers to otc_session, otc_session_settings, otc_connection, otc_stream and otc_video_frame are handles: numbers
- *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm. Texts are
- *   UTF-8; a text that is not gives OTC_INVALID_PARAM. Everything handed in is copied during the call, user_data and
- *   functions excepted, and the memory of frames that are made as wrappers. What a function does not change when it fails is left as it was; in particular results are
- *   written on success only.
+ *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm.
+ *   Texts are UTF-8; one that is not gives OTC_INVALID_PARAM, or is mended where only people read it. Everything handed in
+ *   is copied during the call, user_data and functions excepted, and the memory of frames that are made as wrappers. What
+ *   a function does not change when it fails is left as it was; in particular results are written on success only.
  *
  * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making video frames, What a
  * session tells, Settings of a session, Sessions, Signals, Video capturers, What a publisher tells, Settings of a
@@ -2033,13 +2033,13 @@ typedef struct otc_signal_options {
  *
  * @param session  A session.
  * @param type     The type; copied. NULL or empty for none.
- * @param signal   The data; copied. NULL or empty for none.
+ * @param signal   The data; copied. NULL or empty for none. What is not UTF-8 in it becomes U+FFFD.
  *
  * @return `OTC_SUCCESS`: it is on its way, or waits for the end of a reconnection.
  *         `OTC_SESSION_SIGNAL_TYPE_TOO_LONG`, `OTC_SESSION_INVALID_SIGNAL_TYPE`, `OTC_SESSION_SIGNAL_DATA_TOO_LONG`: not sent.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is neither connected nor reconnecting; not sent.
  *         `OTC_SESSION_UNABLE_TO_SEND_SIGNAL`: the token does not allow it, or too many wait; not sent.
- *         `OTC_INVALID_PARAM`: `session` is NULL or no live session, or a text is not UTF-8; not sent.
+ *         `OTC_INVALID_PARAM`: `session` is NULL or no live session, or the type is not UTF-8; not sent.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_send_signal(otc_session *session,
@@ -2467,9 +2467,9 @@ LIBOPENTOK_LIBRARY_EXPORTED otc_status otc_publisher_settings_delete(struct otc_
  * Sets the name that others see of the stream.
  *
  * @param settings  Settings.
- * @param name      The name; copied. NULL is the empty string, the default.
+ * @param name      The name; copied. NULL is the empty string, the default. What is not UTF-8 in it becomes U+FFFD.
  *
- * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings, or the name is not UTF-8.
+ * @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_publisher_settings_set_name(struct otc_publisher_settings *settings,
@@ -2710,12 +2710,13 @@ typedef enum otc_media_type {
 /**
  * Makes a publisher and does nothing else: the capturer is not called before the publishing.
  *
- * @param name       The name that others see of the stream; copied. NULL is the empty string.
+ * @param name       The name that others see of the stream; copied. NULL is the empty string. What is not UTF-8 in it becomes
+ *                   U+FFFD.
  * @param capturer   The functions of the program's capturer; copied. NULL is the camera of the machine: without one the
  *                   publisher says so by `on_error` when it is published, and goes on without video.
  * @param callbacks  The functions of the program; copied.
  *
- * @return The publisher, to be ended with `otc_publisher_delete`. NULL when `callbacks` is NULL or the name is not UTF-8.
+ * @return The publisher, to be ended with `otc_publisher_delete`. NULL when `callbacks` is NULL.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_publisher *otc_publisher_new(const char *name,

@@ -146,7 +146,7 @@ c_tests! {
     texts {
         a_session_has_the_id_it_was_made_with
         nonsense_is_no_reason_to_make_no_session
-        text_that_is_not_utf8_is_refused
+        text_that_is_not_utf8_is_refused_where_it_means_something
         settings_end_before_their_session_and_serve_several
         absurd_ice_configurations_are_refused
         secrets_are_8_to_256_long
@@ -317,6 +317,7 @@ c_tests! {
         handles_of_another_kind_are_refused_and_stay
         lent_and_owned_streams_survive_a_deletion_by_the_program
         arguments_out_of_range_are_refused
+        a_name_that_is_not_utf8_is_mended
         without_any_callback_everything_goes_on
         of_two_threads_that_delete_a_publisher_one_succeeds
     }

@@ -88,10 +88,10 @@
  * Handles
  *
  *   Pointers to otc_session, otc_session_settings, otc_connection, otc_stream and otc_video_frame are handles: numbers
- *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm. Texts are
- *   UTF-8; a text that is not gives OTC_INVALID_PARAM. Everything handed in is copied during the call, user_data and
- *   functions excepted, and the memory of frames that are made as wrappers. What a function does not change when it fails is left as it was; in particular results are
- *   written on success only.
+ *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm.
+ *   Texts are UTF-8; one that is not gives OTC_INVALID_PARAM, or is mended where only people read it. Everything handed in
+ *   is copied during the call, user_data and functions excepted, and the memory of frames that are made as wrappers. What
+ *   a function does not change when it fails is left as it was; in particular results are written on success only.
  *
  * The sections: Codes, The library as a whole, The log, Connections, Streams, Video frames, Making video frames, What a
  * session tells, Settings of a session, Sessions, Signals, Video capturers, What a publisher tells, Settings of a

@@ -105,12 +105,13 @@ unsafe impl Sync for UserData {}
 
 /// Makes a publisher and does nothing else: the capturer is not called before the publishing.
 ///
-/// @param name       The name that others see of the stream; copied. NULL is the empty string.
+/// @param name       The name that others see of the stream; copied. NULL is the empty string. What is not UTF-8 in it becomes
+///                   U+FFFD.
 /// @param capturer   The functions of the program's capturer; copied. NULL is the camera of the machine: without one the
 ///                   publisher says so by `on_error` when it is published, and goes on without video.
 /// @param callbacks  The functions of the program; copied.
 ///
-/// @return The publisher, to be ended with `otc_publisher_delete`. NULL when `callbacks` is NULL or the name is not UTF-8.
+/// @return The publisher, to be ended with `otc_publisher_delete`. NULL when `callbacks` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otc_publisher_new(
     name: *const c_char,
@@ -119,8 +120,8 @@ pub unsafe extern "C" fn otc_publisher_new(
 ) -> *mut otc_publisher {
     guard::value("otc_publisher_new", std::ptr::null_mut(), || {
         // SAFETY: the caller passes NULL or a C string, and NULL or a struct.
-        let (name, capturer) = unsafe { (text::optional(name, "name")?, capturer.as_ref().copied()) };
-        let settings = Settings { name: name.to_owned(), ..Settings::default() };
+        let (name, capturer) = unsafe { (text::shown(name, "name"), capturer.as_ref().copied()) };
+        let settings = Settings { name: name.into_owned(), ..Settings::default() };
         // SAFETY: the caller's promise is ours.
         unsafe { make(settings, capturer, callbacks) }
     })

@@ -97,17 +97,19 @@ pub extern "C" fn otc_publisher_settings_delete(settings: *mut otc_publisher_set
 /// Sets the name that others see of the stream.
 ///
 /// @param settings  Settings.
-/// @param name      The name; copied. NULL is the empty string, the default.
+/// @param name      The name; copied. NULL is the empty string, the default. What is not UTF-8 in it becomes U+FFFD.
 ///
-/// @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings, or the name is not UTF-8.
+/// @return `OTC_SUCCESS`, or `OTC_INVALID_PARAM` when `settings` is NULL or no live settings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otc_publisher_settings_set_name(
     settings: *mut otc_publisher_settings,
     name: *const c_char,
 ) -> otc_status {
-    change("otc_publisher_settings_set_name", settings, |held| {
+    guard::status("otc_publisher_settings_set_name", || {
+        let held = PUBLISHER_SETTINGS.get(settings, "settings")?;
         // SAFETY: the caller passes NULL or a C string.
-        held.settings.name = unsafe { text::optional(name, "name") }?.to_owned();
+        let name = unsafe { text::shown(name, "name") };
+        held.lock().settings.name = name.into_owned();
         Ok(())
     })
 }

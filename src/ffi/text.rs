@@ -1,5 +1,6 @@
 //! Text on its way in and out. NULL and bad UTF-8 are two different mistakes.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char};
 
 use super::refusal::Refusal;
@@ -29,6 +30,25 @@ pub unsafe fn optional<'a>(pointer: *const c_char, parameter: &'static str) -> R
     unsafe { required(pointer, parameter) }
 }
 
+/// Text that may be left out and that nothing but people ever read: what is not UTF-8 in it becomes U+FFFD. A name that was
+/// written in another encoding, or cut in the middle of a letter, is no reason to have no publisher.
+///
+/// Logs, so no lock of ours is held by who calls this.
+///
+/// # Safety
+/// As for [`required`].
+pub unsafe fn shown<'a>(pointer: *const c_char, parameter: &'static str) -> Cow<'a, str> {
+    if pointer.is_null() {
+        return "".into();
+    }
+    // SAFETY: not NULL, so a C string by the caller's promise.
+    let text = unsafe { CStr::from_ptr(pointer) }.to_string_lossy();
+    if let Cow::Owned(_) = text {
+        log::warn!("{parameter} is not UTF-8; U+FFFD stands for what is wrong in it");
+    }
+    text
+}
+
 /// Text for the program. C cannot see behind a NUL, so text from the network ends there.
 pub fn outgoing(text: &str) -> CString {
     let end = text.find('\0').unwrap_or(text.len());
@@ -56,6 +76,15 @@ mod tests {
     fn text_that_may_be_left_out_is_empty_when_null() {
         // SAFETY: NULL is allowed.
         assert_eq!(unsafe { optional(std::ptr::null(), "type") }, Ok(""));
+    }
+
+    #[test]
+    fn text_for_people_is_mended() {
+        // SAFETY: NULL is allowed, the others are C strings.
+        let mended = unsafe {
+            [std::ptr::null(), c"caf\xe9".as_ptr(), c"good".as_ptr()].map(|text| shown(text, "name"))
+        };
+        assert_eq!(mended, ["", "caf\u{fffd}", "good"]);
     }
 
     #[test]

@@ -231,13 +231,25 @@ static void arguments_out_of_range_are_refused(void) {
       REFUSED(otc_video_capturer_provide_frame(c, 45, frame)),
       REFUSED(otc_video_capturer_set_content_hint(c, (enum otc_video_capturer_content_hint_type)4)),
       NOTHING(otc_publisher_new("name", NULL, NULL)),
-      NOTHING(otc_publisher_new("\xff", NULL, &NO_PUBLISHER_CALLBACKS)),
       NOTHING(otc_publisher_new_with_settings(NULL, NULL)),
       NOTHING(otc_subscriber_new(otc_publisher_get_stream(p), NULL)),
   };
   CHECK_ROWS(rows);
   CHECK_EQUAL(otc_video_frame_delete(frame), OTC_SUCCESS);
   call_end(call);
+}
+
+static void a_name_that_is_not_utf8_is_mended(void) {
+  const char *name = "caf\xe9", *mended = "caf\xef\xbf\xbd";
+  otc_publisher *publisher = otc_publisher_new(name, NULL, &NO_PUBLISHER_CALLBACKS);
+  CHECK(!strcmp(otc_publisher_get_name(publisher), mended));
+  CHECK_EQUAL(otc_publisher_delete(publisher), OTC_SUCCESS);
+  otc_publisher_settings *settings = otc_publisher_settings_new();
+  CHECK_EQUAL(otc_publisher_settings_set_name(settings, name), OTC_SUCCESS);
+  publisher = otc_publisher_new_with_settings(&NO_PUBLISHER_CALLBACKS, settings);
+  CHECK(!strcmp(otc_publisher_get_name(publisher), mended));
+  CHECK_EQUAL(otc_publisher_delete(publisher), OTC_SUCCESS);
+  CHECK_EQUAL(otc_publisher_settings_delete(settings), OTC_SUCCESS);
 }
 
 static void without_any_callback_everything_goes_on(void) {
@@ -282,6 +294,7 @@ int main(int argc, char **argv) {
       TEST(handles_of_another_kind_are_refused_and_stay),
       TEST(lent_and_owned_streams_survive_a_deletion_by_the_program),
       TEST(arguments_out_of_range_are_refused),
+      TEST(a_name_that_is_not_utf8_is_mended),
       TEST(without_any_callback_everything_goes_on),
       TEST(of_two_threads_that_delete_a_publisher_one_succeeds),
       {0},

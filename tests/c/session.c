@@ -91,6 +91,8 @@ static void a_signal_to_all_comes_to_its_sender_too(void) {
   CHECK_EQUAL(otc_session_send_signal(both.one->session, "chat", "hello"), OTC_SUCCESS);
   recorder_wait(both.two, "signal chat: hello from one", 1);
   recorder_wait(both.one, "signal chat: hello from one", 1);
+  CHECK_EQUAL(otc_session_send_signal(both.one->session, "chat", "caf\xe9"), OTC_SUCCESS);
+  recorder_wait(both.two, "signal chat: caf\xef\xbf\xbd from one", 1); /* Latin-1 is mended */
   CHECK_EQUAL(otc_session_send_signal(both.two->session, NULL, NULL), OTC_SUCCESS);
   recorder_wait(both.one, "signal :  from two", 1);
   recorder_wait(both.two, "signal :  from two", 1);
