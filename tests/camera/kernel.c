@@ -10,6 +10,7 @@
  *   busy       another program has it.
  *   denied     it may not be opened.
  *
+ * Whoever has buffers of it keeps others out until they are given back: a child may have a copy of its descriptor.
  * Rows are padded by 32 bytes. Each raw picture is one grey, by 10 brighter than the one before. KERNEL_FOLDER is listed
  * instead of /dev.
  */
@@ -24,13 +25,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUFFERS = 2, BUFFER_SIZE = 4 << 20, PADDING = 32, PICTURE_MS = 5, FEW = 3 };
 
 static int camera = -1; /* a piece of memory, so that it can be mapped */
 static struct v4l2_pix_format set;
-static int is_streaming, queued[BUFFERS], queue_length, brought;
+static struct stat memory; /* tells its descriptors from others */
+static int has_owner, is_streaming, queued[BUFFERS], queue_length, brought;
 
 static int is(const char *what) {
   const char *kind = getenv("KERNEL_CAMERA");
@@ -58,6 +61,7 @@ int open64(const char *path, int flags, ...) {
   if (is("denied")) return no(EACCES);
   camera = memfd_create("camera", MFD_CLOEXEC);
   if (camera < 0 || ftruncate(camera, BUFFERS * BUFFER_SIZE) != 0) abort();
+  if (fstat(camera, &memory) != 0) abort();
   is_streaming = queue_length = brought = 0;
   return camera;
 }
@@ -95,12 +99,12 @@ static int is_gone(void) { return is("unplugged") && brought >= FEW; }
 static int bring(struct v4l2_buffer *buffer) {
   if (is_gone()) return no(ENODEV);
   if (!is_streaming || queue_length == 0) return no(EAGAIN);
-  unsigned char *memory = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, camera, queued[0] * BUFFER_SIZE);
-  if (memory == MAP_FAILED) abort();
+  unsigned char *mapped = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, camera, queued[0] * BUFFER_SIZE);
+  if (mapped == MAP_FAILED) abort();
   buffer->index = (unsigned)queued[0];
-  buffer->bytesused = (unsigned)picture(memory);
+  buffer->bytesused = (unsigned)picture(mapped);
   buffer->flags = V4L2_BUF_FLAG_DONE;
-  munmap(memory, BUFFER_SIZE);
+  munmap(mapped, BUFFER_SIZE);
   memmove(queued, queued + 1, sizeof queued - sizeof queued[0]);
   queue_length--, brought++;
   return 0;
@@ -156,7 +160,9 @@ static int answer(unsigned long request, void *argument) {
     ((struct v4l2_streamparm *)argument)->parm.capture.timeperframe = (struct v4l2_fract){1001, 30000};
     return 0;
   case VIDIOC_REQBUFS:
-    if (wanted->memory != V4L2_MEMORY_MMAP) return no(EINVAL);
+    if (wanted->memory != V4L2_MEMORY_MMAP || wanted->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return no(EINVAL);
+    if (is_streaming || (wanted->count && has_owner)) return no(EBUSY);
+    has_owner = wanted->count > 0;
     if (wanted->count > BUFFERS) wanted->count = BUFFERS;
     return 0;
   case VIDIOC_QUERYBUF:
@@ -174,13 +180,18 @@ static int answer(unsigned long request, void *argument) {
   }
 }
 
+static int is_camera(int fd) {
+  struct stat found;
+  return memory.st_ino && fstat(fd, &found) == 0 && found.st_dev == memory.st_dev && found.st_ino == memory.st_ino;
+}
+
 int ioctl(int fd, unsigned long request, ...) {
   int (*next)(int, unsigned long, ...) = (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
   va_list rest;
   va_start(rest, request);
   void *argument = va_arg(rest, void *);
   va_end(rest);
-  return fd == camera && fd >= 0 ? answer(request, argument) : next(fd, request, argument);
+  return is_camera(fd) ? answer(request, argument) : next(fd, request, argument);
 }
 
 /* The camera stands first where two are waited for. */

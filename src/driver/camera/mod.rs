@@ -5,6 +5,7 @@
 //! `device.rs`, the kernel's ones in `v4l2.rs`, which of its modes is taken in `choice.rs`, and how its bytes become a
 //! picture in `layout.rs`.
 
+mod buffers_sys;
 mod choice;
 mod device;
 mod layout;

@@ -13,6 +13,7 @@ use linuxvideo::format::{FrameIntervals, FrameSizes, PixFormat, PixelFormat as F
 use linuxvideo::stream::ReadStream;
 use linuxvideo::{BufType, CapabilityFlags, Device as Node, Fract, VideoCaptureDevice};
 
+use super::buffers_sys;
 use super::choice::{frames_per_second, nearest, pixel_format};
 use super::device::{Cameras, Device, Mode, Waited, Wanted};
 use super::layout::Layout;
@@ -52,6 +53,19 @@ enum Stage {
 impl Camera {
     fn take(&mut self) -> Stage {
         std::mem::replace(&mut self.0, Stage::Lost)
+    }
+}
+
+/// Closing is not enough: a child that the program forked has the descriptor too, and would keep the camera for as long as it
+/// lives.
+impl Drop for Camera {
+    fn drop(&mut self) {
+        let Stage::Running(stream) = self.take() else { return };
+        let copy = stream.as_fd().try_clone_to_owned();
+        drop(stream); // it has to stand still first
+        if let Ok(copy) = copy {
+            buffers_sys::free(copy.as_fd());
+        }
     }
 }
 
