@@ -1,5 +1,6 @@
 //! This process's part in the embedded hub: it connects to the process that hosts it, or becomes the host.
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::signal::token::Secrets;
 /// With it set the hub checks the signatures of tokens; without it, being the same user is proof enough.
 const SECRET_VARIABLE: &str = "OTC_API_SECRET";
 
+/// Names the directory that the hub is in.
+const RUNTIME_VARIABLE: &str = "XDG_RUNTIME_DIR";
+
 /// How long a dial is begun anew because the host ended under it. Another one takes over within milliseconds, on a busy
 /// machine within a second; a hub that lets nobody in for longer has another illness.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(3);
@@ -29,19 +33,53 @@ const TAKEOVER_PAUSE: Duration = Duration::from_millis(5);
 /// waits for five; the join as a whole has ten, and who waits for it is to hear which process is at fault.
 const ANSWER_TIMES: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(8)];
 
-/// A link to the hub. Its host is some program, which may end at any moment. A program that happens to come in right
-/// then comes in all the same: to the next host.
-pub async fn dial(request: &Request) -> Result<Link, Fault> {
-    let give_up = Instant::now() + TAKEOVER_LIMIT;
-    let place = Place::find().map_err(fault)?;
-    // Two programs that do not meet may be at two places.
-    log::info!("the hub of this user is in {}", place.directory().display());
-    loop {
-        let (dialled, host_ended) = ask_in_time(connect_at(&place).await?, request, ANSWER_TIMES).await?;
-        if !host_ended || Instant::now() >= give_up {
-            return dialled;
+/// What the environment says of the hub. It is read on the program's own thread, when that connects a session: a program
+/// may change it at any time, and on another thread that would be a race inside the C library.
+#[derive(Clone)]
+pub struct Hub {
+    /// `XDG_RUNTIME_DIR`.
+    runtime: Option<PathBuf>,
+    secrets: Secrets,
+}
+
+impl Hub {
+    pub fn of_the_environment() -> Self {
+        let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
+        Self {
+            runtime: std::env::var_os(RUNTIME_VARIABLE).map(PathBuf::from),
+            secrets: secret.map(Secrets::for_any_key).unwrap_or_default(),
         }
-        sleep(TAKEOVER_PAUSE).await;
+    }
+
+    /// A link to the hub. Its host is some program, which may end at any moment. A program that happens to come in right
+    /// then comes in all the same: to the next host.
+    pub async fn dial(&self, request: &Request) -> Result<Link, Fault> {
+        let give_up = Instant::now() + TAKEOVER_LIMIT;
+        let place = self.place()?;
+        // Two programs that do not meet may be at two places.
+        log::info!("the hub of this user is in {}", place.directory().display());
+        loop {
+            let (dialled, host_ended) =
+                ask_in_time(self.connect_at(&place).await?, request, ANSWER_TIMES).await?;
+            if !host_ended || Instant::now() >= give_up {
+                return dialled;
+            }
+            sleep(TAKEOVER_PAUSE).await;
+        }
+    }
+
+    /// A connection to the hub. Where nobody hosts it, this process does from now on, on the runtime of the caller.
+    pub async fn connect(&self) -> Result<UnixStream, Fault> {
+        self.connect_at(&self.place()?).await
+    }
+
+    fn place(&self) -> Result<Place, Fault> {
+        Place::find(self.runtime.clone()).map_err(fault)
+    }
+
+    async fn connect_at(&self, place: &Place) -> Result<UnixStream, Fault> {
+        let config = Config { secrets: self.secrets.clone(), ..Config::default() };
+        hub::join_or_host(place, &config).await.map_err(fault)
     }
 }
 
@@ -83,18 +121,6 @@ fn is_end(first: &LinkEvent) -> bool {
             _ => false,
         },
     }
-}
-
-/// A connection to the hub. Where nobody hosts it, this process does from now on, on the runtime of the caller.
-pub async fn connect() -> Result<UnixStream, Fault> {
-    connect_at(&Place::find().map_err(fault)?).await
-}
-
-async fn connect_at(place: &Place) -> Result<UnixStream, Fault> {
-    let secret = std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty());
-    let config =
-        Config { secrets: secret.map(Secrets::for_any_key).unwrap_or_default(), ..Config::default() };
-    hub::join_or_host(place, &config).await.map_err(fault)
 }
 
 /// Ends the hosting, where this process does it; the clients are told, and another one takes over.

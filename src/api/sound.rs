@@ -30,6 +30,7 @@ fn registered(program: &Option<Arc<Registered>>) -> Arc<Registered> {
 
 /// The sound of a library that starts. No thread and no device before somebody uses it.
 pub fn open() -> Sound {
+    SYSTEM.look_around();
     let program = PROGRAM.lock();
     let sound = Sound::new(registered(&program));
     *RUNNING.write() = Some(sound.clone());

@@ -1,13 +1,14 @@
 //! The way to a session's server, and how it is gone: the settings of the session, the environment and the hub
 //! together make a dialler.
 
-use super::hub;
+use super::hub::Hub;
 use super::session::Settings;
 use crate::driver::dial::{Request, Target, dial};
 use crate::driver::place::{Place, place};
 use crate::driver::proxy::ProxyUrl;
 use crate::driver::service;
 use crate::driver::session::{Calling, Dialler, Dialling};
+use crate::driver::tls;
 use crate::session::{Fault, Reason};
 use crate::signal::address::Address;
 use crate::signal::join::JoinQuery;
@@ -17,7 +18,7 @@ use crate::signal::service::Call;
 pub struct Way(Result<Road, Fault>);
 
 enum Road {
-    Hub,
+    Hub(Hub),
     Server {
         address: Address,
         proxy: Option<ProxyUrl>,
@@ -30,8 +31,9 @@ impl Way {
     /// The way to `session_id`, and the room it leads to. A way that cannot be gone leads to none, and says why when it is
     /// tried.
     pub fn find(session_id: &str, settings: &Settings) -> (Self, Option<String>) {
+        tls::look_around();
         let (road, room) = match place(session_id) {
-            Ok(Place::Hub { session }) => (Ok(Road::Hub), Some(session)),
+            Ok(Place::Hub { session }) => (Ok(Road::Hub(Hub::of_the_environment())), Some(session)),
             Ok(Place::Server { address, room }) => {
                 (Road::to(address, settings), Some(room.unwrap_or_else(|| session_id.to_owned())))
             }
@@ -42,11 +44,12 @@ impl Way {
 
     /// The way to this server, whatever the environment says.
     pub fn to(address: Address, settings: &Settings) -> Self {
+        tls::look_around();
         Self(Road::to(address, settings))
     }
 
     pub fn is_hub(&self) -> bool {
-        matches!(self.0, Ok(Road::Hub))
+        matches!(self.0, Ok(Road::Hub(_)))
     }
 }
 
@@ -77,9 +80,10 @@ impl Dialler for Way {
                 let fault = fault.clone();
                 Box::pin(async move { Err(fault) })
             }
-            Ok(Road::Hub) => {
+            Ok(Road::Hub(hub)) => {
+                let hub = hub.clone();
                 let request = Request { path_and_query: format!("/rtc?{}", query.encode()), token };
-                Box::pin(async move { hub::dial(&request).await })
+                Box::pin(async move { hub.dial(&request).await })
             }
             Ok(Road::Server { address, proxy, stays }) => {
                 let proxy = proxy.clone();
@@ -96,7 +100,7 @@ impl Dialler for Way {
     fn proxy(&self) -> Option<ProxyUrl> {
         match &self.0 {
             Ok(Road::Server { proxy, .. }) => proxy.clone(),
-            Ok(Road::Hub) | Err(_) => None,
+            Ok(Road::Hub(_)) | Err(_) => None,
         }
     }
 
@@ -107,11 +111,12 @@ impl Dialler for Way {
                 let fault = fault.clone();
                 Box::pin(async move { Err(fault) })
             }
-            Ok(Road::Hub) => {
+            Ok(Road::Hub(hub)) => {
+                let hub = hub.clone();
                 let request = Request { path_and_query: call.path().to_owned(), token };
-                Box::pin(async move {
-                    service::call(Target::Stream(hub::connect().await?), &request, &body).await
-                })
+                Box::pin(
+                    async move { service::call(Target::Stream(hub.connect().await?), &request, &body).await },
+                )
             }
             Ok(Road::Server { address, proxy, .. }) => {
                 let request = Request { path_and_query: address.path(call.path()), token };

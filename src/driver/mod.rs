@@ -31,7 +31,7 @@ mod sockets;
 pub mod sound;
 pub mod threads;
 mod threads_sys;
-mod tls;
+pub mod tls;
 pub mod video_counters;
 pub mod video_in;
 pub mod video_out;

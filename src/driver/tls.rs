@@ -5,12 +5,14 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 use tokio_rustls::TlsConnector;
 
 use super::connect;
@@ -18,20 +20,41 @@ use super::http::one_line;
 use super::wire::Wire;
 use crate::session::{Fault, Reason};
 
+/// What the environment names in place of the system's certificates.
+#[derive(Debug, PartialEq, Eq, Clone)]
+struct Named {
+    file: Option<OsString>,
+    directories: Option<OsString>,
+}
+
+impl Named {
+    fn now() -> Self {
+        Self { file: std::env::var_os("SSL_CERT_FILE"), directories: std::env::var_os("SSL_CERT_DIR") }
+    }
+}
+
+/// What was named when a thread of the program last looked.
+static NAMED: Mutex<Option<Named>> = Mutex::new(None);
+
+/// Reads from the environment which certificates are trusted. For a thread of the program, which may change its environment
+/// at any time: on another thread that would be a race inside the C library.
+pub fn look_around() {
+    *NAMED.lock() = Some(Named::now());
+}
+
 /// Where trust came from: when it changes, the certificates are read again.
 #[derive(Debug, PartialEq, Eq, Clone)]
 struct Origin {
-    file: Option<OsString>,
+    named: Named,
     file_changed: Option<SystemTime>,
-    directories: Option<OsString>,
 }
 
 impl Origin {
     fn now() -> Self {
-        let file = std::env::var_os("SSL_CERT_FILE");
-        let file_changed =
-            file.as_ref().and_then(|file| std::fs::metadata(file).ok()).and_then(|data| data.modified().ok());
-        Self { file, file_changed, directories: std::env::var_os("SSL_CERT_DIR") }
+        let named = NAMED.lock().clone().unwrap_or_else(Named::now);
+        let file = named.file.as_ref().and_then(|file| std::fs::metadata(file).ok());
+        let file_changed = file.and_then(|file| file.modified().ok());
+        Self { named, file_changed }
     }
 }
 
@@ -61,13 +84,29 @@ fn known_or_loaded(skipped: &mut Vec<rustls_native_certs::Error>) -> Result<Arc<
     Ok(config)
 }
 
+fn certificates(named: &Named) -> CertificateResult {
+    let directories = named.directories.iter().flat_map(std::env::split_paths);
+    let directories: Vec<PathBuf> =
+        directories.filter(|directory| !directory.as_os_str().is_empty()).collect();
+    if named.file.is_none() && directories.is_empty() {
+        return rustls_native_certs::load_native_certs(); // the system's
+    }
+    let mut found = load_certs_from_paths(named.file.as_ref().map(Path::new), None);
+    for directory in directories {
+        let more = load_certs_from_paths(None, Some(&directory));
+        found.certs.extend(more.certs);
+        found.errors.extend(more.errors);
+    }
+    found
+}
+
 fn load(origin: &Origin, skipped: &mut Vec<rustls_native_certs::Error>) -> Result<ClientConfig, Fault> {
-    let found = rustls_native_certs::load_native_certs();
+    let found = certificates(&origin.named);
     skipped.extend(found.errors);
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        let remedy = if origin.file.is_some() || origin.directories.is_some() {
+        let remedy = if origin.named.file.is_some() || origin.named.directories.is_some() {
             "look at what SSL_CERT_FILE and SSL_CERT_DIR name"
         } else {
             "install the package ca-certificates, or let SSL_CERT_FILE name a PEM file"

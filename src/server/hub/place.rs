@@ -26,9 +26,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// The user's own: under the runtime directory, which `XDG_RUNTIME_DIR` names, else in `/tmp`. Made when it does not exist.
-    pub fn find() -> Result<Self, HubError> {
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    /// The user's own: under the runtime directory, else in `/tmp`. Made when it does not exist. `runtime` is what
+    /// `XDG_RUNTIME_DIR` says.
+    pub fn find(runtime: Option<PathBuf>) -> Result<Self, HubError> {
         Self::at(choose(runtime, Path::new(RUNTIME_DIRECTORIES)))
     }
 

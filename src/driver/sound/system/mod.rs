@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use self::pulse::{Places, PulseDevice};
 use super::device::{Device, Direction, Settings};
 use super::port::Ports;
 use crate::driver::signals_sys;
@@ -40,6 +41,7 @@ pub struct Listed {
 #[derive(Default)]
 pub struct SystemDevice {
     sides: [Mutex<Side>; 2],
+    places: Mutex<Arc<Places>>,
 }
 
 #[derive(Default)]
@@ -57,6 +59,7 @@ struct Worker {
 /// What a direction's thread is to do, as long as it is not over.
 struct Order {
     direction: Direction,
+    places: Arc<Places>,
     ports: Arc<Ports>,
     state: Mutex<OrderState>,
     changed: Condvar,
@@ -84,9 +87,21 @@ enum Ended {
 }
 
 impl SystemDevice {
+    /// Reads from the environment where a sound server may be. For a thread of the program.
+    pub fn look_around(&self) {
+        let places = Arc::default();
+        *self.places.lock() = places;
+    }
+
+    fn devices(&self, direction: Direction) -> Option<Vec<PulseDevice>> {
+        self.look_around();
+        let places = self.places.lock().clone();
+        pulse::list(direction, &places)
+    }
+
     /// What the system has for this direction. Takes less than a tenth of a second.
     pub fn list(&self, direction: Direction) -> Vec<Listed> {
-        match pulse::list(direction) {
+        match self.devices(direction) {
             Some(devices) => {
                 devices.into_iter().filter(|device| !device.is_monitor).map(|device| device.listed).collect()
             }
@@ -96,7 +111,7 @@ impl SystemDevice {
 
     /// Whether there is a device of that name: it is used from now on.
     pub fn select(&self, direction: Direction, id: &str) -> bool {
-        let is_there = match pulse::list(direction) {
+        let is_there = match self.devices(direction) {
             Some(devices) => devices.iter().any(|device| device.listed.id == id),
             None => alsa::list(direction).iter().any(|listed| listed.id == id),
         };
@@ -137,6 +152,7 @@ impl Device for SystemDevice {
         let mut side = self.sides[direction as usize].lock();
         let order = Arc::new(Order {
             direction,
+            places: self.places.lock().clone(),
             ports: ports.clone(),
             state: Mutex::new(OrderState { chosen: side.chosen.clone(), ..OrderState::default() }),
             changed: Condvar::new(),

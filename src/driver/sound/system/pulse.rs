@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString};
 use std::io::{self, BufReader, Cursor, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
@@ -29,6 +30,39 @@ const MESSAGE_MAX: u32 = 1 << 20;
 
 const NAME: &CStr = c"libopentok";
 
+/// Where the server and its cookie may be. The environment says so; it is read on the program's own thread, and not where it
+/// is needed: a program may change it at any time, which would be a race inside the C library.
+pub struct Places {
+    /// The first that is named counts.
+    socket: Option<PathBuf>,
+    /// The first that is there.
+    cookies: Vec<PathBuf>,
+}
+
+impl Default for Places {
+    /// As the environment has it now.
+    fn default() -> Self {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let server = std::env::var("PULSE_SERVER").ok();
+        let server = server.as_deref().and_then(|server| server.strip_prefix("unix:")).map(PathBuf::from);
+        let runtime = || variable("PULSE_RUNTIME_PATH").or_else(|| variable("XDG_RUNTIME_DIR"));
+        let home = std::env::home_dir();
+        let in_home = [".config/pulse/cookie", ".pulse-cookie"].into_iter();
+        let in_home = in_home.filter_map(|name| home.as_ref().map(|home| home.join(name)));
+        Self {
+            socket: server.or_else(|| runtime().map(|folder| folder.join("pulse/native"))),
+            cookies: variable("PULSE_COOKIE").into_iter().chain(in_home).collect(),
+        }
+    }
+}
+
+impl Places {
+    fn cookie(&self) -> Vec<u8> {
+        let found = self.cookies.iter().find(|path| path.exists());
+        found.and_then(|path| std::fs::read(path).ok()).unwrap_or_default()
+    }
+}
+
 pub struct PulseDevice {
     pub listed: Listed,
     /// What a loudspeaker plays, to be recorded: not a microphone.
@@ -36,9 +70,9 @@ pub struct PulseDevice {
 }
 
 /// `None` where there is no server.
-pub fn list(direction: Direction) -> Option<Vec<PulseDevice>> {
-    let mut connection = Connection::open(Instant::now() + LIST_TIMEOUT)?;
-    connection.introduce().ok()?;
+pub fn list(direction: Direction, places: &Places) -> Option<Vec<PulseDevice>> {
+    let mut connection = Connection::open(places, Instant::now() + LIST_TIMEOUT)?;
+    connection.introduce(places).ok()?;
     let listed = match direction {
         Direction::Render => connection.ask(Command::GetSinkInfoList).map(|sinks: protocol::SinkInfoList| {
             let device = |sink: protocol::SinkInfo| device(&sink.name, sink.description.as_deref(), false);
@@ -67,12 +101,12 @@ fn device(name: &CStr, description: Option<&CStr>, is_monitor: bool) -> PulseDev
 /// Plays or records until it ends.
 pub fn serve(order: &Order, chosen: Option<&str>) -> Ended {
     let Some(choice) = order.choice() else { return Ended::Told };
-    let Some(mut connection) = Connection::open(Instant::now() + ANSWER_TIMEOUT) else {
+    let Some(mut connection) = Connection::open(&order.places, Instant::now() + ANSWER_TIMEOUT) else {
         return Ended::Absent;
     };
     // Before the first question: a server that hangs may leave that one unanswered already.
     let outcome = match order.attach(connection.reader.get_ref(), choice) {
-        true => connection.introduce().and_then(|()| connection.stream(order, chosen)),
+        true => connection.introduce(&order.places).and_then(|()| connection.stream(order, chosen)),
         false => Ok(()),
     };
     order.detach();
@@ -93,9 +127,8 @@ struct Connection {
 
 impl Connection {
     /// `None` where there is no server. Everything has to be answered until `deadline`.
-    fn open(deadline: Instant) -> Option<Self> {
-        let path = pulseaudio::socket_path_from_env()?;
-        let address = SockAddr::unix(path).ok()?;
+    fn open(places: &Places, deadline: Instant) -> Option<Self> {
+        let address = SockAddr::unix(places.socket.as_ref()?).ok()?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).ok()?;
         // A server that does not accept would be waited for otherwise.
         socket.set_nonblocking(true).ok()?;
@@ -107,13 +140,12 @@ impl Connection {
     }
 
     /// The first thing to do.
-    fn introduce(&mut self) -> Result<(), ProtocolError> {
-        let cookie = pulseaudio::cookie_path_from_env().and_then(|path| std::fs::read(path).ok());
+    fn introduce(&mut self, places: &Places) -> Result<(), ProtocolError> {
         let auth = protocol::AuthParams {
             version: protocol::MAX_VERSION,
             supports_shm: false,
             supports_memfd: false,
-            cookie: cookie.unwrap_or_default(),
+            cookie: places.cookie(),
         };
         let reply: protocol::AuthReply = self.ask(Command::Auth(auth))?;
         if reply.version < protocol::MIN_VERSION {
