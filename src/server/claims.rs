@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 
 use crate::signal::join::JoinQuery;
 use crate::signal::token::{
-    Claims, Expectation, SESSION_ID_LENGTH_MAX, Secrets, Signature, Token, TokenError,
+    CLOCK_LEEWAY_S, Claims, Expectation, SESSION_ID_LENGTH_MAX, Secrets, Signature, Token, TokenError,
 };
 
 /// How a client reached us.
@@ -91,17 +91,36 @@ pub(super) fn check(
     locality: Locality,
 ) -> Result<Claims, Refusal> {
     let signature = signature(locality);
-    let proven = secrets.find(&token.claims().api_key).is_some();
     let now_s = match query.keep_created_ms {
         // Who was in the session before its token expired stays in it, also when the hub moves to another process.
-        // Only where signatures are not checked: there the word of the client is all there is anyway.
-        Some(created_ms) if query.keep_sid.is_some() && locality == Locality::Local && !proven => {
+        Some(created_ms) if query.keep_sid.is_some() && is_believed(token, secrets, locality) => {
             now_s.min(created_ms / 1000)
         }
         _ => now_s,
     };
+    let now_s = not_before_its_start(token, now_s, secrets, locality);
     let expected = Expectation { api_key: query.api_key.as_deref(), session_id: room, secrets, signature };
     token.check(now_s, &expected).map_err(Refusal::token)
+}
+
+/// Whether the word of the client is all there is: no signature is checked.
+fn is_believed(token: &Token, secrets: &Secrets, locality: Locality) -> bool {
+    locality == Locality::Local && secrets.find(&token.claims().api_key).is_none()
+}
+
+/// When a token is looked at. Machines without a clock of their own begin in the past, and their programs are to meet all the
+/// same: a token from the future is looked at in its first second where clients are believed.
+fn not_before_its_start(token: &Token, now_s: i64, secrets: &Secrets, locality: Locality) -> i64 {
+    match token.claims().start_s() {
+        Some(start_s)
+            if start_s.saturating_sub(now_s) > CLOCK_LEEWAY_S && is_believed(token, secrets, locality) =>
+        {
+            let ahead_s = start_s.saturating_sub(now_s);
+            log::warn!("hub: a token begins in {ahead_s} s; is the clock of this machine right? It is taken");
+            start_s
+        }
+        _ => now_s,
+    }
 }
 
 fn signature(locality: Locality) -> Signature {
@@ -114,6 +133,7 @@ fn signature(locality: Locality) -> Signature {
 /// Checks a token that only shows who calls the server's own interface; the rights are the caller's business.
 pub fn caller(token: &str, now_s: i64, secrets: &Secrets, locality: Locality) -> Result<Claims, Refusal> {
     let token = parse(token)?;
+    let now_s = not_before_its_start(&token, now_s, secrets, locality);
     token.verify(now_s, None, secrets, signature(locality)).map_err(Refusal::token)?;
     Ok(token.claims().clone())
 }

@@ -81,3 +81,20 @@ fn only_the_local_socket_takes_a_token_at_its_word() {
     assert_eq!(ask(Locality::Remote).map_err(|refusal| refusal.status), Err(401));
     assert_eq!(ask(Locality::Local), Ok(()));
 }
+
+#[test]
+fn where_clients_are_believed_the_clock_may_be_wrong() {
+    let token = classic(Role::Publisher, "");
+    let status = |config: Config, locality, wall_ms| {
+        let world = World::with(config);
+        let admitted = world.server.admit(world.now, wall_ms, &ours(), &token, locality);
+        admitted.map_or_else(|refusal| refusal.status, |_| 200)
+    };
+    let before_ms = WALL_MS - 30 * 24 * 3600 * 1000;
+    let knowing = || Config { secrets: secrets(), ..Config::default() };
+    assert_eq!(status(Config::default(), Locality::Local, before_ms), 200);
+    assert_eq!(status(knowing(), Locality::Local, before_ms), 401);
+    assert_eq!(status(knowing(), Locality::Remote, before_ms), 401);
+    // An expired one is refused by every clock.
+    assert_eq!(status(Config::default(), Locality::Local, WALL_MS + 24 * 3600 * 1000), 401);
+}

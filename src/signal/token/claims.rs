@@ -137,9 +137,14 @@ impl Role {
 }
 
 impl Claims {
+    /// From when on it is good.
+    pub fn start_s(&self) -> Option<i64> {
+        self.not_before_s.max(self.created_s)
+    }
+
     pub(super) fn check_times(&self, now_s: i64) -> Result<(), TokenError> {
         let latest_start = now_s.saturating_add(CLOCK_LEEWAY_S);
-        if self.not_before_s.max(self.created_s).is_some_and(|start| start > latest_start) {
+        if self.start_s().is_some_and(|start| start > latest_start) {
             return Err(TokenError::NotYetValid);
         }
         if let (Some(created), true) = (self.created_s, self.kind != Kind::LiveKit) {
