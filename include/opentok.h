@@ -87,8 +87,10 @@
  *
  * Handles
  *
- *   Pointers to otc_session, otc_session_settings, otc_connection, otc_stream and otc_video_frame are handles: numbers
- *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm.
+ *   Pointers to opaque types are handles: numbers to be looked up, never addresses. These types are otc_session,
+ *   otc_publisher, otc_subscriber, their settings, otc_connection, otc_stream, otc_video_capturer, otc_video_frame, the
+ *   transformers, and the enumerators of audio devices. A handle that is NULL, deleted, of another kind or made up gives
+ *   a code and does no harm.
  *   Texts are UTF-8; one that is not gives OTC_INVALID_PARAM, or is mended where only people read it. Everything handed in
  *   is copied during the call, user_data and functions excepted, and the memory of frames that are made as wrappers. What
  *   a function does not change when it fails is left as it was; in particular results are written on success only.
@@ -531,18 +533,21 @@ otc_status otc_init(void *reserved);
 /**
  * Ends everything that lives and waits for it, at most five seconds, however many sessions there are.
  *
- * Live sessions are left and deleted; their handles give codes from then on. No callback starts after this function
- * has returned, and none is made because of it. Afterwards no thread, socket or timer of the library exists, `dlclose`
- * is safe (the library stays mapped, so a thread of the program that once called it may end later), and `otc_init`
- * begins anew. Copies of connections and streams, and settings, stay valid and are still deleted by the program. The
- * logger and its level stay in force.
+ * Live sessions are left and deleted, and so are publishers and subscribers; their handles give codes from then on. No
+ * callback starts after this function has returned. Because of it none is made but those that end what the program
+ * provides: `stop` and `destroy` of its capturers, and those of its audio device, which stays set for the next `otc_init`.
  *
- * The audio device is stopped and destroyed; it stays set for the next `otc_init`.
+ * Afterwards no thread, socket or timer of the library exists, `dlclose` is safe (the library stays mapped, so a thread of
+ * the program that once called it may end later), and `otc_init` begins anew. Copies of connections and streams, and
+ * settings, stay valid and are still deleted by the program. The logger and its level stay in force.
  *
  * Inside a callback it does everything but wait for that callback, and an audio device that runs hears nothing of it: it
  * is stopped and destroyed before it is used the next time.
  *
  * @return `OTC_SUCCESS`, also when there was nothing to end.
+ *         `OTC_FATAL`: it was called by a handler of `atexit` or by the logger on a thread of the library, which needs
+ *         another thread for it, and the system refuses that. All is left and deleted, but the library's threads live
+ *         on; the next `otc_destroy` ends them.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_destroy(void);
@@ -1069,8 +1074,9 @@ size_t otc_video_frame_get_number_of_planes(const struct otc_video_frame *frame)
  * @param frame  A frame.
  * @param plane  The plane.
  *
- * @return The address; the memory belongs to the frame. A program may write there when the frame is its own and was
- *         not made as a wrapper. NULL when the format has no such plane, or `frame` is NULL or no live frame.
+ * @return The address; the memory belongs to the frame. A program may write there when the frame is its own, was not made
+ *         as a wrapper, and shares its memory with no other: a frame and what `otc_video_frame_copy` makes of it do. NULL
+ *         when the format has no such plane, or `frame` is NULL or no live frame.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 const uint8_t *otc_video_frame_get_plane_binary_data(const struct otc_video_frame *frame,
@@ -1884,7 +1890,8 @@ otc_status otc_session_delete(otc_session *session);
  * @return `OTC_SUCCESS`: the attempt has begun.
  *         `OTC_SESSION_ILLEGAL_STATE`: the session is connecting, connected, reconnecting or disconnecting, and goes on with it.
  *         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the token is not UTF-8; nothing happens.
- *         `OTC_FATAL`: the system refuses a thread or a descriptor; nothing happens.
+ *         `OTC_FATAL`: the system refuses a thread or a descriptor, or `otc_destroy` was called and `otc_init` not since;
+ *         nothing happens.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_connect(otc_session *session,
@@ -2054,8 +2061,8 @@ otc_status otc_session_send_signal(otc_session *session,
  * @param signal      As for `otc_session_send_signal`.
  * @param connection  The client: a connection of this session, lent or copied.
  *
- * @return As for `otc_session_send_signal`; `OTC_INVALID_PARAM` also when `connection` is NULL or no live connection: it is
- *         then sent to nobody.
+ * @return As for `otc_session_send_signal`; `OTC_INVALID_PARAM` also when `connection` is NULL, no live connection, or one of
+ *         another session: it is then sent to nobody.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_send_signal_to_connection(otc_session *session,

@@ -81,18 +81,21 @@ pub extern "C" fn otc_init(reserved: *mut c_void) -> otc_status {
 
 /// Ends everything that lives and waits for it, at most five seconds, however many sessions there are.
 ///
-/// Live sessions are left and deleted; their handles give codes from then on. No callback starts after this function
-/// has returned, and none is made because of it. Afterwards no thread, socket or timer of the library exists, `dlclose`
-/// is safe (the library stays mapped, so a thread of the program that once called it may end later), and `otc_init`
-/// begins anew. Copies of connections and streams, and settings, stay valid and are still deleted by the program. The
-/// logger and its level stay in force.
+/// Live sessions are left and deleted, and so are publishers and subscribers; their handles give codes from then on. No
+/// callback starts after this function has returned. Because of it none is made but those that end what the program
+/// provides: `stop` and `destroy` of its capturers, and those of its audio device, which stays set for the next `otc_init`.
 ///
-/// The audio device is stopped and destroyed; it stays set for the next `otc_init`.
+/// Afterwards no thread, socket or timer of the library exists, `dlclose` is safe (the library stays mapped, so a thread of
+/// the program that once called it may end later), and `otc_init` begins anew. Copies of connections and streams, and
+/// settings, stay valid and are still deleted by the program. The logger and its level stay in force.
 ///
 /// Inside a callback it does everything but wait for that callback, and an audio device that runs hears nothing of it: it
 /// is stopped and destroyed before it is used the next time.
 ///
 /// @return `OTC_SUCCESS`, also when there was nothing to end.
+///         `OTC_FATAL`: it was called by a handler of `atexit` or by the logger on a thread of the library, which needs
+///         another thread for it, and the system refuses that. All is left and deleted, but the library's threads live
+///         on; the next `otc_destroy` ends them.
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_destroy() -> otc_status {
     if library::is_lost() {

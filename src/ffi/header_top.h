@@ -87,8 +87,10 @@
  *
  * Handles
  *
- *   Pointers to otc_session, otc_session_settings, otc_connection, otc_stream and otc_video_frame are handles: numbers
- *   to be looked up, never addresses. One that is NULL, deleted, of another kind or made up gives a code and does no harm.
+ *   Pointers to opaque types are handles: numbers to be looked up, never addresses. These types are otc_session,
+ *   otc_publisher, otc_subscriber, their settings, otc_connection, otc_stream, otc_video_capturer, otc_video_frame, the
+ *   transformers, and the enumerators of audio devices. A handle that is NULL, deleted, of another kind or made up gives
+ *   a code and does no harm.
  *   Texts are UTF-8; one that is not gives OTC_INVALID_PARAM, or is mended where only people read it. Everything handed in
  *   is copied during the call, user_data and functions excepted, and the memory of frames that are made as wrappers. What
  *   a function does not change when it fails is left as it was; in particular results are written on success only.

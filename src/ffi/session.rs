@@ -217,7 +217,8 @@ pub extern "C" fn otc_session_delete(session: *mut otc_session) -> otc_status {
 /// @return `OTC_SUCCESS`: the attempt has begun.
 ///         `OTC_SESSION_ILLEGAL_STATE`: the session is connecting, connected, reconnecting or disconnecting, and goes on with it.
 ///         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the token is not UTF-8; nothing happens.
-///         `OTC_FATAL`: the system refuses a thread or a descriptor; nothing happens.
+///         `OTC_FATAL`: the system refuses a thread or a descriptor, or `otc_destroy` was called and `otc_init` not since;
+///         nothing happens.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otc_session_connect(session: *mut otc_session, token: *const c_char) -> otc_status {
     guard::status("otc_session_connect", || {

@@ -57,8 +57,8 @@ pub unsafe extern "C" fn otc_session_send_signal(
 /// @param signal      As for `otc_session_send_signal`.
 /// @param connection  The client: a connection of this session, lent or copied.
 ///
-/// @return As for `otc_session_send_signal`; `OTC_INVALID_PARAM` also when `connection` is NULL or no live connection: it is
-///         then sent to nobody.
+/// @return As for `otc_session_send_signal`; `OTC_INVALID_PARAM` also when `connection` is NULL, no live connection, or one of
+///         another session: it is then sent to nobody.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otc_session_send_signal_to_connection(
     session: *mut otc_session,

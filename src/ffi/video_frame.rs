@@ -374,8 +374,9 @@ pub extern "C" fn otc_video_frame_get_number_of_planes(frame: *const otc_video_f
 /// @param frame  A frame.
 /// @param plane  The plane.
 ///
-/// @return The address; the memory belongs to the frame. A program may write there when the frame is its own and was
-///         not made as a wrapper. NULL when the format has no such plane, or `frame` is NULL or no live frame.
+/// @return The address; the memory belongs to the frame. A program may write there when the frame is its own, was not made
+///         as a wrapper, and shares its memory with no other: a frame and what `otc_video_frame_copy` makes of it do. NULL
+///         when the format has no such plane, or `frame` is NULL or no live frame.
 #[unsafe(no_mangle)]
 pub extern "C" fn otc_video_frame_get_plane_binary_data(
     frame: *const otc_video_frame,
