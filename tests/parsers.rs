@@ -49,7 +49,7 @@ proptest! {
         text in ".{0,100}",
         pairs in prop::collection::vec(
             (
-                "protocol|sdk|version|auto_subscribe|reconnect|sid|otc_(room|keep_sid|keep_created_ms|api_key)",
+                "protocol|sdk|version|auto_subscribe|reconnect|sid|otc_(room|received|keep_sid|keep_created_ms|api_key)",
                 "[ -~]{0,8}|1",
             ),
             0..8,

@@ -17,7 +17,10 @@ use crate::signal::proto::{
 
 /// A participant's packet goes to everybody else, or to those it names.
 pub fn publish(room: &mut Room, shared: &mut Shared, now: Instant, sender: Key, mut packet: DataPacket) {
-    let Some(participant) = room.participants.get(&sender) else { return };
+    let Some(participant) = room.participants.get_mut(&sender) else { return };
+    if participant.knows(&packet) {
+        return;
+    }
     if !participant.permission.can_publish_data {
         shared.counters.data_not_allowed += 1;
         return;
@@ -80,7 +83,7 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Optio
     let framed: Arc<[u8]> = FromServer::Data(packet).encode().into();
     for key in receivers {
         let Some(participant) = room.participants.get_mut(&key) else { continue };
-        let Participant { queue, peers, presence, is_inline, .. } = participant;
+        let Participant { queue, unconfirmed, peers, presence, is_inline, .. } = participant;
         // What belongs inside the link stays there, also when there are peer connections for media.
         let waits = match (peers.as_mut().filter(|_| !*is_inline), presence) {
             (Some(peers), _) => {
@@ -90,10 +93,14 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Optio
                 (!is_sent).then_some(&plain)
             }
             (None, Presence::Linked { link, .. }) => {
+                if kind == Kind::Reliable {
+                    unconfirmed.push(framed.clone());
+                }
                 shared.send_data(*link, kind, framed.clone());
                 None
             }
-            (None, Presence::Away { .. }) => Some(&framed),
+            // What may be lost is of no use later.
+            (None, Presence::Away { .. }) => (kind == Kind::Reliable).then_some(&framed),
         };
         if let Some(bytes) = waits {
             shared.counters.data_queue_dropped += queue.push(bytes.clone());

@@ -8,12 +8,14 @@ use super::core::LinkId;
 use super::media::{allocate, publish, quality, subscribe};
 use super::participant::{Key, Participant, Presence, Standing};
 use super::peers::{self, Peers};
+use super::queue::Unconfirmed;
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use super::sids::is_participant_sid;
 use super::timers::Timer;
 use crate::signal::frame::FromServer;
 use crate::signal::join::PROTOCOL;
+use crate::signal::proto::data_packet::Kind;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{
     DisconnectReason, JoinResponse, ParticipantUpdate, ReconnectResponse, ServerInfo, leave_request::Action,
@@ -130,6 +132,7 @@ fn renew(room: &mut Room, shared: &mut Shared, now: Instant, key: Key, admission
     let Some(participant) = room.participants.get_mut(&key) else { return };
     let published = participant.publishes();
     let share = participant.share.take();
+    (participant.unconfirmed, participant.last_sequence) = Default::default();
     let fresh = peers(shared, now, admission.query.inline_data);
     if let Some(mut old) = std::mem::replace(&mut participant.peers, fresh) {
         let timer = Timer::Peers { room: room.name.clone(), key };
@@ -222,8 +225,15 @@ fn resume(
         return shared.dismiss(link, DisconnectReason::StateMismatch, Action::Reconnect);
     };
     relink(room, shared, now, link, key);
-    let response = ReconnectResponse { server_info: Some(server_info()), ..Default::default() };
+    let response = ReconnectResponse {
+        server_info: Some(server_info()),
+        last_message_seq: room.participants.get(&key).map_or(0, |participant| participant.last_sequence),
+        ..Default::default()
+    };
     shared.send(link, Message::Reconnect(response));
+    // First what was said: those who said it may have left since, which the client finds out next.
+    repeat(room, shared, link, key, admission.query.received);
+    flush(room, shared, key);
     // Everybody who is there, so that the client finds out who came and who went meanwhile.
     for participants in room.rosters(key, true) {
         shared.send(link, Message::Update(ParticipantUpdate { participants }));
@@ -231,8 +241,18 @@ fn resume(
     shared.send(link, room.update());
     allocate::repeat(room, shared, key);
     quality::repeat(room, shared, key);
-    flush(room, shared, key);
     offer(room, shared, now, key);
+}
+
+/// What went inside a link that was dead. `received`: how much has come; nobody but our own clients counts it.
+fn repeat(room: &mut Room, shared: &mut Shared, link: LinkId, key: Key, received: Option<u32>) {
+    let Some(participant) = room.participants.get_mut(&key) else { return };
+    let unconfirmed = &mut participant.unconfirmed;
+    let Some(received) = received else { return *unconfirmed = Unconfirmed::default() };
+    for packet in unconfirmed.take_lost(received) {
+        unconfirmed.push(packet.clone());
+        shared.send_data(link, Kind::Reliable, packet);
+    }
 }
 
 /// The participant has a new link; an old one that still seems open is cut.
@@ -256,6 +276,7 @@ fn flush(room: &mut Room, shared: &mut Shared, key: Key) {
         return;
     };
     for packet in participant.queue.take() {
-        shared.send_bytes(link, packet);
+        participant.unconfirmed.push(packet.clone());
+        shared.send_data(link, Kind::Reliable, packet);
     }
 }

@@ -28,6 +28,7 @@ mod outbox;
 mod participant;
 mod peers;
 mod process_sys;
+mod queue;
 mod requests;
 mod room;
 mod running;

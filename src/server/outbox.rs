@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 
 use super::core::Worth;
+use crate::signal::frame::FromServer;
 
 /// How many bytes may wait for one client, beside what it is greeted with: that is as long as its room is full. Who is further
 /// behind does not read at all.
@@ -23,6 +24,8 @@ pub struct Outbox {
     waiting: Arc<AtomicUsize>,
     /// How much it was greeted with.
     greeting: usize,
+    /// Reliable packets of which the client does not know yet that it misses them.
+    left_out: u32,
     /// Dropped with the outbox; the link wakes up then, also while it waits for its client to read.
     _open: oneshot::Sender<()>,
 }
@@ -39,7 +42,7 @@ pub fn pair() -> (Outbox, Mail) {
     let (sender, frames) = mpsc::unbounded_channel();
     let (open, closed) = oneshot::channel();
     let waiting = Arc::new(AtomicUsize::new(0));
-    let outbox = Outbox { frames: sender, waiting: waiting.clone(), greeting: 0, _open: open };
+    let outbox = Outbox { frames: sender, waiting: waiting.clone(), greeting: 0, left_out: 0, _open: open };
     (outbox, Mail { frames, waiting, closed })
 }
 
@@ -51,7 +54,7 @@ impl Outbox {
 
     /// Puts a message behind what waits, or leaves out what can be done without. False when the client is to be cut off, or is
     /// gone.
-    pub fn post(&self, worth: Worth, bytes: Arc<[u8]>) -> bool {
+    pub fn post(&mut self, worth: Worth, bytes: Arc<[u8]>) -> bool {
         let limit = match worth {
             Worth::Signal => SIGNAL_MAX,
             Worth::Reliable => RELIABLE_MAX,
@@ -61,19 +64,26 @@ impl Outbox {
         // Nobody else adds to what waits.
         let fits = self.waiting.load(Ordering::Relaxed) + size <= self.greeting + limit;
         match (fits, worth) {
-            (true, _) => {
-                self.waiting.fetch_add(size, Ordering::Relaxed);
-                self.frames.send(bytes).is_ok()
+            (true, Worth::Reliable) if self.left_out > 0 => {
+                let count = std::mem::take(&mut self.left_out);
+                self.put(FromServer::LeftOut(count).encode().into()) && self.put(bytes)
             }
+            (true, _) => self.put(bytes),
             (false, Worth::Signal) => {
                 log::warn!("server: a client that does not read was cut off");
                 false
             }
             (false, Worth::Reliable | Worth::Lossy) => {
+                self.left_out += u32::from(worth == Worth::Reliable);
                 log::debug!("server: a client that does not read missed a packet");
                 true
             }
         }
+    }
+
+    fn put(&self, bytes: Arc<[u8]>) -> bool {
+        self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.frames.send(bytes).is_ok()
     }
 }
 
@@ -96,7 +106,6 @@ mod tests {
     use super::super::service::Call;
     use super::super::{Config, Locality, running::Life};
     use super::*;
-    use crate::signal::frame::FromServer;
     use crate::signal::join::JoinQuery;
     use crate::signal::proto::data_packet::Kind;
     use crate::signal::proto::signal_response::Message;
@@ -183,6 +192,26 @@ mod tests {
             desk.call(Call::UpdateRoomMetadata(request)).await.expect("updated");
         }
         assert_eq!(mail.closed.try_recv(), Err(TryRecvError::Closed));
+    }
+
+    #[test]
+    fn who_misses_packets_is_told_how_many_before_the_next_one() {
+        let (mut outbox, mut mail) = pair();
+        let large: Arc<[u8]> = vec![0; RELIABLE_MAX - 100].into();
+        for size in [RELIABLE_MAX - 100, 1000, 10, 1000, 20] {
+            assert!(outbox.post(Worth::Reliable, large[..size].into()));
+        }
+        let mut next = || {
+            let message = std::future::poll_fn(|context| mail.poll(context));
+            tokio::task::unconstrained(message).now_or_never().flatten()
+        };
+        let told = |bytes: Option<Arc<[u8]>>| FromServer::decode(&bytes.expect("a message"));
+        assert_eq!(next().map(|bytes| bytes.len()), Some(RELIABLE_MAX - 100));
+        assert_eq!(told(next()), Ok(Some(FromServer::LeftOut(1))));
+        assert_eq!(next().map(|bytes| bytes.len()), Some(10));
+        assert_eq!(told(next()), Ok(Some(FromServer::LeftOut(1))));
+        assert_eq!(next().map(|bytes| bytes.len()), Some(20));
+        assert!(next().is_none());
     }
 
     #[tokio::test]

@@ -1,21 +1,21 @@
 //! One participant of a room: what others see of it, its link, and what waits for it.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::claims::{Admission, Fingerprint, Locality};
-use super::config::{
-    PING_TIMEOUT, QUEUE_BYTES_MAX, QUEUE_PACKETS_MAX, RESUME_HOLD_LOCAL, RESUME_HOLD_REMOTE,
-};
+use super::config::{PING_TIMEOUT, RESUME_HOLD_LOCAL, RESUME_HOLD_REMOTE};
 use super::core::LinkId;
 use super::media::share::Share;
 use super::news::News;
 use super::peers::Peers;
+use super::queue::{Queue, Unconfirmed};
 use super::shared::{Seat, Shared};
 use super::turns::Turns;
 use crate::signal::proto::participant_info::{Kind, State};
-use crate::signal::proto::{DisconnectReason, ParticipantInfo, ParticipantPermission, leave_request::Action};
+use crate::signal::proto::{
+    DataPacket, DisconnectReason, ParticipantInfo, ParticipantPermission, data_packet, leave_request::Action,
+};
 use crate::signal::token::{Grants, Sources};
 
 /// The number of a participant in this process. Grows with each join, so the order of keys is the order of joining.
@@ -60,6 +60,10 @@ pub struct Participant {
     pub locality: Locality,
     pub presence: Presence,
     pub queue: Queue,
+    /// What went inside its link.
+    pub unconfirmed: Unconfirmed,
+    /// The number of the newest of its own packets that have one.
+    pub last_sequence: u32,
     /// What it asks for, since it asked for something that costs.
     pub turns: Option<Box<Turns>>,
     /// Data packets go inside the signalling connection, and peer connections are only made for media.
@@ -105,6 +109,8 @@ impl Participant {
             locality: admission.locality,
             presence: Presence::Linked { link, heard: now },
             queue: Queue::default(),
+            unconfirmed: Unconfirmed::default(),
+            last_sequence: 0,
             turns: None,
             is_inline: admission.query.inline_data,
             auto_subscribe: admission.query.auto_subscribe,
@@ -172,6 +178,18 @@ impl Participant {
         }
     }
 
+    /// Whether this packet of its own has come before; a client that resumes its session sends again what may be lost. Those
+    /// without a number it does not send again.
+    #[allow(deprecated)] // the kind also decides the channel
+    pub fn knows(&mut self, packet: &DataPacket) -> bool {
+        if packet.kind() != data_packet::Kind::Reliable || packet.sequence == 0 {
+            return false;
+        }
+        let is_known = packet.sequence <= self.last_sequence;
+        self.last_sequence = self.last_sequence.max(packet.sequence);
+        is_known
+    }
+
     /// As it is described to others and to itself while it is here.
     pub fn present(&self) -> ParticipantInfo {
         let is_joining = matches!(self.standing, Standing::Joining { .. });
@@ -233,68 +251,5 @@ fn permission(grants: Grants) -> ParticipantPermission {
         recorder: grants.is_recorder,
         agent: grants.is_agent,
         ..Default::default()
-    }
-}
-
-/// Data packets that wait for a participant, as they will be sent. When it is full the oldest go.
-#[derive(Debug, Default)]
-pub struct Queue {
-    packets: VecDeque<Arc<[u8]>>,
-    bytes: usize,
-}
-
-impl Queue {
-    /// Returns how many were dropped to make room.
-    pub fn push(&mut self, packet: Arc<[u8]>) -> u64 {
-        self.bytes += packet.len();
-        self.packets.push_back(packet);
-        let mut dropped = 0;
-        while self.packets.len() > QUEUE_PACKETS_MAX || self.bytes > QUEUE_BYTES_MAX {
-            let Some(oldest) = self.packets.pop_front() else { break };
-            self.bytes -= oldest.len();
-            dropped += 1;
-        }
-        dropped
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.packets.is_empty()
-    }
-
-    pub fn front(&self) -> Option<&[u8]> {
-        self.packets.front().map(AsRef::as_ref)
-    }
-
-    pub fn pop(&mut self) {
-        self.bytes -= self.packets.pop_front().map_or(0, |packet| packet.len());
-    }
-
-    pub fn take(&mut self) -> VecDeque<Arc<[u8]>> {
-        self.bytes = 0;
-        std::mem::take(&mut self.packets)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_queue_drops_its_oldest_packets() {
-        let mut queue = Queue::default();
-        for number in 0..QUEUE_PACKETS_MAX + 3 {
-            queue.push(number.to_be_bytes().into());
-        }
-        let packets = queue.take();
-        assert_eq!(packets.len(), QUEUE_PACKETS_MAX);
-        assert_eq!(packets.front(), Some(&3_usize.to_be_bytes().into()));
-    }
-
-    #[test]
-    fn a_queue_of_large_packets_is_bounded_in_bytes() {
-        let mut queue = Queue::default();
-        let dropped: u64 = (0..40).map(|_| queue.push(vec![0; 64 << 10].into())).sum();
-        assert_eq!(dropped, 24);
-        assert_eq!(queue.take().len(), 16);
     }
 }

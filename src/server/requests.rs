@@ -33,6 +33,11 @@ pub fn handle(
     }
     match FromClient::decode(bytes) {
         Ok(Some(FromClient::Data(packet))) => data::publish(room, shared, now, key, packet),
+        Ok(Some(FromClient::Received(count))) => {
+            if let Some(participant) = room.participants.get_mut(&key) {
+                participant.unconfirmed.confirm(count);
+            }
+        }
         Ok(Some(FromClient::Message(message))) => {
             ask(room, shared, now, wall_ms, link, key, &message);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::core::{Config, Core, Output, State};
+use super::delivery::Delivery;
 use super::ice::Ways;
 use super::resume::Doubt;
 use super::roster::Roster;
@@ -13,7 +14,7 @@ use super::{Capabilities, Connection, Event};
 use crate::signal::frame::FromClient;
 use crate::signal::mute_mode;
 use crate::signal::proto::{
-    JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Room, RoomMovedResponse, signal_request,
+    JoinResponse, ParticipantInfo, ParticipantPermission, Ping, Pong, Room, RoomMovedResponse, signal_request,
 };
 use crate::signal::signals::Incoming;
 use crate::signal::token::Token;
@@ -31,6 +32,7 @@ pub(super) struct Live {
     pub capabilities: Capabilities,
     pub roster: Roster,
     pub wires: Wires,
+    pub delivery: Delivery,
     early: Early,
     /// The room's own sid: it names a recording that begins, for which LiveKit gives clients no other name.
     room_sid: String,
@@ -94,6 +96,7 @@ impl Live {
             next_ping: now + ping_interval,
             heard: now,
             unanswered: None,
+            delivery: Delivery::default(),
             early: Early::default(),
             broken_until: None,
             doubt: None,
@@ -104,6 +107,7 @@ impl Live {
     pub fn succeed(&mut self, now: Instant, old: Live) -> Vec<Event> {
         let mut events = self.roster.succeed(now, old.roster, self.wires.is_inline());
         self.wires.succeed(old.wires);
+        self.delivery = old.delivery.anew();
         // A room that was made anew knows nothing of the mode; a moderator tells it again.
         if self.metadata.is_empty() {
             self.metadata.clone_from(&old.metadata);
@@ -147,6 +151,13 @@ impl Live {
     pub fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.unanswered = None;
+    }
+
+    /// A ping was answered.
+    pub fn ponged(&mut self, pong: &Pong) {
+        if pong.last_ping_timestamp == self.pings {
+            self.delivery.ponged();
+        }
     }
 
     /// When something came from the server last.
@@ -282,8 +293,10 @@ impl Core {
             live.next_ping = now + live.ping_interval;
             live.pings += 1;
             live.unanswered.get_or_insert(now);
+            live.delivery.pinged();
             Ping { timestamp: live.pings, rtt: 0 }
         });
+        let news = if ping.is_some() { live.delivery.news() } else { None };
         self.mute_latecomers(now, &events);
         self.say(events);
         if is_silent {
@@ -291,6 +304,9 @@ impl Core {
         }
         if is_silent || is_broken {
             return self.begin_reconnect(now, is_broken);
+        }
+        if let Some(news) = news {
+            self.push(Output::Send(news.encode()));
         }
         if let Some(ping) = ping {
             self.push(Output::Send(FromClient::Message(signal_request::Message::PingReq(ping)).encode()));

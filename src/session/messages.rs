@@ -17,8 +17,24 @@ impl Core {
         match frame {
             FromServer::Welcome(join) => self.admitted(now, join, true),
             FromServer::Message(Message::Join(join)) => self.admitted(now, join, false),
-            FromServer::Data(packet) => self.packet(now, &packet),
-            FromServer::Message(Message::Reconnect(_)) => self.resumed(now),
+            FromServer::Data(packet) => {
+                if let Some(live) = self.live_mut() {
+                    live.delivery.count(&packet);
+                }
+                self.packet(now, &packet);
+            }
+            FromServer::LeftOut(count) => {
+                log::debug!("{count} data packets were left out: this client read too slowly");
+                if let Some(live) = self.live_mut() {
+                    live.delivery.leave_out(count);
+                }
+            }
+            FromServer::Message(Message::Reconnect(response)) => self.resumed(now, response.last_message_seq),
+            FromServer::Message(Message::PongResp(pong)) => {
+                if let Some(live) = self.live_mut() {
+                    live.ponged(&pong);
+                }
+            }
             FromServer::Message(Message::Leave(leave)) => self.dismissed(now, &leave),
             FromServer::Message(Message::RefreshToken(token)) if !token.is_empty() => {
                 self.config.token = token
@@ -55,7 +71,7 @@ impl Core {
             }
             FromServer::Message(Message::StreamStateUpdate(update)) => self.stream_states_changed(&update),
             FromServer::Message(Message::ConnectionQuality(update)) => self.qualities_changed(&update),
-            // Pings and their answers have done their work by arriving; the rest says nothing that a program hears.
+            // Answers to pings of the old kind have done their work by arriving; the rest says nothing that a program hears.
             FromServer::Message(_) => {}
         }
     }

@@ -3,12 +3,13 @@
 //! Time, bytes and wishes come in; bytes, deadlines and events go out. No socket, no thread, no clock, no random
 //! number without a seed. One core object is one attempt to be in a session; connecting again makes a new one.
 //! OpenTok's words are used here (session, connection, stream); `roster.rs` translates LiveKit's.
-//! Read `event.rs` and `media.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`,
+//! Read `event.rs` and `media.rs` for what comes out, then `core.rs`, then a session's life: `join.rs`, `signals.rs`, `delivery.rs`,
 //! `publish.rs`, `sizes.rs`, `subscribe.rs`, `captions.rs`, `moderation.rs`, `reconnect.rs`, `resume.rs`, `migration.rs`,
 //! `leave.rs`. By which ways media goes is `ice.rs` and `wires.rs`.
 
 mod captions;
 pub mod core;
+mod delivery;
 pub mod event;
 pub mod fault;
 pub mod ice;

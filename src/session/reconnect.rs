@@ -117,6 +117,7 @@ impl Core {
             query.keep_created_ms = Some(own.created_ms);
         } else {
             query.resume_sid = Some(own.id.clone());
+            query.received = Some(reconnecting.live.delivery.received());
         }
         reconnecting.tries += 1;
         reconnecting.step = Step::Dialling { deadline: now + STEP_TIMEOUT };
@@ -199,12 +200,13 @@ impl Core {
         }
     }
 
-    /// The server still knows us.
-    pub(super) fn resumed(&mut self, now: Instant) {
+    /// The server still knows us, and has what we sent up to this number.
+    pub(super) fn resumed(&mut self, now: Instant, last_message_seq: u32) {
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
         let Step::Asking { .. } = reconnecting.step else { return };
         reconnecting.step = Step::Wiring { deadline: now + STEP_TIMEOUT };
         reconnecting.live.heard(now);
+        reconnecting.live.delivery.arrived(last_message_seq);
         reconnecting.live.expect_full_roster();
         self.give_up_unnamed(now);
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
@@ -252,6 +254,7 @@ impl Core {
         let live = reconnecting.live;
         self.say([Event::Reconnected { connection: live.own.clone(), capabilities: live.capabilities }]);
         self.say(reconnecting.held);
+        self.outputs.extend(live.delivery.again().map(Output::Send));
         self.state = State::Connected(live);
         for signal in reconnecting.queue.drain() {
             self.transmit_signal(now, signal);

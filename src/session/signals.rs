@@ -64,9 +64,14 @@ impl Core {
             },
         };
         if let Some(destination) = destination {
-            let packet = signals::packet(&signal.kind, &signal.data, destination);
+            let mut packet = signals::packet(&signal.kind, &signal.data, destination);
+            live.delivery.number(&mut packet);
             if live.wires.is_inline() {
-                self.outputs.push_back(Output::Send(FromClient::Data(packet).encode()));
+                let message = FromClient::Data(packet).encode();
+                if signal.retry_after_reconnect {
+                    live.delivery.keep(message.clone());
+                }
+                self.outputs.push_back(Output::Send(message));
             } else if !live.wires.send(now, &packet) {
                 let text =
                     "the network does not carry signals as fast as they are sent; this one was dropped";
@@ -125,8 +130,9 @@ fn opened(keyring: &Keyring, packet: &DataPacket, sealed: &EncryptedPacket) -> O
 }
 
 /// How many signals wait for the news of their senders, and for how long. Data and news come by different ways, and
-/// LiveKit collects its news of participants for about a second. What comes on top, or from nobody, is dropped.
-const EARLY_LENGTH_MAX: usize = 100;
+/// LiveKit collects its news of participants for about a second; who resumes a session hears first what was said meanwhile,
+/// as much as its server keeps. What comes on top, or from nobody, is dropped.
+const EARLY_LENGTH_MAX: usize = 1000;
 const EARLY_PERIOD: Duration = Duration::from_secs(2);
 
 /// Signals that came before their sender was announced, or before this client's join was complete.

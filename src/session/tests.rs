@@ -250,6 +250,49 @@ fn a_resumed_session_tells_what_it_missed_after_it_is_back() {
 }
 
 #[test]
+fn what_the_server_has_not_heard_is_said_again_and_it_is_told_what_has_come() {
+    let mut client = Client::connected();
+    client.update(vec![participant("ann")]);
+    let numbers = |client: &mut Client| {
+        let sent = std::mem::take(&mut client.sent).into_iter();
+        let number = |frame| match frame {
+            FromClient::Data(packet) => Some(packet.sequence),
+            _ => None,
+        };
+        sent.filter_map(number).collect::<Vec<_>>()
+    };
+    for kind in ["one", "two"] {
+        client.input(signal(kind, Target::Everyone));
+    }
+    let Input::Signal(wish) = signal("three", Target::Everyone) else { unreachable!() };
+    client.input(Input::Signal(Signal { retry_after_reconnect: false, ..wish }));
+    client.input(signal("four", Target::Everyone));
+    let mut packet = signals::packet("hello", "", Vec::new());
+    packet.participant_sid = "PA_ann".into();
+    client.server(FromServer::Data(packet));
+    assert_eq!(numbers(&mut client), [1, 2, 3, 4]);
+    client.input(Input::LinkClosed(None));
+    client.input(signal("five", Target::Everyone));
+    assert_eq!(client.dials.last().and_then(|query| query.received), Some(1));
+    client.input(Input::LinkOpened);
+    client.message(Message::Reconnect(ReconnectResponse { last_message_seq: 1, ..Default::default() }));
+    assert_eq!(numbers(&mut client), [2, 4, 5], "but for what the program did not want repeated");
+    // With the next ping the server hears what came, and its answer says that all has arrived.
+    client.pass(Duration::from_secs(5));
+    let [FromClient::Received(1), FromClient::Message(signal_request::Message::PingReq(ping))] =
+        client.sent[..]
+    else {
+        panic!("no news: {:?}", client.sent)
+    };
+    let pong = crate::signal::proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: 0 };
+    client.message(Message::PongResp(pong));
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.message(Message::Reconnect(ReconnectResponse::default()));
+    assert_eq!(numbers(&mut client), [0; 0]);
+}
+
+#[test]
 fn a_server_that_forgot_us_is_joined_anew_under_the_same_name() {
     let mut client = Client::connected();
     client.update(vec![participant("ann"), participant("bob")]);

@@ -22,6 +22,8 @@ pub enum FromClient {
     Message(signal_request::Message),
     /// A data packet inside the signalling connection; only after the server's [`FromServer::Welcome`] allowed it.
     Data(DataPacket),
+    /// How many reliable data packets have come inside the signalling connections of this participant, modulo 2³².
+    Received(u32),
 }
 
 /// What a server sends.
@@ -32,6 +34,8 @@ pub enum FromServer {
     /// peer connection is needed until there is media.
     Welcome(JoinResponse),
     Data(DataPacket),
+    /// So many reliable data packets were left out here, since the client reads too slowly. They count as come.
+    LeftOut(u32),
 }
 
 /// The bytes are no message of the protocol.
@@ -45,13 +49,20 @@ struct Extension {
     data: Option<DataPacket>,
     #[prost(bool, tag = "1001")]
     inline_data: bool,
+    #[prost(uint32, optional, tag = "1002")]
+    received: Option<u32>,
+    #[prost(uint32, optional, tag = "1003")]
+    left_out: Option<u32>,
 }
 
 impl FromClient {
     pub fn encode(self) -> Vec<u8> {
         match self {
             Self::Message(message) => proto::SignalRequest { message: Some(message) }.encode_to_vec(),
-            Self::Data(packet) => Extension { data: Some(packet), inline_data: false }.encode_to_vec(),
+            Self::Data(packet) => Extension { data: Some(packet), ..Extension::default() }.encode_to_vec(),
+            Self::Received(count) => {
+                Extension { received: Some(count), ..Extension::default() }.encode_to_vec()
+            }
         }
     }
 
@@ -61,8 +72,8 @@ impl FromClient {
         if let Some(message) = request.message {
             return Ok(Some(Self::Message(message)));
         }
-        let extension = Extension::decode(bytes).map_err(|_| Malformed)?;
-        Ok(extension.data.map(Self::Data))
+        let Extension { data, received, .. } = Extension::decode(bytes).map_err(|_| Malformed)?;
+        Ok(data.map(Self::Data).or(received.map(Self::Received)))
     }
 }
 
@@ -70,11 +81,14 @@ impl FromServer {
     pub fn encode(self) -> Vec<u8> {
         match self {
             Self::Message(message) => proto::SignalResponse { message: Some(message) }.encode_to_vec(),
-            Self::Data(packet) => Extension { data: Some(packet), inline_data: false }.encode_to_vec(),
+            Self::Data(packet) => Extension { data: Some(packet), ..Extension::default() }.encode_to_vec(),
+            Self::LeftOut(count) => {
+                Extension { left_out: Some(count), ..Extension::default() }.encode_to_vec()
+            }
             Self::Welcome(join) => {
                 let message = Some(signal_response::Message::Join(join));
                 let mut bytes = proto::SignalResponse { message }.encode_to_vec();
-                bytes.extend(Extension { data: None, inline_data: true }.encode_to_vec());
+                bytes.extend(Extension { inline_data: true, ..Extension::default() }.encode_to_vec());
                 bytes
             }
         }
@@ -92,7 +106,10 @@ impl FromServer {
                 Ok(Some(Self::Message(signal_response::Message::Join(join))))
             }
             Some(message) => Ok(Some(Self::Message(message))),
-            None => Ok(Extension::decode(bytes).map_err(|_| Malformed)?.data.map(Self::Data)),
+            None => {
+                let Extension { data, left_out, .. } = Extension::decode(bytes).map_err(|_| Malformed)?;
+                Ok(data.map(Self::Data).or(left_out.map(Self::LeftOut)))
+            }
         }
     }
 }
@@ -113,11 +130,18 @@ mod tests {
             FromServer::Message(signal_response::Message::Join(join)),
             FromServer::Message(signal_response::Message::Pong(7)),
             FromServer::Data(packet()),
+            FromServer::LeftOut(3),
         ];
         for frame in from_server {
             assert_eq!(FromServer::decode(&frame.clone().encode()), Ok(Some(frame)));
         }
-        for frame in [FromClient::Message(signal_request::Message::Ping(7)), FromClient::Data(packet())] {
+        let from_client = [
+            FromClient::Message(signal_request::Message::Ping(7)),
+            FromClient::Data(packet()),
+            FromClient::Received(0),
+            FromClient::Received(u32::MAX),
+        ];
+        for frame in from_client {
             assert_eq!(FromClient::decode(&frame.clone().encode()), Ok(Some(frame)));
         }
     }

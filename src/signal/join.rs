@@ -36,6 +36,8 @@ pub struct JoinQuery {
     pub access_token: Option<QueryToken>,
     /// Data packets may travel inside the signalling connection.
     pub inline_data: bool,
+    /// With [`Self::resume_sid`]: how many reliable data packets have come inside the signalling connections, modulo 2³².
+    pub received: Option<u32>,
     /// Join anew under the sid of a session that was lost with its server, so that others keep knowing this client.
     pub keep_sid: Option<String>,
     /// When the kept session began, in milliseconds since 1970.
@@ -62,8 +64,10 @@ impl JoinQuery {
             query.append_pair("otc_inline_data", "1");
         }
         let created = self.keep_created_ms.map(|ms| ms.to_string());
+        let received = self.received.map(|count| count.to_string());
         let own = [
             ("otc_room", &self.room),
+            ("otc_received", &received),
             ("otc_keep_sid", &self.keep_sid),
             ("otc_keep_created_ms", &created),
             ("otc_client", &self.client),
@@ -93,6 +97,7 @@ impl JoinQuery {
                 "access_token" => join.access_token = Some(QueryToken(value)),
                 "otc_inline_data" => join.inline_data = is_true(&value),
                 "otc_room" => join.room = Some(value),
+                "otc_received" => join.received = value.parse().ok(),
                 "otc_keep_sid" => join.keep_sid = Some(value),
                 "otc_keep_created_ms" => join.keep_created_ms = value.parse().ok(),
                 "otc_client" => join.client = Some(value),
@@ -126,6 +131,7 @@ mod tests {
             room: Some("a b&c=ü".into()),
             access_token: None,
             inline_data: true,
+            received: Some(7),
             keep_sid: Some("PA_1".into()),
             keep_created_ms: Some(1_700_000_000_000),
             client: Some("0123456789abcdef".into()),

@@ -1,5 +1,7 @@
 //! What programs, the server's operator and the weather do.
 
+use std::time::Duration;
+
 use opentok::media::{Kind, VideoCodec};
 use opentok::server::{self, Server};
 use opentok::session::lawful::Deed;
@@ -24,13 +26,7 @@ impl World {
         if self.clients[number].model.is_at_rest()
             && self.clients[number].core.as_ref().is_none_or(|core| core.is_over())
         {
-            let seed = self.random.next();
-            self.using[number] = None;
-            self.clients[number].begin(seed);
-            if let Some(core) = &mut self.clients[number].core {
-                core.handle(self.now, Input::Connect);
-            }
-            return;
+            return self.join(number);
         }
         if self.weather.has_media && self.random.one_in(3) {
             self.media(number);
@@ -43,9 +39,7 @@ impl World {
         } else if self.random.one_in(self.weather.cut) {
             self.cut(number);
         } else if self.random.one_in(self.weather.frozen) {
-            if let Some(wire) = self.using[number] {
-                self.wires.get_mut(&wire).expect("a wire").is_frozen = true;
-            }
+            self.freeze(number);
         } else if self.random.one_in(self.weather.removal) {
             self.remove(number);
         } else if self.random.one_in(self.weather.removal * 4) {
@@ -54,6 +48,41 @@ impl World {
         } else {
             self.signal(number);
         }
+    }
+
+    fn join(&mut self, number: usize) {
+        let seed = self.random.next();
+        self.using[number] = None;
+        self.clients[number].begin(seed);
+        if let Some(core) = &mut self.clients[number].core {
+            core.handle(self.now, Input::Connect);
+        }
+    }
+
+    /// Who is in the session then: those whose tokens are good.
+    pub fn everybody_joins(&mut self) -> Vec<usize> {
+        (0..CLIENTS).for_each(|number| self.join(number));
+        self.run(Duration::from_secs(2));
+        (0..CLIENTS).filter(|number| self.clients[*number].model.is_connected()).collect()
+    }
+
+    /// The network is gone, and nobody knows.
+    pub fn freeze(&mut self, number: usize) {
+        if let Some(wire) = self.using[number] {
+            self.wires.get_mut(&wire).expect("a wire").is_frozen = true;
+        }
+    }
+
+    /// A signal that is to arrive, whatever happens to the link.
+    pub fn say_to_all(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        client.sent += 1;
+        let (kind, data) = ("number".into(), client.sent.to_string());
+        let signal = Signal { kind, data, target: Target::Everyone, retry_after_reconnect: true };
+        if let Some(core) = &mut client.core {
+            core.handle(self.now, Input::Signal(signal));
+        }
+        self.carry_out();
     }
 
     /// A program publishes, switches, unpublishes, subscribes or unsubscribes.
@@ -162,7 +191,7 @@ impl World {
     }
 
     /// The connection breaks, and both sides notice.
-    fn cut(&mut self, number: usize) {
+    pub fn cut(&mut self, number: usize) {
         let Some(wire) = self.using[number] else { return };
         let (down, up) = (self.delay(), self.delay());
         self.agenda.put(self.now + down, Arrival::DownClosed { wire });

@@ -167,6 +167,18 @@ impl World {
         }
     }
 
+    /// Everybody has heard every signal of everybody, its own too.
+    pub fn check_every_signal(&self, present: &[usize]) {
+        for client in present.iter().map(|number| &self.clients[*number]) {
+            for sender in present.iter().map(|number| &self.clients[*number]) {
+                let id = sender.own_id().expect("it is connected");
+                let heard = client.signals.get(id).map_or(&[][..], Vec::as_slice);
+                let sent: Vec<u64> = (1..=sender.sent).collect();
+                assert_eq!(heard, sent, "from {id}:\n{}", client.model.history());
+            }
+        }
+    }
+
     pub fn signals_heard(&self) -> usize {
         self.clients.iter().flat_map(|client| client.signals.values()).map(Vec::len).sum()
     }

@@ -16,18 +16,68 @@ fn who_resumes_finds_the_roster_and_what_was_said_meanwhile() {
     let link = world.open(resuming(&bob.sid), &token, Locality::Remote).expect("admitted");
     assert_eq!(world.updates(first), [], "nobody is told of an absence that ended in time");
     let frames = world.take(link);
-    let [FromServer::Message(Message::Reconnect(_)), FromServer::Message(Message::Update(roster)), ..] =
-        frames.as_slice()
+    let [
+        FromServer::Message(Message::Reconnect(_)),
+        FromServer::Data(_),
+        FromServer::Data(_),
+        FromServer::Message(Message::Update(roster)),
+        FromServer::Message(Message::RoomUpdate(_)),
+    ] = frames.as_slice()
     else {
         panic!("no resumption: {frames:?}")
     };
     let sids: Vec<&str> = roster.participants.iter().map(|info| info.sid.as_str()).collect();
     assert_eq!(sids, [alice.sid.as_str(), bob.sid.as_str()]);
-    assert!(matches!(frames[2], FromServer::Message(Message::RoomUpdate(_))));
     world.inbox.insert(link, frames);
     assert_eq!(world.texts(link), ["one", "two"]);
     world.say(first, signal("three", &[]));
     assert_eq!(world.texts(link), ["three"]);
+}
+
+#[test]
+fn who_resumes_gets_again_what_its_dead_link_swallowed() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let (second, bob) = world.publisher("bob");
+    for text in ["one", "two", "three"] {
+        world.say(first, signal(text, &[]));
+    }
+    world.say(second, FromClient::Received(1));
+    world.take(second);
+    // The second has come, too, and nobody has been told yet when the link turns out to be dead.
+    let query = JoinQuery { received: Some(2), ..resuming(&bob.sid) };
+    let link = world.open(query, &classic(Role::Publisher, "bob"), Locality::Remote).expect("admitted");
+    assert_eq!(world.texts(link), ["three"]);
+    world.say(first, signal("four", &[]));
+    assert_eq!(world.texts(link), ["four"]);
+    // Who counts nothing gets nothing twice.
+    let link = world.open(resuming(&bob.sid), &classic(Role::Publisher, "bob"), Locality::Remote);
+    assert_eq!(world.texts(link.expect("admitted")), [""; 0]);
+}
+
+#[test]
+fn who_says_it_again_is_heard_once_and_hears_what_came() {
+    let mut world = World::new();
+    let (first, _) = world.publisher("alice");
+    let (second, bob) = world.publisher("bob");
+    let numbered = |text: &str, sequence| match signal(text, &[]) {
+        FromClient::Data(packet) => FromClient::Data(DataPacket { sequence, ..packet }),
+        other => other,
+    };
+    world.say(second, numbered("one", 1));
+    world.say(second, numbered("two", 2));
+    assert_eq!(world.texts(first), ["one", "two"]);
+    let token = classic(Role::Publisher, "bob");
+    let link = world.open(resuming(&bob.sid), &token, Locality::Remote).expect("admitted");
+    let came = world.take(link).into_iter().find_map(|frame| match frame {
+        FromServer::Message(Message::Reconnect(response)) => Some(response.last_message_seq),
+        _ => None,
+    });
+    assert_eq!(came, Some(2));
+    for (text, number) in [("two", 2), ("three", 3), ("without", 0), ("a number", 0), ("four", 4)] {
+        world.say(link, numbered(text, number));
+    }
+    assert_eq!(world.texts(first), ["three", "without", "a number", "four"]);
 }
 
 #[test]

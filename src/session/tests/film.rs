@@ -40,7 +40,7 @@ impl Client {
             .into_iter()
             .filter_map(|frame| match frame {
                 FromClient::Message(message) => Some(message),
-                FromClient::Data(_) => None,
+                FromClient::Data(_) | FromClient::Received(_) => None,
             })
             .collect()
     }

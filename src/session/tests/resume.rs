@@ -145,7 +145,7 @@ fn an_answer_that_was_on_its_way_when_the_link_broke_is_not_needed() {
 fn asked(frame: &FromClient) -> Option<Asked> {
     match frame {
         FromClient::Message(message) => Some(message.clone()),
-        FromClient::Data(_) => None,
+        FromClient::Data(_) | FromClient::Received(_) => None,
     }
 }
 

@@ -233,7 +233,7 @@ fn subscribers_are_told_what_the_senders_network_carries_where_that_is_wanted_an
         client.input(Input::Count(FILM));
         let told = client.sent.iter().filter_map(|frame| match frame {
             FromClient::Data(packet) => sender_stats::read(packet),
-            FromClient::Message(_) => None,
+            FromClient::Message(_) | FromClient::Received(_) => None,
         });
         let told: Vec<_> = told.map(|told| (told.stream_id, told.max_allocated_bps)).collect();
         let wanted = (others == 2 && is_wanted).then(|| ("TR_A1".to_owned(), Some(900_000)));
