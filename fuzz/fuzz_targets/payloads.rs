@@ -45,6 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
         now += Duration::from_millis(u64::from(header[3] >> 1));
         let packet = VideoPacket {
             codec,
+            source: 1,
             sequence: 1_000 + u64::from(header[1]),
             timestamp: 3_000 * u64::from(header[2]),
             is_marked: header[3] & 1 == 1,

@@ -410,6 +410,7 @@ impl Subscriber {
             let report = packet.sender_report.map(|(wall_us, timestamp)| SenderReport { wall_us, timestamp });
             let packet = VideoPacket {
                 codec,
+                source: packet.source,
                 sequence: packet.sequence,
                 timestamp: packet.timestamp,
                 is_marked: packet.is_marked,

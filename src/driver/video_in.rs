@@ -146,7 +146,8 @@ impl Worker {
             self.receiver.handle_timeout(now);
             if let Some(timestamp) = newest {
                 let report = self.receiver.sender_report();
-                self.receiver.set_hold(self.sink.hold(now, timestamp, report));
+                let wait = self.sink.hold(now, timestamp, report);
+                self.receiver.set_hold(now, timestamp, wait);
             }
             while let Some(output) = self.receiver.poll(Instant::now(), wall_ms()) {
                 match output {
@@ -247,6 +248,7 @@ mod tests {
         let come = VideoIn::start(&workers, Arc::new(Fragile(heard)), Keyring::default()).expect("a thread");
         let packet = VideoPacket {
             codec: VideoCodec::Vp9,
+            source: 1,
             sequence: 1,
             timestamp: 1,
             is_marked: false,

@@ -124,6 +124,8 @@ pub struct PacketIn {
     pub section: Section,
     pub layer: Option<Layer>,
     pub codec: Codec,
+    /// The SSRC. Under another one numbers and times begin anew.
+    pub source: u32,
     /// Extended: it never wraps. Of the stream, so it starts anew where the sender has started a new one.
     pub sequence: u64,
     /// RTP time, extended, in the codec's clock (48 kHz for audio, 90 kHz for video).

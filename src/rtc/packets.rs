@@ -32,6 +32,7 @@ pub(super) fn received(rtc: &mut Rtc, sections: &mut Sections, packet: RtpPacket
         section,
         layer,
         codec,
+        source: *header.ssrc,
         sequence: *packet.seq_no,
         timestamp,
         is_marked: header.marker,

@@ -212,6 +212,8 @@ pub enum SubscriberEvent {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incoming {
     pub format: Format,
+    /// The SSRC. Under another one numbers and times begin anew.
+    pub source: u32,
     /// Extended: it does not wrap.
     pub sequence: u64,
     /// Extended, in the clock of its kind.

@@ -159,6 +159,7 @@ impl Core {
         };
         let incoming = Incoming {
             format,
+            source: packet.source,
             sequence: packet.sequence,
             timestamp: packet.timestamp,
             is_marked: packet.is_marked,

@@ -289,6 +289,7 @@ impl World {
                 let Format::Video(codec) = packet.format else { return };
                 let packet = VideoPacket {
                     codec,
+                    source: packet.source,
                     sequence: packet.sequence,
                     timestamp: packet.timestamp,
                     is_marked: packet.is_marked,

@@ -22,6 +22,10 @@ const DISORDER: Duration = Duration::from_millis(25);
 /// most four frames away.
 const REFERENCES_WAIT: Duration = Duration::from_millis(200);
 
+/// Silence in the middle of a frame after which the rest of it is taken for lost: nothing that follows shows that it is. A key
+/// frame over a slow network has pauses too.
+const TAIL_WAIT: Duration = Duration::from_millis(500);
+
 /// A number so far away is another stream's: ten seconds of 3 Mbit/s.
 pub(super) const JUMP: u64 = 3_000;
 
@@ -115,13 +119,13 @@ impl Frames {
     /// A key frame may be among packets that are still in disorder.
     pub fn is_settling(&self, now: Instant) -> bool {
         let runs = self.packets.runs(self.next, self.finished);
-        self.waited(now, &runs).is_some_and(|waited| waited < DISORDER)
+        self.blocked_since(&runs).is_some_and(|since| now.saturating_duration_since(since) < DISORDER)
     }
 
     /// When `take` may have something without another packet.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let runs = self.packets.runs(self.next, self.finished);
-        let since = self.blocked_since(&runs)?;
+        let since = self.stuck_since(&runs)?;
         let disorder = since + DISORDER;
         Some(if disorder > now { disorder } else { since + self.wait(&runs) })
     }
@@ -189,8 +193,15 @@ impl Frames {
         self.packets.first_arrival_after(hole)
     }
 
+    /// The same, where silence counts too.
+    fn stuck_since(&self, runs: &[Run]) -> Option<Instant> {
+        let is_torn = !runs.first()?.is_complete();
+        let silent = || self.packets.newest_arrival().filter(|_| is_torn).map(|newest| newest + TAIL_WAIT);
+        self.blocked_since(runs).or_else(silent)
+    }
+
     fn waited(&self, now: Instant, runs: &[Run]) -> Option<Duration> {
-        self.blocked_since(runs).map(|since| now.saturating_duration_since(since))
+        self.stuck_since(runs).map(|since| now.saturating_duration_since(since))
     }
 
     fn wait(&self, runs: &[Run]) -> Duration {

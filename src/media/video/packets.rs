@@ -97,6 +97,10 @@ impl Packets {
         self.stored.range(sequence.saturating_add(1)..).map(|(_, packet)| packet.arrived).min()
     }
 
+    pub fn newest_arrival(&self) -> Option<Instant> {
+        self.stored.values().map(|packet| packet.arrived).max()
+    }
+
     /// In order. `next`: the number behind the last frame that was taken; `finished`: that frame's timestamp.
     pub fn runs(&self, next: Option<u64>, finished: Option<u64>) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();

@@ -27,6 +27,7 @@ fn call(codec: VideoCodec, sizes: &[(u32, u32)], metadata: Metadata) -> Vec<(Pic
                 sequence += 1;
                 let packet = VideoPacket {
                     codec,
+                    source: 1,
                     sequence,
                     timestamp: u64::from(frame.timestamp),
                     is_marked: payload.is_marked,

@@ -26,6 +26,8 @@ pub struct SenderReport {
 #[derive(Debug, Clone)]
 pub struct VideoPacket {
     pub codec: VideoCodec,
+    /// The SSRC. Under another one numbers and times begin anew.
+    pub source: u32,
     /// Extended, never wraps.
     pub sequence: u64,
     /// 90 kHz, extended.
@@ -94,6 +96,9 @@ pub type MakeDecoder = Box<dyn FnMut(VideoCodec) -> Result<Box<dyn VideoDecoder>
 pub struct VideoReceiver {
     make: MakeDecoder,
     codec: Option<VideoCodec>,
+    source: Option<u32>,
+    /// The source before this one, and when it was followed by this one.
+    left: Option<(u32, Instant)>,
     decoder: Option<Box<dyn VideoDecoder>>,
     is_undecodable: bool,
     /// And no picture has come since.
@@ -125,6 +130,9 @@ const BACKLOG_MAX: Duration = Duration::from_millis(300);
 /// Two seconds at sixty frames per second, the longest that lip sync holds pictures.
 const READY_MAX: usize = 120;
 
+/// How long packets of a source that another one has followed are taken for latecomers.
+const LATECOMERS_PERIOD: Duration = Duration::from_secs(2);
+
 /// A sound cannot be so late that pictures wait longer for it.
 const HOLD_MAX: Duration = Duration::from_secs(2);
 
@@ -134,6 +142,8 @@ impl VideoReceiver {
         Self {
             make,
             codec: None,
+            source: None,
+            left: None,
             decoder: None,
             is_undecodable: false,
             was_undecodable: false,
@@ -167,6 +177,10 @@ impl VideoReceiver {
         self.counters.bytes_received += packet.payload.len() as u64;
         if self.codec != Some(packet.codec) {
             self.change_codec(packet.codec);
+        }
+        if self.source != Some(packet.source) && !self.change_source(now, packet.source) {
+            self.counters.packets_late += 1;
+            return;
         }
         self.is_sealed = packet.is_sealed;
         Span::add(&mut self.span, packet.sequence);
@@ -231,9 +245,13 @@ impl VideoReceiver {
         }
     }
 
-    /// Lip sync: how long after its arrival a picture comes out, when everything else is well.
-    pub fn set_hold(&mut self, hold: Duration) {
-        self.hold = hold.min(HOLD_MAX);
+    /// Lip sync: a picture of this RTP time is to come out `wait` after `now`; zero where it is late already, or where there is
+    /// no sound. The others come out as much after the moment when they should have arrived, however late they were: what is
+    /// late on the way is not seen.
+    pub fn set_hold(&mut self, now: Instant, timestamp: u64, wait: Duration) {
+        let expected = self.transit.as_ref().and_then(|rule| rule.expected(timestamp));
+        let late = expected.map_or(Duration::ZERO, |expected| now.saturating_duration_since(expected));
+        self.hold = if wait.is_zero() { self.hold.min(late) } else { (wait + late).min(HOLD_MAX) };
     }
 
     /// The sender has switched its video off: until the next picture nothing is frozen, and nothing is asked for.
@@ -266,6 +284,24 @@ impl VideoReceiver {
         self.counters.frames_dropped += self.ready.len() as u64;
         self.ready.clear();
         self.frames.restart();
+    }
+
+    /// What comes now has other numbers than what came before, and builds on nothing of it. False: a latecomer.
+    fn change_source(&mut self, now: Instant, source: u32) -> bool {
+        let is_late = |(left, at): (u32, Instant)| {
+            left == source && now.saturating_duration_since(at) < LATECOMERS_PERIOD
+        };
+        if self.left.is_some_and(is_late) {
+            return false;
+        }
+        if let Some(before) = self.source.replace(source) {
+            self.left = Some((before, now));
+            self.frames.restart();
+            Span::end(&mut self.span);
+            self.report = None;
+            self.transit = None;
+        }
+        true
     }
 
     /// Moves what is complete to the decoder's queue, and says what has to be said by now.
@@ -440,17 +476,26 @@ struct Span {
     highest: u64,
     came: u64,
     lost_before: u64,
+    /// What comes next is the first of others.
+    is_over: bool,
 }
 
 impl Span {
     fn add(span: &mut Option<Self>, sequence: u64) {
-        let begin = |lost_before| Self { first: sequence, highest: sequence, came: 0, lost_before };
+        let begin =
+            |lost_before| Self { first: sequence, highest: sequence, came: 0, lost_before, is_over: false };
         let known = span.get_or_insert_with(|| begin(0));
-        if sequence.abs_diff(known.highest) > JUMP {
+        if known.is_over || sequence.abs_diff(known.highest) > JUMP {
             *known = begin(known.lost());
         }
         known.highest = known.highest.max(sequence);
         known.came += 1;
+    }
+
+    fn end(span: &mut Option<Self>) {
+        if let Some(span) = span {
+            span.is_over = true;
+        }
     }
 
     fn lost(&self) -> u64 {

@@ -19,6 +19,7 @@ struct Call {
     sender: VideoSender,
     receiver: VideoReceiver,
     now: Instant,
+    source: u32,
     sequence: u64,
     timestamps: Timestamps,
     size: (u32, u32),
@@ -61,6 +62,7 @@ impl Call {
             sender: VideoSender::with_encoders(settings, encoders(&SharedLog::default())).expect("a sender"),
             receiver: VideoReceiver::with_decoders(decoders(&refused)),
             now: Instant::now(),
+            source: 1,
             sequence: 65_000,
             timestamps: Timestamps::default(),
             size: (320, 240),
@@ -86,6 +88,7 @@ impl Call {
                 self.sequence += 1;
                 packets.push(VideoPacket {
                     codec: VideoCodec::Vp8,
+                    source: self.source,
                     sequence: self.sequence,
                     timestamp,
                     is_marked: payload.is_marked,
@@ -377,6 +380,57 @@ fn numbers_that_jump_begin_a_new_stream() {
 }
 
 #[test]
+fn another_source_begins_anew_wherever_its_numbers_are() {
+    let mut call = Call::plain();
+    call.flow(5);
+    let mut latecomer = call.frame().remove(0);
+    latecomer.sequence += 1;
+    call.source = 2;
+    call.sequence -= 50;
+    call.sender.request_key_frame(None);
+    call.now += Duration::from_secs(1);
+    let (before, requests) = (call.pictures.len(), call.requests);
+    call.flow(3);
+    assert_eq!((call.pictures.len(), call.requests), (before + 3, requests), "with its own key frame");
+    call.deliver([latecomer]);
+    call.flow(3);
+    assert_eq!((call.pictures.len(), call.requests), (before + 6, requests), "what was late changes nothing");
+    // Without a key frame one is asked for at once.
+    call.source = 3;
+    call.sequence -= 50;
+    call.flow(3);
+    assert_eq!(call.pictures.len(), before + 6);
+    assert!(call.requests > requests);
+    assert_eq!(call.receiver.counters().packets_lost, 0);
+}
+
+#[test]
+fn a_frame_whose_end_is_lost_is_missed_although_nothing_follows() {
+    for is_first in [true, false] {
+        let mut call = Call::plain();
+        call.size = (1280, 720);
+        if !is_first {
+            call.flow(5);
+            call.sender.request_key_frame(None);
+            call.now += Duration::from_secs(1);
+        }
+        let mut packets = call.frame();
+        assert!(packets.len() > 1, "a key frame of several packets");
+        packets.pop();
+        let requests = call.requests;
+        call.deliver(packets);
+        assert_eq!(call.requests, requests, "the rest may come");
+        let end = call.now + Duration::from_secs(1);
+        while let Some(at) = call.receiver.poll_timeout(call.now).filter(|at| *at <= end) {
+            call.now = call.now.max(at);
+            call.receiver.handle_timeout(call.now);
+            call.poll();
+        }
+        assert!(call.requests > requests, "the first: {is_first}");
+    }
+}
+
+#[test]
 fn a_decoder_that_is_late_goes_on_at_the_newest_key_frame() {
     let mut call = Call::plain();
     call.flow(5);
@@ -422,7 +476,7 @@ fn a_still_picture_is_a_freeze_that_begins_and_ends() {
 #[test]
 fn sound_may_hold_pictures_back() {
     let mut call = Call::plain();
-    call.receiver.set_hold(Duration::from_millis(100));
+    call.receiver.set_hold(call.now, 0, Duration::from_millis(100));
     let packets = call.frame();
     let begin = call.now;
     call.deliver(packets);
@@ -440,6 +494,35 @@ fn sound_may_hold_pictures_back() {
     let each = waited / 31;
     assert!(each >= Duration::from_millis(99) && each <= Duration::from_millis(134), "{each:?}");
     assert!(between_pictures >= FRAME * 29 && between_pictures <= FRAME * 34);
+}
+
+#[test]
+fn a_picture_that_comes_late_is_shown_in_time_and_so_is_the_next() {
+    const HOLD: Duration = Duration::from_millis(100);
+    const LATE: Duration = Duration::from_millis(30);
+    let mut call = Call::plain();
+    let mut moments = Vec::new();
+    for number in 0..60 {
+        let packets = call.frame();
+        let (timestamp, due) = (packets[0].timestamp, call.now + HOLD);
+        let arrival = if number % 10 == 9 { call.now + LATE } else { call.now };
+        call.now -= FRAME;
+        while let Some(at) = call.receiver.poll_timeout(call.now).filter(|at| *at <= arrival) {
+            call.now = call.now.max(at);
+            let before = call.pictures.len();
+            call.receiver.handle_timeout(call.now);
+            call.poll();
+            moments.extend((before..call.pictures.len()).map(|_| call.now));
+        }
+        call.now = arrival;
+        packets.into_iter().for_each(|packet| call.receiver.handle_packet(arrival, packet));
+        call.receiver.set_hold(arrival, timestamp, due - arrival);
+        call.now = due - HOLD;
+    }
+    // The first one knew of nothing to wait for.
+    let gaps: Vec<Duration> = moments[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let is_even = |gap: &Duration| (30..=37).contains(&gap.as_millis());
+    assert!(gaps.len() > 50 && gaps.iter().all(is_even), "{gaps:?}");
 }
 
 #[test]
@@ -511,6 +594,7 @@ fn a_flood_that_never_makes_a_frame_stays_bounded() {
     for index in 0..30_000_u64 {
         let packet = VideoPacket {
             codec: VideoCodec::Vp8,
+            source: 1,
             sequence: call.sequence + 2 + index,
             timestamp: 7,
             is_marked: false,
@@ -570,6 +654,7 @@ proptest! {
             let sequence = if sequence == 39 { u64::MAX - 5 } else { sequence };
             receiver.handle_packet(now, VideoPacket {
                 codec,
+                source: 1,
                 sequence,
                 timestamp: if timestamp == 5 { u64::MAX } else { timestamp },
                 is_marked,

@@ -77,6 +77,7 @@ impl Call {
                     self.sequence += 1;
                     let packet = VideoPacket {
                         codec: VideoCodec::Vp8,
+                        source: 1,
                         sequence: self.sequence,
                         timestamp: u64::from(frame.timestamp) + (1 << 32),
                         is_marked: payload.is_marked,
