@@ -16,7 +16,9 @@ use super::video_counters::PictureCounters;
 use super::workers::Workers;
 use crate::media::codec::{self, CodecError, VideoEncoder, VideoSettings};
 use crate::media::encryption::Keyring;
-use crate::media::video::{BitratePreset, ContentHint, Rates, SenderSettings, VideoSender};
+use crate::media::video::{
+    BitratePreset, ContentHint, LAYERS_MAX, Rates, SenderSettings, SentFrame, VideoSender,
+};
 use crate::media::{Kind, Picture, VideoCodec};
 use crate::session::Input;
 use crate::session::media::{Outgoing, PublicationId};
@@ -26,6 +28,16 @@ use crate::session::media::{Outgoing, PublicationId};
 /// buffer of the server's socket, which the kernel fills with about ninety packets.
 const BURST_PACKETS: usize = 5;
 const BURST_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long somebody who is owed a picture waits for a new one: then the latest is encoded again. Some sources bring one only
+/// when something has changed.
+const REPEAT_AFTER: Duration = Duration::from_millis(200);
+
+/// How often a picture is tried again that the encoder leaves out.
+const REPEATS_MAX: u32 = 10;
+
+/// How many pictures in a row may fail altogether before that is the end of the publication.
+const FAILURES_MAX: u32 = 10;
 
 /// Who owns the pictures. Called on the worker's thread.
 pub trait Source: Send + Sync + 'static {
@@ -108,6 +120,9 @@ impl VideoOut {
             make,
             publication: None,
             encoding: None,
+            latest: None,
+            owed: None,
+            repeats: 0,
             is_on: true,
             is_held: false,
         };
@@ -152,6 +167,12 @@ struct Worker {
     /// What was begun last and has not failed.
     publication: Option<PublicationId>,
     encoding: Option<Encoding>,
+    /// The picture that came last.
+    latest: Option<Picture>,
+    /// When it is to be encoded again, because somebody waits for it: a key frame is wanted, or it was left out.
+    owed: Option<Instant>,
+    /// How often it has been.
+    repeats: u32,
     is_on: bool,
     is_held: bool,
 }
@@ -164,6 +185,12 @@ struct Encoding {
     /// Of the picture before.
     size: (u32, u32),
     counters: PictureCounters,
+    /// How many payloads of each layer got lost between here and the session since the last one that did not.
+    missing: [usize; LAYERS_MAX],
+    /// Pictures of which nothing could be encoded, in a row.
+    failures: u32,
+    /// The log knows that the size is not one that the codec can have.
+    is_unsuitable: bool,
 }
 
 impl Worker {
@@ -179,8 +206,9 @@ impl Worker {
 
     fn work(&mut self, work: Work) {
         work.orders.into_iter().for_each(|order| self.obey(order));
-        if let Some((picture, at)) = work.picture {
-            self.picture(picture, at);
+        match work.picture {
+            Some((picture, at)) => self.picture(picture, at),
+            None => self.repeat(Instant::now()),
         }
     }
 
@@ -198,14 +226,45 @@ impl Worker {
             if state.is_closed {
                 return None;
             }
-            if !state.work.orders.is_empty() || state.work.picture.is_some() {
+            let is_owed = self.owed.is_some_and(|at| Instant::now() >= at);
+            if !state.work.orders.is_empty() || state.work.picture.is_some() || is_owed {
                 return Some(std::mem::take(&mut state.work));
             }
-            self.shared.changed.wait(&mut state);
+            match self.owed {
+                Some(at) => _ = self.shared.changed.wait_until(&mut state, at),
+                None => self.shared.changed.wait(&mut state),
+            }
+        }
+    }
+
+    /// Somebody waits for a picture. A new one, if one comes soon.
+    fn owe(&mut self) {
+        if self.latest.is_some() {
+            self.owed.get_or_insert_with(|| Instant::now() + REPEAT_AFTER);
+        }
+    }
+
+    fn repeat(&mut self, now: Instant) {
+        if self.owed.take_if(|at| now >= *at).is_some()
+            && let Some(picture) = self.latest.take()
+        {
+            self.repeats += 1;
+            self.encode(&picture, now);
+            self.latest = Some(picture);
         }
     }
 
     fn obey(&mut self, order: Order) {
+        if matches!(
+            order,
+            Order::Begin { .. }
+                | Order::SetOn(true)
+                | Order::Hold(false)
+                | Order::KeyFrame(_)
+                | Order::Layers(_)
+        ) {
+            self.owe();
+        }
         match (order, &mut self.encoding) {
             (Order::Begin { id, settings, port, keyring }, before) => {
                 self.is_held = false;
@@ -220,7 +279,17 @@ impl Worker {
                             sender = sender.sealed_with(&keyring);
                         }
                         let (rates, counters) = (Rates::default(), PictureCounters::default());
-                        self.encoding = Some(Encoding { id, port, sender, rates, size: (0, 0), counters });
+                        self.encoding = Some(Encoding {
+                            id,
+                            port,
+                            sender,
+                            rates,
+                            size: (0, 0),
+                            counters,
+                            missing: [0; LAYERS_MAX],
+                            failures: 0,
+                            is_unsuitable: false,
+                        });
                     }
                     Err(error) => self.fail(error),
                 }
@@ -247,47 +316,93 @@ impl Worker {
 
     fn picture(&mut self, mut picture: Picture, at: Instant) {
         self.source.preview(&mut picture);
-        if !self.is_on || self.is_held {
-            return;
-        }
-        let Some(encoding) = &mut self.encoding else { return };
+        self.repeats = 0;
+        self.encode(&picture, at);
+        self.latest = Some(picture);
+    }
+
+    fn encode(&mut self, picture: &Picture, at: Instant) {
+        let Some(encoding) = self.encoding.as_mut().filter(|_| self.is_on && !self.is_held) else { return };
+        self.owed = None;
         let size = (picture.width(), picture.height());
         if std::mem::replace(&mut encoding.size, size) != size {
             let (width, height) = size;
             encoding.port.wish(Input::SetSize { id: encoding.id, width, height });
         }
         let mut frames = Vec::new();
-        if let Err(error) = encoding.sender.send(at, &picture, &mut frames) {
+        let outcome = encoding.sender.send(at, picture, &mut frames);
+        if let Err(error) = outcome.or_else(|error| encoding.bear(error, !frames.is_empty())) {
             return self.fail(error);
         }
-        let mut burst = 0;
         encoding.counters.count(size, &encoding.sender, &frames);
         self.shared.counters.lock().clone_from(&encoding.counters);
-        for frame in frames {
+        let rates = encoding.sender.rates();
+        let is_left_out = |layer: usize| frames.iter().all(|frame| frame.layer != layer);
+        let mut active = (0..).zip(&rates.layers).filter(|(_, layer)| layer.is_active);
+        if self.repeats < REPEATS_MAX && active.any(|(layer, _)| is_left_out(layer)) {
+            self.owed = Some(at + REPEAT_AFTER);
+        }
+        encoding.hand_over(frames, at);
+        if rates != encoding.rates {
+            let (current_bps, desired_bps) = (rates.current_bps, rates.desired_bps);
+            encoding.port.wish(Input::Bitrates { id: encoding.id, current_bps, desired_bps });
+            encoding.rates = rates;
+        }
+    }
+}
+
+impl Encoding {
+    /// What an encoder could not do may be something that it can do with the next picture. Gives the error back that is the
+    /// end.
+    fn bear(&mut self, error: CodecError, has_frames: bool) -> Result<(), CodecError> {
+        match error {
+            CodecError::Missing(_) | CodecError::Unsealed => Err(error),
+            CodecError::Unsuitable(what) => {
+                if !std::mem::replace(&mut self.is_unsuitable, true) {
+                    log::warn!("pictures that the codec cannot have are left out: {what}");
+                }
+                Ok(())
+            }
+            CodecError::Malformed | CodecError::Failed(_) => {
+                self.failures = if has_frames { 0 } else { self.failures + 1 };
+                if self.failures > FAILURES_MAX { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn hand_over(&mut self, frames: Vec<SentFrame>, at: Instant) {
+        let mut burst = 0;
+        for SentFrame { layer, timestamp, payloads, .. } in frames {
             let payloads: Vec<_> =
-                frame.payloads.into_iter().map(|payload| (payload.bytes, payload.is_marked)).collect();
+                payloads.into_iter().map(|payload| (payload.bytes, payload.is_marked)).collect();
+            let mut is_torn = false;
             for payloads in payloads.chunks(BURST_PACKETS) {
                 if burst >= BURST_PACKETS {
                     burst = 0;
                     thread::sleep(BURST_PAUSE);
                 }
                 burst += payloads.len();
+                let missing = &mut self.missing[layer];
                 let outgoing = Outgoing {
                     kind: Kind::Video,
-                    layer: frame.layer,
-                    timestamp: frame.timestamp,
+                    layer,
+                    timestamp,
+                    missing: *missing,
                     payloads: payloads.to_vec(),
                     captured: at,
                     level: None,
                 };
-                encoding.port.send(Input::Media { id: encoding.id, outgoing });
+                // Without one of its packets the rest of a frame is of no use.
+                if is_torn || !self.port.send(Input::Media { id: self.id, outgoing }) {
+                    is_torn = true;
+                    *missing += payloads.len();
+                } else {
+                    *missing = 0;
+                }
             }
-        }
-        let rates = encoding.sender.rates();
-        if rates != encoding.rates {
-            let (current_bps, desired_bps) = (rates.current_bps, rates.desired_bps);
-            encoding.port.wish(Input::Bitrates { id: encoding.id, current_bps, desired_bps });
-            encoding.rates = rates;
+            if is_torn {
+                self.sender.request_key_frame(Some(layer));
+            }
         }
     }
 }
@@ -297,6 +412,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::media::codec::EncodedFrame;
 
     const LIMIT: Duration = Duration::from_secs(20);
 
@@ -350,5 +466,83 @@ mod tests {
         assert!(matches!(last_on, Some(Order::SetOn(false))));
         assert!(orders.iter().any(|order| matches!(order, Order::Estimate(999))));
         assert!(orders.iter().any(|order| matches!(order, Order::Begin { id: PublicationId(999), .. })));
+    }
+
+    /// What the session gets of one picture after another.
+    fn media(wishes: &mut tokio::sync::mpsc::UnboundedReceiver<Input>) -> Outgoing {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            if let Ok(Input::Media { outgoing, .. }) = wishes.try_recv() {
+                return outgoing;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        panic!("nothing was encoded");
+    }
+
+    /// Encodes a picture as one byte, after it has left out some.
+    struct Simple {
+        leaves_out: u32,
+        fails: bool,
+    }
+
+    impl VideoEncoder for Simple {
+        fn encode(
+            &mut self,
+            _: &Picture,
+            _: Duration,
+            is_key: bool,
+        ) -> Result<Option<EncodedFrame>, CodecError> {
+            if self.fails {
+                return Err(CodecError::Failed("on purpose".into()));
+            }
+            if self.leaves_out > 0 {
+                self.leaves_out -= 1;
+                return Ok(None);
+            }
+            Ok(Some(EncodedFrame { bytes: vec![1], is_key, temporal_layer: 0, is_layer_sync: is_key }))
+        }
+
+        fn set_rate(&mut self, _: u32, _: f32) {}
+    }
+
+    #[test]
+    fn a_still_source_is_encoded_again_for_who_waits_for_a_picture() {
+        let (workers, (heard, _hears)) = (Workers::default(), mpsc::channel());
+        let (port, _open, mut wishes) = MediaPort::open();
+        let make: MakeEncoder = |_, _| Ok(Box::new(Simple { leaves_out: 2, fails: false }));
+        let out = VideoOut::start_with(&workers, Arc::new(Listener(heard)), make).expect("a thread");
+        // The only picture comes before anything is published.
+        out.put(Picture::black(320, 240).expect("a picture"), Instant::now());
+        let settings = SenderSettings::new(VideoCodec::Vp8, 1);
+        out.order(Order::Begin { id: PublicationId(1), settings, port, keyring: None });
+        let first = media(&mut wishes);
+        out.order(Order::KeyFrame(None)); // another subscriber
+        let second = media(&mut wishes);
+        assert!(second.timestamp.wrapping_sub(first.timestamp) >= 9_000, "time goes on");
+        drop(out);
+        assert!(workers.join(Instant::now() + LIMIT));
+    }
+
+    #[test]
+    fn an_encoder_that_fails_for_long_is_told_of_once() {
+        let (workers, (heard, hears)) = (Workers::default(), mpsc::channel());
+        let make: MakeEncoder = |_, _| Ok(Box::new(Simple { leaves_out: 0, fails: true }));
+        let out = VideoOut::start_with(&workers, Arc::new(Listener(heard)), make).expect("a thread");
+        out.order(begin(1));
+        let mut pictures = 0;
+        loop {
+            out.put(Picture::black(320, 240).expect("a picture"), Instant::now());
+            assert_eq!(hears.recv_timeout(LIMIT), Ok(None));
+            pictures += 1;
+            if let Ok(failed) = hears.recv_timeout(Duration::from_millis(20)) {
+                assert_eq!(failed, Some(PublicationId(1)));
+                break;
+            }
+        }
+        assert!(pictures > 3, "{pictures} pictures: a single failure is none");
+        drop(out);
+        assert!(workers.join(Instant::now() + LIMIT));
+        assert!(hears.try_recv().is_err());
     }
 }

@@ -243,6 +243,8 @@ pub struct Outgoing {
     /// Counted from the lowest; 0 for sound.
     pub layer: usize,
     pub timestamp: u32,
+    /// How many payloads before these did not get here. They have their numbers, so that receivers see what is missing.
+    pub missing: usize,
     /// What follows the RTP header, and whether it carries the marker.
     pub payloads: Vec<(Arc<[u8]>, bool)>,
     /// When what is in it was captured.

@@ -67,6 +67,8 @@ pub(super) struct Track {
     pub section: Option<Section>,
     /// The next sequence number of each layer.
     pub sequences: Vec<u64>,
+    /// Whether a packet of the layer was not taken since the last one that was.
+    pub torn: Vec<bool>,
     /// What it was called before a new join: a server that is this library lets it keep that.
     pub kept_sid: Option<String>,
     /// When the program has switched it last.
@@ -81,6 +83,7 @@ impl Published {
             info: None,
             section: None,
             sequences: vec![0; layers.max(1)],
+            torn: vec![false; layers.max(1)],
             kept_sid: None,
             switched: None,
         };

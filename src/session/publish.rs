@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, State};
 use super::media::{MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublisherEvent, Sent};
 use super::publications::{PUBLISH_TIMEOUT, Publications, Published, QUALITIES, Stage};
+use super::wires::Taking;
 use super::{Event, VideoType};
 use crate::media::Kind;
 use crate::rtc::{AudioLevel, Layer, PacketOut, Section};
@@ -415,7 +416,13 @@ impl Core {
         };
         let Some(section) = track.section else { return };
         let Some(codec) = live.wires.sending_codec(section) else { return };
-        let Some(sequence) = track.sequences.get_mut(outgoing.layer) else { return };
+        let (Some(sequence), Some(is_torn)) =
+            (track.sequences.get_mut(outgoing.layer), track.torn.get_mut(outgoing.layer))
+        else {
+            return;
+        };
+        *sequence += outgoing.missing as u64;
+        let mut wants_key = false;
         for (payload, is_marked) in outgoing.payloads {
             let packet = PacketOut {
                 codec,
@@ -428,10 +435,23 @@ impl Core {
                 is_resendable: outgoing.kind == Kind::Video,
                 captured: Some(outgoing.captured),
             };
-            if live.wires.send_media(now, section, layer, packet) {
-                *sequence += 1;
+            match live.wires.send_media(now, section, layer, packet) {
+                Taking::Taken => {
+                    *sequence += 1;
+                    wants_key |= std::mem::take(is_torn);
+                }
+                // It has its number, so that receivers see what is missing. The rest of the frame is of no use without it, and
+                // neither is what follows before a key frame.
+                Taking::Full => {
+                    *sequence += 1;
+                    *is_torn = outgoing.kind == Kind::Video;
+                    break;
+                }
+                Taking::NotOpen => break,
             }
         }
+        let torn = wants_key.then(|| published.event(PublisherEvent::KeyFrameWanted(Some(outgoing.layer))));
+        self.say_media(torn.into_iter().collect());
         self.watch_backlog(now);
     }
 }

@@ -75,6 +75,16 @@ pub enum Way {
     Publisher,
 }
 
+/// What became of a packet of media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taking {
+    Taken,
+    /// Too much waits for the network.
+    Full,
+    /// The way is not open, or it is not one for this packet.
+    NotOpen,
+}
+
 /// What the peer connections have to say to the session.
 pub(super) enum WiresOutput {
     OpenSockets,
@@ -312,16 +322,19 @@ impl Wires {
         self.publisher.as_ref()?.peer.sending_codec(section)
     }
 
-    /// False when it cannot be sent now; a packet of media is of no use later.
+    /// What is not taken is lost: a packet of media is of no use later.
     pub fn send_media(
         &mut self,
         now: Instant,
         section: Section,
         layer: Option<Layer>,
         packet: PacketOut,
-    ) -> bool {
-        let sent = self.publisher.as_mut().map(|side| side.peer.send_packet(now, section, layer, packet));
-        matches!(sent, Some(Ok(())))
+    ) -> Taking {
+        match self.publisher.as_mut().map(|side| side.peer.send_packet(now, section, layer, packet)) {
+            Some(Ok(())) => Taking::Taken,
+            Some(Err(rtc::SendError::Full)) => Taking::Full,
+            Some(Err(_)) | None => Taking::NotOpen,
+        }
     }
 
     pub fn set_bitrate(&mut self, now: Instant, current_bps: u64, desired_bps: u64) {

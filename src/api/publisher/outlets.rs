@@ -106,6 +106,7 @@ impl SoundCapture for AudioOut {
                     kind: Kind::Audio,
                     layer: 0,
                     timestamp: sent.timestamp,
+                    missing: 0,
                     payloads: vec![(sent.payload, sent.is_marked)],
                     captured: now,
                     level: Some((sent.level_dbov, sent.is_voice)),

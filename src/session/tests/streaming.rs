@@ -64,6 +64,7 @@ fn media_leaves_at_once() {
         kind: Kind::Video,
         layer: 0,
         timestamp: 90_000,
+        missing: 0,
         payloads: vec![(Arc::from([0x10, 0, 0, 0].as_slice()), true)],
         captured: client.now,
         level: None,
