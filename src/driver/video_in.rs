@@ -17,11 +17,15 @@ use crate::media::{Picture, VideoCodec, codec};
 /// next key frame.
 const PACKETS_WAITING_MAX: usize = 1024;
 
+/// How long a picture waits before the program is asked again whether it is still busy.
+const TURN_INTERVAL: Duration = Duration::from_millis(5);
+
 /// Who gets the pictures. Called on the worker's thread.
 pub trait Sink: Send + Sync + 'static {
     /// The first picture is there. Nothing is shown before [`VideoIn::show`] was called.
     fn ready(&self);
-    fn picture(&self, picture: Picture);
+    /// Gives it back where the program is busy: then the newest waits.
+    fn picture(&self, picture: Picture) -> Option<Picture>;
     fn key_frame_needed(&self);
     fn undecodable(&self, codec: VideoCodec);
     /// After that: a picture follows.
@@ -61,6 +65,7 @@ impl VideoIn {
             receiver: VideoReceiver::with_decoders(Box::new(codec::video_decoder)).opened_with(keyring),
             codec: None,
             newest: None,
+            turn: None,
             is_ready: false,
             shown: false,
         };
@@ -113,8 +118,10 @@ struct Worker {
     receiver: VideoReceiver,
     /// Of what came last.
     codec: Option<VideoCodec>,
-    /// Waits until something may be shown.
+    /// Waits until something may be shown, or until the program has time for it.
     newest: Option<Picture>,
+    /// When the program is asked again.
+    turn: Option<Instant>,
     is_ready: bool,
     shown: bool,
 }
@@ -165,13 +172,14 @@ impl Worker {
 
     /// Until there is something to do. False: the owner is gone.
     fn wait(&mut self, packets: &mut VecDeque<(Instant, VideoPacket)>) -> bool {
-        let deadline = self.receiver.poll_timeout(Instant::now());
+        let deadline = [self.receiver.poll_timeout(Instant::now()), self.turn].into_iter().flatten().min();
         let mut state = self.shared.state.lock();
         loop {
             if state.is_closed {
                 return false;
             }
-            let may_show = state.may_show && !self.shown && self.newest.is_some();
+            let is_turn = self.turn.map_or(!self.shown, |turn| Instant::now() >= turn);
+            let may_show = state.may_show && is_turn && self.newest.is_some();
             let is_due = deadline.is_some_and(|at| Instant::now() >= at);
             let is_paused = std::mem::take(&mut state.is_paused);
             if !state.packets.is_empty() || may_show || is_due || is_paused {
@@ -186,7 +194,7 @@ impl Worker {
                     log::debug!("the decoder was too slow: it goes on with the next key frame");
                 }
                 if may_show && let Some(picture) = self.newest.take() {
-                    self.sink.picture(picture);
+                    self.show(picture);
                 }
                 return true;
             }
@@ -205,10 +213,15 @@ impl Worker {
         }
         if self.shown || self.shared.state.lock().may_show {
             self.shown = true;
-            self.sink.picture(picture);
+            self.show(picture);
         } else {
             self.newest = Some(picture);
         }
+    }
+
+    fn show(&mut self, picture: Picture) {
+        self.newest = self.sink.picture(picture);
+        self.turn = self.newest.is_some().then(|| Instant::now() + TURN_INTERVAL);
     }
 }
 
@@ -230,7 +243,9 @@ mod tests {
 
     impl Sink for Fragile {
         fn ready(&self) {}
-        fn picture(&self, _: Picture) {}
+        fn picture(&self, _: Picture) -> Option<Picture> {
+            None
+        }
         fn key_frame_needed(&self) {}
         fn undecodable(&self, codec: VideoCodec) {
             let _ = self.0.send(codec);

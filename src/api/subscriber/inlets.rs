@@ -52,14 +52,18 @@ impl Sink for Screen {
         });
     }
 
-    fn picture(&self, picture: Picture) {
-        let Some(subscriber) = self.subscriber.upgrade() else { return };
+    fn picture(&self, picture: Picture) -> Option<Picture> {
+        let subscriber = self.subscriber.upgrade()?;
         if self.line.is_cut() || !subscriber.wants().video {
-            return;
+            return None;
         }
+        let mut waiting = Some(picture);
         SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
-            subscriber.pass(&self.line, || subscriber.observer.render(picture));
+            if let Some(picture) = waiting.take() {
+                subscriber.pass(&self.line, || subscriber.observer.render(picture));
+            }
         });
+        waiting
     }
 
     fn key_frame_needed(&self) {
