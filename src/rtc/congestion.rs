@@ -21,6 +21,9 @@ const LOSS: f32 = 0.25;
 /// Some networks have such queues that nothing is lost.
 const VERY_LATE: Duration = Duration::from_millis(200);
 
+/// One late reading may be a pause of this process, or of the radio: it has to be late again in another report.
+const LATE_AGAIN: Duration = Duration::from_millis(100);
+
 /// The queue is empty when packets take hardly longer than usual. What was under way is told of in a round trip at
 /// least, and a queue that does not become empty is somebody else's.
 const EMPTY: Duration = Duration::from_millis(50);
@@ -52,6 +55,8 @@ pub(super) struct Congestion {
     /// Since when the queue is left to become empty.
     draining: Option<Instant>,
     ended: Option<Instant>,
+    /// The first very late reading in a row, and when that was.
+    late: Option<(Instant, Duration)>,
     /// The shortest round trips of the last period and of this one, and when this one began.
     usual: [Option<Duration>; 2],
     period: Option<Instant>,
@@ -84,12 +89,22 @@ impl Congestion {
             return Verdict::Restart;
         }
         let is_fresh = self.ended.is_some_and(|ended| now.saturating_duration_since(ended) < PAUSE);
-        let is_full = late >= VERY_LATE || (late >= LATE && loss.is_some_and(|loss| loss >= LOSS));
+        let is_full = self.is_late_again(now, round_trip, late)
+            || (late >= LATE && loss.is_some_and(|loss| loss >= LOSS));
         if is_full && !is_fresh && estimate_bps >= ESTIMATE_MIN_BPS {
             self.draining = Some(now);
             return Verdict::BreakIn;
         }
         Verdict::Believe
+    }
+
+    fn is_late_again(&mut self, now: Instant, round_trip: Option<Duration>, late: Duration) -> bool {
+        let Some(round_trip) = round_trip.filter(|_| late >= VERY_LATE) else {
+            self.late = None;
+            return false;
+        };
+        let (since, first) = *self.late.get_or_insert((now, round_trip));
+        first != round_trip && now.saturating_duration_since(since) >= LATE_AGAIN
     }
 
     fn lateness(&mut self, now: Instant, round_trip: Duration) -> Duration {
@@ -129,6 +144,7 @@ mod tests {
             (USUAL, 0.0),
             (140, 0.0),
             (260, 0.1),
+            (270, 0.2),
             (280, 0.3),
             (280, 0.5),
             (280, 0.5),
@@ -137,13 +153,24 @@ mod tests {
             (30, 0.3),
         ];
         let told = verdicts(&mut Congestion::default(), Instant::now(), &readings);
-        assert_eq!(told, [Believe, Believe, BreakIn, BreakIn, BreakIn, Wait, Wait, Restart, Believe]);
+        assert_eq!(
+            told,
+            [Believe, Believe, Believe, BreakIn, BreakIn, BreakIn, Wait, Wait, Restart, Believe]
+        );
     }
 
     #[test]
     fn a_short_queue_that_loses_is_one_too() {
         let told = verdicts(&mut Congestion::default(), Instant::now(), &[(USUAL, 0.0), (140, 0.3)]);
         assert_eq!(told[1], Verdict::BreakIn);
+    }
+
+    #[test]
+    fn a_pause_of_this_process_is_no_queue() {
+        let readings =
+            [(USUAL, 0.0), (USUAL + 250, 0.0), (USUAL, 0.0), (USUAL + 300, 0.0), (USUAL + 300, 0.0)];
+        let told = verdicts(&mut Congestion::default(), Instant::now(), &readings);
+        assert_eq!(told, [Verdict::Believe; 5], "the last one is the same report as the one before");
     }
 
     #[test]
@@ -162,7 +189,8 @@ mod tests {
         let now = Instant::now();
         let mut congestion = Congestion::default();
         verdicts(&mut congestion, now, &[(USUAL, 0.0)]);
-        let told = verdicts(&mut congestion, now + Duration::from_millis(100), &[(400, 0.0); 60]);
+        let later: Vec<_> = (0..60).map(|number| (400 + number % 2, 0.0)).collect();
+        let told = verdicts(&mut congestion, now + Duration::from_millis(100), &later);
         assert_eq!(told.iter().filter(|verdict| **verdict == Verdict::Restart).count(), 1, "{told:?}");
         assert_eq!(told.last(), Some(&Verdict::Believe));
     }
