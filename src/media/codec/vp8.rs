@@ -152,7 +152,8 @@ impl VideoEncoder for Encoder {
         }
         let flags = if wants_key { FORCE_KEY } else { step.flags };
         let duration = vpx::ticks_per_frame(self.frames_per_second);
-        let Some(encoded) = self.inner.encode(picture, self.clock.moment(at), duration, flags)? else {
+        let Some(encoded) = self.inner.encode(picture, self.clock.moment(at, duration), duration, flags)?
+        else {
             return Ok(None); // the next picture takes its place in the pattern
         };
         if encoded.is_key {

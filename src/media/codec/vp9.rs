@@ -111,7 +111,8 @@ impl VideoEncoder for Encoder {
     ) -> Result<Option<EncodedFrame>, CodecError> {
         let flags = if wants_key { FORCE_KEY } else { 0 };
         let duration = vpx::ticks_per_frame(self.frames_per_second);
-        let Some(encoded) = self.inner.encode(picture, self.clock.moment(at), duration, flags)? else {
+        let Some(encoded) = self.inner.encode(picture, self.clock.moment(at, duration), duration, flags)?
+        else {
             return Ok(None);
         };
         let is_key = encoded.is_key;

@@ -89,20 +89,25 @@ pub fn max_intra_percent(frames_per_second: f32) -> i32 {
 }
 
 /// Moments of pictures in the encoder's time base, growing whatever the caller says.
+///
+/// libvpx takes the time since the picture before for its share of the rate: after a pause of seconds one picture could have what
+/// the network carries in as long. So a pause counts for a few pictures only.
 #[derive(Default)]
 pub struct Clock {
-    first: Option<Duration>,
+    before: Option<Duration>,
     last: i64,
 }
 
+/// How many pictures' time a pause counts for.
+const PAUSE_PICTURES: i64 = 5;
+
 impl Clock {
-    pub fn moment(&mut self, at: Duration) -> i64 {
-        let Some(first) = self.first else {
-            self.first = Some(at);
-            return 0;
-        };
-        let ticks = at.saturating_sub(first).as_micros() * u128::from(VIDEO_CLOCK) / 1_000_000;
-        self.last = i64::try_from(ticks).unwrap_or(i64::MAX).max(self.last + 1);
+    /// `ticks`: how long a picture lasts.
+    pub fn moment(&mut self, at: Duration, ticks: u32) -> i64 {
+        let Some(before) = self.before.replace(at) else { return 0 };
+        let passed = at.saturating_sub(before).as_micros() * u128::from(VIDEO_CLOCK) / 1_000_000;
+        let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+        self.last += passed.clamp(1, PAUSE_PICTURES * i64::from(ticks.max(1)));
         self.last
     }
 }
@@ -120,10 +125,18 @@ mod tests {
     fn moments_grow_even_when_the_clock_stands() {
         let mut clock = Clock::default();
         let at = Duration::from_secs(1_000_000);
-        assert_eq!(clock.moment(at), 0);
-        assert_eq!(clock.moment(at), 1);
-        assert_eq!(clock.moment(at + Duration::from_secs(1)), 90_000);
-        assert_eq!(clock.moment(at), 90_001);
+        assert_eq!(clock.moment(at, 3000), 0);
+        assert_eq!(clock.moment(at, 3000), 1);
+        assert_eq!(clock.moment(at + Duration::from_millis(100), 3000), 9001);
+        assert_eq!(clock.moment(at, 3000), 9002);
+    }
+
+    #[test]
+    fn a_pause_counts_for_a_few_pictures() {
+        let mut clock = Clock::default();
+        clock.moment(Duration::ZERO, 3000);
+        assert_eq!(clock.moment(Duration::from_secs(3600), 3000), 15_000);
+        assert_eq!(clock.moment(Duration::from_secs(3601), 90_000), 105_000);
     }
 
     #[test]
