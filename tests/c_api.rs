@@ -331,7 +331,7 @@ c_tests! {
         destroy_inside_a_callback_ends_capturers_that_are_not_published_any_more
         disconnected_is_told_beside_a_picture_that_waits
         disconnected_is_told_beside_sound_that_waits
-        the_end_of_a_stream_waits_for_its_turn
+        disconnected_is_told_beside_a_preview_that_waits
         a_deletion_of_a_session_takes_two_seconds_at_most
         a_function_for_reports_that_was_taken_back_is_not_called
         a_function_for_reports_that_runs_is_waited_for

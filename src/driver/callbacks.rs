@@ -189,10 +189,15 @@ pub static CAPTURERS: Turn = Turn(ReentrantMutex::new(()));
 
 impl Turn {
     /// An event's callback: it waits for the one that runs, as long as the event is wanted. A program that waits in that
-    /// one for something which comes behind this event gets it when it has said that it does not want the event.
-    pub fn take_while(&self, is_wanted: impl Fn() -> bool, job: impl FnOnce()) {
+    /// one for something which comes behind this event gets it when it has said that it does not want the event, or after
+    /// [`PRESSING_TIMEOUT`] where something presses: then the event comes beside the callback that runs.
+    pub fn take_while(&self, is_wanted: impl Fn() -> bool, is_pressing: impl Fn() -> bool, job: impl FnOnce()) {
+        let mut pressing: Option<Instant> = None;
         while is_wanted() {
             if let Some(_turn) = self.0.try_lock_for(LOOK_INTERVAL) {
+                return enter(job);
+            }
+            if is_pressing() && pressing.get_or_insert_with(Instant::now).elapsed() >= PRESSING_TIMEOUT {
                 return enter(job);
             }
         }
@@ -216,6 +221,10 @@ impl Turn {
 /// How often an event that waits for its turn looks whether it is still wanted. A fraction of the two seconds in which a
 /// disconnect is told; the turn itself is taken as soon as it is free.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long an event that has to come waits for its turn where the end of a session waits for it: half of the two seconds in
+/// which a disconnect is told.
+const PRESSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a deletion waits for a callback that runs. Longer than any callback should take; a program that waits in
 /// one for the thread that deletes gets its thread back.

@@ -256,21 +256,20 @@ static void disconnected_is_told_beside(int is_source, const char *event) {
   CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
   nap(1200); /* there are ten levels and two statistics a second, each of which wants a turn */
   recorder *session = is_source ? call.here : call.there;
-  if (is_source) CHECK_EQUAL(source_unpublish(call.source, session), OTC_SUCCESS);
+  atomic_store(&one_may_come_beside, is_source);
   long long begin = now_ms();
   CHECK_EQUAL(recorder_disconnect(session), OTC_SUCCESS);
-  if (!is_source) {
-    recorder_wait(session, "disconnected", 1);
-    CHECK(now_ms() - begin < DELETE_MAX_MS + BUSY_MS);
-    CHECK(!may_return.is_set);
-  }
-  flag_set(&may_return);
   recorder_wait(session, "disconnected", 1);
+  CHECK(now_ms() - begin < DELETE_MAX_MS + BUSY_MS);
+  CHECK(!may_return.is_set);
+  if (is_source) CHECK(!atomic_load(&call.source->is_published)); /* it has been told of its end */
+  flag_set(&may_return);
   call_end(call);
+  atomic_store(&one_may_come_beside, 0);
 }
 static void disconnected_is_told_beside_a_picture_that_waits(void) { disconnected_is_told_beside(0, "frame"); }
 static void disconnected_is_told_beside_sound_that_waits(void) { disconnected_is_told_beside(0, "sound"); }
-static void the_end_of_a_stream_waits_for_its_turn(void) { disconnected_is_told_beside(1, "frame"); }
+static void disconnected_is_told_beside_a_preview_that_waits(void) { disconnected_is_told_beside(1, "frame"); }
 
 /* ---- A session's deletion ---- */
 
@@ -404,7 +403,7 @@ int main(int argc, char **argv) {
       TEST(destroy_inside_a_callback_ends_capturers_that_are_not_published_any_more),
       TEST(disconnected_is_told_beside_a_picture_that_waits),
       TEST(disconnected_is_told_beside_sound_that_waits),
-      TEST(the_end_of_a_stream_waits_for_its_turn),
+      TEST(disconnected_is_told_beside_a_preview_that_waits),
       TEST(a_deletion_of_a_session_takes_two_seconds_at_most),
       TEST(a_function_for_reports_that_was_taken_back_is_not_called),
       TEST(a_function_for_reports_that_runs_is_waited_for),

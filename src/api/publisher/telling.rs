@@ -36,7 +36,8 @@ impl Publisher {
         let (publisher, way) = (self.clone(), line.clone());
         line.post(move || {
             let is_wanted = || !publisher.gate.is_shut() && !way.is_shut() && (is_lasting || !way.has_left());
-            PUBLISHERS.take_while(is_wanted, || {
+            // The end of a stream is told, and what comes behind it must not wait for ever.
+            PUBLISHERS.take_while(is_wanted, || way.has_left(), || {
                 if is_wanted() {
                     publisher.pass(&way, || callback(&publisher));
                 }
