@@ -191,7 +191,12 @@ impl Turn {
     /// An event's callback: it waits for the one that runs, as long as the event is wanted. A program that waits in that
     /// one for something which comes behind this event gets it when it has said that it does not want the event, or after
     /// [`PRESSING_TIMEOUT`] where something presses: then the event comes beside the callback that runs.
-    pub fn take_while(&self, is_wanted: impl Fn() -> bool, is_pressing: impl Fn() -> bool, job: impl FnOnce()) {
+    pub fn take_while(
+        &self,
+        is_wanted: impl Fn() -> bool,
+        is_pressing: impl Fn() -> bool,
+        job: impl FnOnce(),
+    ) {
         let mut pressing: Option<Instant> = None;
         while is_wanted() {
             if let Some(_turn) = self.0.try_lock_for(LOOK_INTERVAL) {

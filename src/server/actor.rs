@@ -341,7 +341,7 @@ impl Actor {
     }
 
     fn post(&mut self, link: LinkId, worth: Worth, bytes: Arc<[u8]>) {
-        let Some(outbox) = self.outboxes.get(&link) else { return };
+        let Some(outbox) = self.outboxes.get_mut(&link) else { return };
         if !outbox.post(worth, bytes) {
             // The link tells the core of its end like any other.
             self.outboxes.remove(&link);

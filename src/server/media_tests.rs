@@ -364,7 +364,7 @@ impl Client {
                 peer.accept_answer(now, &answer.sdp).expect("an agreement");
             }
             FromServer::Message(message) => self.heard.push(message),
-            FromServer::Data(_) | FromServer::Welcome(_) => {}
+            FromServer::Data(_) | FromServer::LeftOut(_) | FromServer::Welcome(_) => {}
         }
     }
 

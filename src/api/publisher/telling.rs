@@ -37,11 +37,15 @@ impl Publisher {
         line.post(move || {
             let is_wanted = || !publisher.gate.is_shut() && !way.is_shut() && (is_lasting || !way.has_left());
             // The end of a stream is told, and what comes behind it must not wait for ever.
-            PUBLISHERS.take_while(is_wanted, || way.has_left(), || {
-                if is_wanted() {
-                    publisher.pass(&way, || callback(&publisher));
-                }
-            });
+            PUBLISHERS.take_while(
+                is_wanted,
+                || way.has_left(),
+                || {
+                    if is_wanted() {
+                        publisher.pass(&way, || callback(&publisher));
+                    }
+                },
+            );
         });
     }
 
