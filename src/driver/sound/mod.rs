@@ -9,12 +9,16 @@
 
 mod convert;
 pub mod device;
+mod edges;
 mod engine;
 mod keeper;
 mod pace;
 mod port;
 mod ring;
+#[cfg(test)]
+mod ring_tests;
 pub mod system;
+mod tempo;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! nothing else: a program's thread that is in here can be waited for in any of the device's control functions.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -76,7 +76,7 @@ impl Ports {
         let mut port = self.render.lock();
         let buffer = buffer(port.format.channels.into());
         match &mut port.ring {
-            Some(ring) => ring.pop(buffer),
+            Some(ring) => ring.pop(buffer, Instant::now()),
             None => buffer.fill(0),
         }
     }
@@ -86,7 +86,7 @@ impl Ports {
         let mut port = self.capture.lock();
         let samples = samples(port.format.channels.into());
         if let Some(ring) = &mut port.ring {
-            ring.push(samples);
+            ring.push(samples, Instant::now());
         }
     }
 
@@ -96,7 +96,7 @@ impl Ports {
         if port.format == format
             && let Some(ring) = &mut port.ring
         {
-            ring.push(samples);
+            ring.push(samples, Instant::now());
         }
     }
 
@@ -105,7 +105,7 @@ impl Ports {
         let mut port = self.capture.lock();
         let is_same = port.format == format;
         match &mut port.ring {
-            Some(ring) if is_same => ring.pop(samples),
+            Some(ring) if is_same => ring.pop(samples, Instant::now()),
             _ => samples.fill(0),
         }
     }

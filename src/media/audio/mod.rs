@@ -11,6 +11,7 @@
 
 mod arrivals;
 mod fade;
+mod interpolation;
 mod level;
 mod mixer;
 mod opus;
@@ -30,6 +31,7 @@ mod receiver_tests;
 #[cfg(test)]
 mod simulation;
 
+pub use interpolation::{REACH, interpolate};
 pub use level::Level;
 pub use mixer::{Mixer, Volume, level_dbov};
 pub use processing::{Processing, Switches};
