@@ -3087,7 +3087,7 @@ typedef struct otc_audio_data {
  * Threads: events come on the library's callback thread, pictures and sound on threads of their own; never two callbacks
  * of subscribers at once, whichever subscribers they are of, and never from inside a function that the program calls.
  * Every function of the library may be called from them, the deletion of their own subscriber included. A picture that
- * finds another callback running for longer than 10 ms is left out; an event waits.
+ * finds another callback running for longer than 10 ms is left out; an event waits, and so does sound, up to a second of it.
  *
  * Order: `on_connected`, then `on_video_data_received`, then `on_render_frame`. An end of the stream is the session's to
  * tell (`on_stream_dropped`); nothing of the subscriber follows.

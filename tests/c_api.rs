@@ -271,6 +271,7 @@ c_tests! {
         what_is_unpublished_at_once_leaves_nothing
         a_publisher_goes_from_session_to_session
         two_subscribers_of_one_stream_both_get_it
+        sound_is_whole_beside_pictures_that_take_long
         the_own_stream_can_be_subscribed_to
         a_stream_that_has_dropped_is_told_by_on_error
         who_is_in_no_connected_session_is_refused

@@ -89,6 +89,7 @@ impl Placed {
     /// Neither pictures nor sound come any more. Waits for nothing.
     fn let_go(self) {
         self.line.cut();
+        self.audio.let_go();
         if let Some(playout) = self.playout {
             playout.let_go();
         }
@@ -280,7 +281,7 @@ impl Subscriber {
         if let Some(last_words) = inner.last_words.take() {
             last_words.cut();
         }
-        let audio = Arc::new(AudioIn::new(self, &line, &inner, keyring.clone()));
+        let audio = Arc::new(AudioIn::new(self, &line, &inner, keyring.clone(), workers.clone()));
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);

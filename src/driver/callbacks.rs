@@ -188,8 +188,8 @@ pub static SUBSCRIBERS: Turn = Turn(ReentrantMutex::new(()));
 pub static CAPTURERS: Turn = Turn(ReentrantMutex::new(()));
 
 impl Turn {
-    /// An event's callback: it waits for the one that runs, as long as the event is wanted. A program that waits in that
-    /// one for something which comes behind this event gets it when it has said that it does not want the event, or after
+    /// The callback of an event or of sound: it waits for the one that runs, as long as it is wanted. A program that waits in
+    /// that one for something which comes behind this event gets it when it has said that it does not want the event, or after
     /// [`PRESSING_TIMEOUT`] where something presses: then the event comes beside the callback that runs.
     pub fn take_while(
         &self,
@@ -215,7 +215,7 @@ impl Turn {
         enter(job);
     }
 
-    /// The callback of a frame or of sound, which does not wait for long: false when it did not get its turn.
+    /// The callback of a frame, which does not wait for long: false when it did not get its turn.
     pub fn try_take(&self, limit: Duration, job: impl FnOnce()) -> bool {
         let Some(_turn) = self.0.try_lock_for(limit) else { return false };
         enter(job);

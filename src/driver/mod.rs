@@ -29,6 +29,7 @@ pub mod session;
 pub mod signals_sys;
 mod sockets;
 pub mod sound;
+pub mod sound_in;
 pub mod threads;
 mod threads_sys;
 pub mod tls;

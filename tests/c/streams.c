@@ -230,6 +230,31 @@ static void two_subscribers_of_one_stream_both_get_it(void) {
   call_end(call);
 }
 
+static void take_long_over_a_picture(sink *self, const char *event) {
+  struct timespec its_work = {0, 20000000};
+  (void)self;
+  if (!strcmp(event, "frame")) nanosleep(&its_work, NULL);
+}
+
+/* Half of the time a picture is being shown: who records the sound has all of it, but for a little that is under way. */
+static void sound_is_whole_beside_pictures_that_take_long(void) {
+  enum { UNDER_WAY = 5, ROUNDS = 5 };
+  call call = call_begun();
+  call.sink->hook = take_long_over_a_picture;
+  int is_whole = 0;
+  /* In some of these three seconds each a busy machine may be late itself. */
+  for (int round = 0; round < ROUNDS && !is_whole; round++) {
+    int frames = count_of(&call.sink->frames), begin = count_of(&call.sink->sounds);
+    long long since = now_ms();
+    AWAIT_COUNT(call.sink->frames, frames + 3 * PICTURE_RATE);
+    long long steps = (now_ms() - since) / 10, sounds = count_of(&call.sink->sounds) - begin;
+    is_whole = sounds >= steps * 98 / 100 - UNDER_WAY;
+    if (!is_whole) fprintf(stderr, "%lld steps of %lld\n", sounds, steps);
+  }
+  CHECK(is_whole);
+  call_end(call);
+}
+
 static void the_own_stream_can_be_subscribed_to(void) {
   diary *diary = diary_new();
   recorder *here = connected_with(TOKEN);
@@ -530,6 +555,7 @@ int main(int argc, char **argv) {
       TEST(what_is_unpublished_at_once_leaves_nothing),
       TEST(a_publisher_goes_from_session_to_session),
       TEST(two_subscribers_of_one_stream_both_get_it),
+      TEST(sound_is_whole_beside_pictures_that_take_long),
       TEST(the_own_stream_can_be_subscribed_to),
       TEST(a_stream_that_has_dropped_is_told_by_on_error),
       TEST(who_is_in_no_connected_session_is_refused),

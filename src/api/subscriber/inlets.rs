@@ -1,6 +1,10 @@
 //! Where the pictures and the sound of a subscription come in, on their way to the program. Both are called on threads of the
 //! driver, and neither keeps its subscriber.
+//!
+//! A picture that does not get its turn gives way to the next one. Sound has no next one that would do: every step of it
+//! waits for its turn, on a thread of its own, because the engine that makes them waits for nobody.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -12,8 +16,10 @@ use super::super::newest::Newest;
 use super::{Inner, Notice, Subscriber};
 use crate::driver::callbacks::SUBSCRIBERS;
 use crate::driver::sound::Playout;
+use crate::driver::sound_in::{Ear, SoundIn};
 use crate::driver::video_in::Sink;
-use crate::media::audio::{AudioPacket, AudioReceiver, STEREO_STEP, Volume};
+use crate::driver::workers::Workers;
+use crate::media::audio::{AudioPacket, AudioReceiver, STEREO_STEP, StereoStep, Volume};
 use crate::media::codec;
 use crate::media::encryption::Keyring;
 use crate::media::sync::{Report, Sync as LipSync};
@@ -22,8 +28,11 @@ use crate::media::{Picture, VIDEO_CLOCK, VideoCodec};
 use crate::session::Input;
 use crate::session::media::{Format, Incoming, SubscriptionId, VideoReason};
 
-/// How long a picture or a piece of sound waits for its turn among the callbacks of subscribers.
+/// How long a picture waits for its turn among the callbacks of subscribers.
 const MEDIA_PATIENCE: Duration = Duration::from_millis(10);
+
+/// So many steps of sound are handed over in one turn at most. Where pictures take a tenth of a second each, this keeps up.
+const TURN_STEPS: usize = 10;
 
 /// Steps of 10 ms between two levels: ten a second.
 const LEVEL_STEPS: u32 = 10;
@@ -114,6 +123,10 @@ pub(super) struct AudioIn {
     pub is_wanted: AtomicBool,
     keyring: Keyring,
     newest_level: Arc<Newest<Notice>>,
+    workers: Workers,
+    /// To the program, where that wants to have it; from the first step on.
+    sound: Mutex<Option<Arc<SoundIn>>>,
+    has_no_thread: AtomicBool,
     pub state: Mutex<AudioState>,
 }
 
@@ -129,7 +142,13 @@ pub(super) struct AudioState {
 }
 
 impl AudioIn {
-    pub fn new(subscriber: &Arc<Subscriber>, line: &Line, inner: &Inner, keyring: Keyring) -> Self {
+    pub fn new(
+        subscriber: &Arc<Subscriber>,
+        line: &Line,
+        inner: &Inner,
+        keyring: Keyring,
+        workers: Workers,
+    ) -> Self {
         let mut volume = Volume::default();
         volume.set(inner.volume.round() as u8);
         let sync = LipSync::new(VIDEO_CLOCK);
@@ -140,8 +159,39 @@ impl AudioIn {
             is_wanted: AtomicBool::new(inner.wants.audio),
             keyring,
             newest_level: Arc::default(),
+            workers,
+            sound: Mutex::default(),
+            has_no_thread: AtomicBool::new(false),
             state: Mutex::new(state),
         }
+    }
+
+    /// The program gets nothing any more. Waits for nothing.
+    pub fn let_go(&self) {
+        *self.sound.lock() = None;
+    }
+
+    /// Never waits for the program.
+    fn hand_over(&self, step: &StereoStep) {
+        match self.sound() {
+            Ok(sound) => sound.put(step),
+            Err(error) => {
+                if !self.has_no_thread.swap(true, Ordering::Relaxed) {
+                    log::error!("no thread to hand sound to the program: {error}");
+                }
+            }
+        }
+    }
+
+    fn sound(&self) -> io::Result<Arc<SoundIn>> {
+        let mut sound = self.sound.lock();
+        if let Some(sound) = &*sound {
+            return Ok(sound.clone());
+        }
+        let listener = Listener { subscriber: self.subscriber.clone(), line: self.line.clone() };
+        let started = Arc::new(SoundIn::start(&self.workers, listener)?);
+        *sound = Some(started.clone());
+        Ok(started)
     }
 
     /// True when it is to be told that the secrets differ.
@@ -194,11 +244,31 @@ impl Playout for AudioIn {
             return false;
         }
         if subscriber.observer.hears_sound() {
-            SUBSCRIBERS.try_take(MEDIA_PATIENCE, || {
-                subscriber.pass(&self.line, || subscriber.observer.sound(step));
-            });
+            self.hand_over(step);
         }
         self.state.lock().volume.apply(step);
         has_sound
+    }
+}
+
+/// Hands steps of sound to the program.
+struct Listener {
+    subscriber: Weak<Subscriber>,
+    line: Line,
+}
+
+impl Ear for Listener {
+    fn hear(&self, next: &mut dyn FnMut() -> Option<StereoStep>) -> bool {
+        let Some(subscriber) = self.subscriber.upgrade() else { return false };
+        let is_wanted = || !subscriber.gate.is_shut() && !self.line.is_shut();
+        SUBSCRIBERS.take_while(is_wanted, || {
+            for step in std::iter::from_fn(next).take(TURN_STEPS) {
+                // It may have been switched off while this waited.
+                if subscriber.wants().audio {
+                    subscriber.pass(&self.line, || subscriber.observer.sound(&step));
+                }
+            }
+        });
+        is_wanted()
     }
 }
