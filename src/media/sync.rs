@@ -31,6 +31,12 @@ const TOLERANCE_US: i64 = 10_000;
 /// How often the sound's extra delay is thought over.
 const REVIEW: Duration = Duration::from_millis(500);
 
+/// Sound waits so long for pictures that do not come any more …
+const PICTURES_FOR: Duration = Duration::from_secs(2);
+
+/// … and then so much less with each review: slowly enough for the sound to follow without a hurry.
+const FALL_US: i64 = 20_000;
+
 /// A sender report as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
@@ -53,6 +59,8 @@ pub struct Sync {
     /// last set.
     shown: Option<Shown>,
     extra_us: i64,
+    /// When that becomes less, unless another picture comes.
+    falls_at: Option<Instant>,
     review: Option<Review>,
 }
 
@@ -81,6 +89,7 @@ impl Sync {
             device_delay: Duration::ZERO,
             shown: None,
             extra_us: 0,
+            falls_at: None,
             review: None,
         }
     }
@@ -112,6 +121,7 @@ impl Sync {
             self.review = None;
             return Duration::ZERO;
         };
+        self.falls_at = Some(now + PICTURES_FOR);
         self.note(now, wait_us);
         let hold_us = self.smooth(now, timestamp, wait_us).clamp(0, HOLD_MAX_US);
         Duration::from_micros(u64::try_from(hold_us).unwrap_or(0))
@@ -164,6 +174,14 @@ impl Sync {
         if least_us < -TOLERANCE_US || least_us > TOLERANCE_US && self.extra_us > 0 {
             // Half of it at a time: the sound needs a moment to follow, and is seen to have done so only in the next review.
             self.extra_us = (self.extra_us - least_us / 2).clamp(0, EXTRA_MAX_US);
+        }
+    }
+
+    /// Whether or not pictures come, a few times a second at least: those that were switched off keep no sound waiting.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(at) = self.falls_at.filter(|at| *at <= now && self.extra_us > 0) {
+            self.extra_us = (self.extra_us - FALL_US).max(0);
+            self.falls_at = Some(at + REVIEW);
         }
     }
 

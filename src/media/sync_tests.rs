@@ -169,3 +169,29 @@ fn sound_waits_for_a_picture_that_is_late_and_not_for_ever() {
     let extra = run(&mut call, 40_000, 30);
     assert!(extra <= 10, "{extra}: nobody is late any more");
 }
+
+#[test]
+fn when_no_picture_comes_any_more_the_sound_waits_for_none() {
+    let mut call = Call::new();
+    call.report(0);
+    let extra = |call: &Call| call.sync.extra_delay().as_millis();
+    for number in 0..300u64 {
+        let ms = 1000 + number * 33;
+        call.hear(ms, 60);
+        call.sync.handle_timeout(call.at(ms));
+        call.hold(ms, 900);
+    }
+    assert_eq!(extra(&call), 200);
+    let (end, mut before) = (1000 + 299 * 33, 200);
+    for ms in (end..end + 10_000).step_by(10) {
+        call.sync.handle_timeout(call.at(ms));
+        let now = extra(&call);
+        assert!(ms >= end + 2000 || now == 200, "the next one may be late");
+        assert!(before - now <= 20, "{before} ms, then {now}: the sound cannot follow");
+        before = now;
+    }
+    assert_eq!(before, 0);
+    call.hear(end + 10_000, 60);
+    call.sync.handle_timeout(call.at(end + 10_000));
+    assert_eq!(call.hold(end + 10_000, 30), 30, "pictures may come again");
+}

@@ -224,7 +224,9 @@ impl Playout for AudioIn {
         let Some(subscriber) = self.subscriber.upgrade() else { return false };
         let (has_sound, level) = {
             let mut state = self.state.lock();
-            let Some(receiver) = &mut state.receiver else { return false };
+            let AudioState { receiver: Some(receiver), sync, .. } = &mut *state else { return false };
+            sync.handle_timeout(now);
+            receiver.set_extra_delay(sync.extra_delay());
             let pulled = receiver.pull(now, step);
             state.level.0 = state.level.0.max(pulled.level);
             state.level.1 += 1;
