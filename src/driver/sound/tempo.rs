@@ -13,9 +13,9 @@ const WINDOW_STEPS: usize = 10;
 /// has 5 ms to spare, slow enough for a few milliseconds of unpunctuality to be no vibrato.
 const HORIZON_STEPS: usize = 25;
 
-/// Farther from 1 the speed is not. A twentieth is heard as another pitch, and is still better than holes; two hundredths are
-/// not heard, and a step left out now and then is better than more.
-const LEAD: RangeInclusive<f64> = -0.05..=0.02;
+/// Farther from 1 the speed is not. A tenth is heard as another pitch, and is still better than holes: on a busy machine a
+/// program that sleeps 10 ms is late by a twentieth. Beyond that a step left out now and then is better than more.
+const LEAD: RangeInclusive<f64> = -0.1..=0.05;
 
 /// The speed changes by so much at most in one window: a single late portion is not heard. By more where the next one that
 /// is late tears a hole.
