@@ -144,9 +144,11 @@ fn guarded(gate: &Gate, call: impl FnOnce()) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use parking_lot::Mutex;
 
+    use super::super::port::made_up;
     use super::super::{Capture, Member, Playout};
     use super::*;
 
@@ -193,13 +195,16 @@ mod tests {
                 .collect(),
             playouts: vec![Member::new(noise, OFF)],
         };
-        let (mut engine, now) = (Engine::default(), Instant::now());
-        for _ in 0..STEPS {
+        let (mut engine, begin) = (Engine::default(), Instant::now());
+        for step in 0..STEPS as u32 {
+            let now = begin + Duration::from_millis(10) * step;
+            made_up::NOW.set(Some(now));
             engine.step(now, &roster, &ports);
             let mut air = [0; STEP_SAMPLES];
             ports.take(|_| &mut air);
             ports.bring(|_| &air);
         }
+        made_up::NOW.set(None);
         let heard = heard.0.lock();
         assert_eq!(heard.len(), STEPS * settings.len());
         heard[heard.len() - 100..].iter().sum::<f64>() / 100.0

@@ -27,6 +27,27 @@ struct Port {
     ring: Option<Ring>,
 }
 
+#[cfg(not(test))]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+fn now() -> Instant {
+    made_up::NOW.get().unwrap_or_else(Instant::now)
+}
+
+/// Time as a test has it, on its own thread.
+#[cfg(test)]
+pub mod made_up {
+    use std::cell::Cell;
+    use std::time::Instant;
+
+    thread_local! {
+        pub static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+}
+
 impl Port {
     fn delay(&self) -> Duration {
         let frames = self.ring.as_ref().map_or(0, Ring::frames) as u64;
@@ -76,7 +97,7 @@ impl Ports {
         let mut port = self.render.lock();
         let buffer = buffer(port.format.channels.into());
         match &mut port.ring {
-            Some(ring) => ring.pop(buffer, Instant::now()),
+            Some(ring) => ring.pop(buffer, now()),
             None => buffer.fill(0),
         }
     }
@@ -86,7 +107,7 @@ impl Ports {
         let mut port = self.capture.lock();
         let samples = samples(port.format.channels.into());
         if let Some(ring) = &mut port.ring {
-            ring.push(samples, Instant::now());
+            ring.push(samples, now());
         }
     }
 
@@ -96,7 +117,7 @@ impl Ports {
         if port.format == format
             && let Some(ring) = &mut port.ring
         {
-            ring.push(samples, Instant::now());
+            ring.push(samples, now());
         }
     }
 
@@ -105,7 +126,7 @@ impl Ports {
         let mut port = self.capture.lock();
         let is_same = port.format == format;
         match &mut port.ring {
-            Some(ring) if is_same => ring.pop(samples, Instant::now()),
+            Some(ring) if is_same => ring.pop(samples, now()),
             _ => samples.fill(0),
         }
     }
