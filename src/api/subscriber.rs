@@ -466,15 +466,11 @@ impl Subscriber {
         let (subscriber, way) = (self.clone(), line.clone());
         line.post(move || {
             let is_wanted = || !subscriber.gate.is_shut() && !way.is_shut() && is_wanted();
-            SUBSCRIBERS.take_while(
-                is_wanted,
-                || false,
-                || {
-                    if is_wanted() {
-                        subscriber.pass(&way, || job(&subscriber));
-                    }
-                },
-            );
+            SUBSCRIBERS.take_while(is_wanted, || {
+                if is_wanted() {
+                    subscriber.pass(&way, || job(&subscriber));
+                }
+            });
         });
     }
 

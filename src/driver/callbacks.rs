@@ -189,9 +189,14 @@ pub static CAPTURERS: Turn = Turn(ReentrantMutex::new(()));
 
 impl Turn {
     /// The callback of an event or of sound: it waits for the one that runs, as long as it is wanted. A program that waits in
-    /// that one for something which comes behind this event gets it when it has said that it does not want the event, or after
-    /// [`PRESSING_TIMEOUT`] where something presses: then the event comes beside the callback that runs.
-    pub fn take_while(
+    /// that one for something which comes behind this event gets it when it has said that it does not want the event.
+    pub fn take_while(&self, is_wanted: impl Fn() -> bool, job: impl FnOnce()) {
+        self.take_pressing(is_wanted, || false, job);
+    }
+
+    /// The same, where the event may press: it is wanted to the end, and others wait behind it. After [`PRESSING_TIMEOUT`] it
+    /// comes beside the callback that runs.
+    pub fn take_pressing(
         &self,
         is_wanted: impl Fn() -> bool,
         is_pressing: impl Fn() -> bool,

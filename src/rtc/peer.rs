@@ -81,19 +81,6 @@ impl Peer {
         Self::taking_streams(now, local, &[])
     }
 
-    /// The same, where the other side may also open streams to `taken_at`, which are none of the sockets' addresses. What comes
-    /// through one and goes back is a datagram between such an address and that from which the stream was opened.
-    pub fn taking_streams(now: Instant, local: &[SocketAddr], taken_at: &[SocketAddr]) -> Self {
-        let is_networked = local.iter().chain(taken_at).any(|address| !address.ip().is_loopback());
-        let mut peer = Self::unreachable(now, is_networked);
-        for address in local {
-            peer.add_local(*address);
-        }
-        peer.take_streams_at(taken_at);
-        peer.advance(now);
-        peer
-    }
-
     /// A peer that can be reached through these relays and at no address of this machine. Where none of them can be had
     /// it fails.
     pub fn relayed(now: Instant, paths: &[RelayPath]) -> Self {
@@ -105,7 +92,7 @@ impl Peer {
         peer
     }
 
-    fn unreachable(now: Instant, is_networked: bool) -> Self {
+    pub(super) fn unreachable(now: Instant, is_networked: bool) -> Self {
         let mut peer = Self {
             engine: Engine::stopped(),
             state: State::new(now),
@@ -136,7 +123,7 @@ impl Peer {
         self
     }
 
-    fn add_local(&mut self, address: SocketAddr) {
+    pub(super) fn add_local(&mut self, address: SocketAddr) {
         let candidate = match Candidate::host(address, "udp") {
             Ok(candidate) if candidate::reachable(address.ip()) => candidate,
             _ => return log::warn!("rtc: {address} cannot be a local address"),

@@ -76,7 +76,20 @@ impl Peer {
         self
     }
 
-    pub(super) fn take_streams_at(&mut self, addresses: &[SocketAddr]) {
+    /// As [`Self::new`], where the other side may also open streams to `taken_at`, which are none of the sockets' addresses. What comes
+    /// through one and goes back is a datagram between such an address and that from which the stream was opened.
+    pub fn taking_streams(now: Instant, local: &[SocketAddr], taken_at: &[SocketAddr]) -> Self {
+        let is_networked = local.iter().chain(taken_at).any(|address| !address.ip().is_loopback());
+        let mut peer = Self::unreachable(now, is_networked);
+        for address in local {
+            peer.add_local(*address);
+        }
+        peer.take_streams_at(taken_at);
+        peer.advance(now);
+        peer
+    }
+
+    fn take_streams_at(&mut self, addresses: &[SocketAddr]) {
         for address in addresses {
             let candidate = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build();
             let Ok(candidate) = candidate else { continue };

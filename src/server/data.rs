@@ -6,7 +6,9 @@ use std::time::Instant;
 use prost::Message as _;
 
 use super::config::DATA_SIZE_MAX;
+use super::core::LinkId;
 use super::participant::{Key, Participant, Presence};
+use super::queue::Unconfirmed;
 use super::room::Room;
 use super::shared::{Seat, Shared};
 use crate::signal::frame::FromServer;
@@ -93,10 +95,10 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Optio
                 (!is_sent).then_some(&plain)
             }
             (None, Presence::Linked { link, .. }) => {
-                if kind == Kind::Reliable {
-                    unconfirmed.push(framed.clone());
+                match kind {
+                    Kind::Reliable => send_reliable(shared, *link, unconfirmed, framed.clone()),
+                    Kind::Lossy => shared.send_data(*link, kind, framed.clone()),
                 }
-                shared.send_data(*link, kind, framed.clone());
                 None
             }
             // What may be lost is of no use later.
@@ -106,6 +108,12 @@ pub fn deliver(room: &mut Room, shared: &mut Shared, now: Instant, sender: Optio
             shared.counters.data_queue_dropped += queue.push(bytes.clone());
         }
     }
+}
+
+/// Inside the link, where it is not lost: what may not have come is sent again when the session resumes.
+pub fn send_reliable(shared: &mut Shared, link: LinkId, unconfirmed: &mut Unconfirmed, packet: Arc<[u8]>) {
+    unconfirmed.push(packet.clone());
+    shared.send_data(link, Kind::Reliable, packet);
 }
 
 /// Without a destination a packet is for everybody. Destinations stand in up to three places, by the age of the client.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::claims::Admission;
 use super::config::{JOIN_LIMIT, PING_INTERVAL, PING_TIMEOUT, STALE_AFTER};
 use super::core::LinkId;
+use super::data;
 use super::media::{allocate, publish, quality, subscribe};
 use super::participant::{Key, Participant, Presence, Standing};
 use super::peers::{self, Peers};
@@ -15,7 +16,6 @@ use super::sids::is_participant_sid;
 use super::timers::Timer;
 use crate::signal::frame::FromServer;
 use crate::signal::join::PROTOCOL;
-use crate::signal::proto::data_packet::Kind;
 use crate::signal::proto::signal_response::Message;
 use crate::signal::proto::{
     DisconnectReason, JoinResponse, ParticipantUpdate, ReconnectResponse, ServerInfo, leave_request::Action,
@@ -250,8 +250,7 @@ fn repeat(room: &mut Room, shared: &mut Shared, link: LinkId, key: Key, received
     let unconfirmed = &mut participant.unconfirmed;
     let Some(received) = received else { return *unconfirmed = Unconfirmed::default() };
     for packet in unconfirmed.take_lost(received) {
-        unconfirmed.push(packet.clone());
-        shared.send_data(link, Kind::Reliable, packet);
+        data::send_reliable(shared, link, unconfirmed, packet);
     }
 }
 
@@ -276,7 +275,6 @@ fn flush(room: &mut Room, shared: &mut Shared, key: Key) {
         return;
     };
     for packet in participant.queue.take() {
-        participant.unconfirmed.push(packet.clone());
-        shared.send_data(link, Kind::Reliable, packet);
+        data::send_reliable(shared, link, &mut participant.unconfirmed, packet);
     }
 }

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use super::core::{Core, State};
 use super::media::{MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublisherEvent, Sent};
 use super::publications::{PUBLISH_TIMEOUT, Publications, Published, QUALITIES, Stage};
-use super::wires::Taking;
 use super::{Event, VideoType};
 use crate::media::Kind;
-use crate::rtc::{AudioLevel, Layer, PacketOut, Section};
+use crate::rtc::{AudioLevel, Layer, PacketOut, Section, SendError};
 use crate::signal::proto::{
     MuteTrackRequest, RequestResponse, SubscribedQualityUpdate, TrackPublishedResponse, VideoQuality,
     request_response, signal_request::Message,
@@ -436,18 +435,18 @@ impl Core {
                 captured: Some(outgoing.captured),
             };
             match live.wires.send_media(now, section, layer, packet) {
-                Taking::Taken => {
+                Ok(()) => {
                     *sequence += 1;
                     wants_key |= std::mem::take(is_torn);
                 }
                 // It has its number, so that receivers see what is missing. The rest of the frame is of no use without it, and
                 // neither is what follows before a key frame.
-                Taking::Full => {
+                Err(SendError::Full) => {
                     *sequence += 1;
                     *is_torn = outgoing.kind == Kind::Video;
                     break;
                 }
-                Taking::NotOpen => break,
+                Err(_) => break,
             }
         }
         let torn = wants_key.then(|| published.event(PublisherEvent::KeyFrameWanted(Some(outgoing.layer))));

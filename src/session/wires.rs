@@ -75,16 +75,6 @@ pub enum Way {
     Publisher,
 }
 
-/// What became of a packet of media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taking {
-    Taken,
-    /// Too much waits for the network.
-    Full,
-    /// The way is not open, or it is not one for this packet.
-    NotOpen,
-}
-
 /// What the peer connections have to say to the session.
 pub(super) enum WiresOutput {
     OpenSockets,
@@ -329,12 +319,9 @@ impl Wires {
         section: Section,
         layer: Option<Layer>,
         packet: PacketOut,
-    ) -> Taking {
-        match self.publisher.as_mut().map(|side| side.peer.send_packet(now, section, layer, packet)) {
-            Some(Ok(())) => Taking::Taken,
-            Some(Err(rtc::SendError::Full)) => Taking::Full,
-            Some(Err(_)) | None => Taking::NotOpen,
-        }
+    ) -> Result<(), rtc::SendError> {
+        let side = self.publisher.as_mut().ok_or(rtc::SendError::NotOpen)?;
+        side.peer.send_packet(now, section, layer, packet)
     }
 
     pub fn set_bitrate(&mut self, now: Instant, current_bps: u64, desired_bps: u64) {

@@ -37,15 +37,12 @@ impl Publisher {
         line.post(move || {
             let is_wanted = || !publisher.gate.is_shut() && !way.is_shut() && (is_lasting || !way.has_left());
             // The end of a stream is told, and what comes behind it must not wait for ever.
-            PUBLISHERS.take_while(
-                is_wanted,
-                || way.has_left(),
-                || {
-                    if is_wanted() {
-                        publisher.pass(&way, || callback(&publisher));
-                    }
-                },
-            );
+            let is_pressing = || way.has_left();
+            PUBLISHERS.take_pressing(is_wanted, is_pressing, || {
+                if is_wanted() {
+                    publisher.pass(&way, || callback(&publisher));
+                }
+            });
         });
     }
 

@@ -110,9 +110,7 @@ impl Sink for Screen {
             sync.handle_audio_report(Report { wall_us, timestamp });
         }
         sync.handle_heard(receiver.heard());
-        let hold = sync.hold(now, timestamp);
-        receiver.set_extra_delay(sync.extra_delay());
-        hold
+        sync.hold(now, timestamp)
     }
 }
 
@@ -263,18 +261,14 @@ impl Ear for Listener {
     fn hear(&self, next: &mut dyn FnMut() -> Option<StereoStep>) -> bool {
         let Some(subscriber) = self.subscriber.upgrade() else { return false };
         let is_wanted = || !subscriber.gate.is_shut() && !self.line.is_shut();
-        SUBSCRIBERS.take_while(
-            is_wanted,
-            || false,
-            || {
-                for step in std::iter::from_fn(next).take(TURN_STEPS) {
-                    // It may have been switched off while this waited.
-                    if subscriber.wants().audio {
-                        subscriber.pass(&self.line, || subscriber.observer.sound(&step));
-                    }
+        SUBSCRIBERS.take_while(is_wanted, || {
+            for step in std::iter::from_fn(next).take(TURN_STEPS) {
+                // It may have been switched off while this waited.
+                if subscriber.wants().audio {
+                    subscriber.pass(&self.line, || subscriber.observer.sound(&step));
                 }
-            },
-        );
+            }
+        });
         is_wanted()
     }
 }

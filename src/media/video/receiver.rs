@@ -268,7 +268,7 @@ impl VideoReceiver {
     pub fn counters(&self) -> VideoCounters {
         let lost = self.span.as_ref().map_or(0, Span::lost);
         VideoCounters {
-            packets_lost: lost,
+            packets_lost: self.counters.packets_lost + lost,
             frames_dropped: self.counters.frames_dropped + self.frames.dropped,
             freezes: self.freeze.count,
             frozen: self.freeze.total,
@@ -297,7 +297,7 @@ impl VideoReceiver {
         if let Some(before) = self.source.replace(source) {
             self.left = Some((before, now));
             self.frames.restart();
-            Span::end(&mut self.span);
+            self.counters.packets_lost += self.span.take().map_or(0, |span| span.lost());
             self.report = None;
             self.transit = None;
         }
@@ -476,26 +476,17 @@ struct Span {
     highest: u64,
     came: u64,
     lost_before: u64,
-    /// What comes next is the first of others.
-    is_over: bool,
 }
 
 impl Span {
     fn add(span: &mut Option<Self>, sequence: u64) {
-        let begin =
-            |lost_before| Self { first: sequence, highest: sequence, came: 0, lost_before, is_over: false };
+        let begin = |lost_before| Self { first: sequence, highest: sequence, came: 0, lost_before };
         let known = span.get_or_insert_with(|| begin(0));
-        if known.is_over || sequence.abs_diff(known.highest) > JUMP {
+        if sequence.abs_diff(known.highest) > JUMP {
             *known = begin(known.lost());
         }
         known.highest = known.highest.max(sequence);
         known.came += 1;
-    }
-
-    fn end(span: &mut Option<Self>) {
-        if let Some(span) = span {
-            span.is_over = true;
-        }
     }
 
     fn lost(&self) -> u64 {

@@ -1,5 +1,7 @@
 //! The receiver on made-up time, behind a network that the test makes up too.
 
+mod moments;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -456,90 +458,6 @@ fn a_decoder_that_is_late_goes_on_at_the_newest_key_frame() {
     }
     call.poll();
     assert_eq!((call.pictures.len(), call.requests), (10, 1), "none there: one is asked for");
-}
-
-#[test]
-fn a_still_picture_is_a_freeze_that_begins_and_ends() {
-    let mut call = Call::plain();
-    call.flow(30);
-    call.wait(Duration::from_secs(1));
-    assert!(matches!(call.others[..], [VideoOutput::Frozen]));
-    call.flow(1);
-    assert!(matches!(call.others[..], [VideoOutput::Frozen, VideoOutput::Resumed]));
-    let counters = call.receiver.counters();
-    assert_eq!((counters.freezes, counters.frozen.as_millis()), (1, 1_033));
-    call.receiver.pause();
-    call.wait(Duration::from_secs(10));
-    assert_eq!(call.others.len(), 2, "switched off is not frozen");
-}
-
-#[test]
-fn sound_may_hold_pictures_back() {
-    let mut call = Call::plain();
-    call.receiver.set_hold(call.now, 0, Duration::from_millis(100));
-    let packets = call.frame();
-    let begin = call.now;
-    call.deliver(packets);
-    assert_eq!(call.pictures.len(), 0);
-    assert_eq!(call.receiver.poll_timeout(call.now), Some(begin + Duration::from_millis(100)));
-    call.wait(Duration::from_millis(100));
-    assert_eq!(call.pictures.len(), 1);
-    call.flow(30);
-    assert!((27..=28).contains(&call.pictures.len()), "{}", call.pictures.len());
-    call.wait(Duration::from_millis(120));
-    assert_eq!((call.pictures.len(), call.receiver.counters().freezes), (31, 0));
-    let VideoCounters { waited, frames_emitted, between_pictures, .. } = call.receiver.counters();
-    println!("waited {waited:?}, {between_pictures:?} between the first picture and the last");
-    assert_eq!(frames_emitted, 31);
-    let each = waited / 31;
-    assert!(each >= Duration::from_millis(99) && each <= Duration::from_millis(134), "{each:?}");
-    assert!(between_pictures >= FRAME * 29 && between_pictures <= FRAME * 34);
-}
-
-#[test]
-fn a_picture_that_comes_late_is_shown_in_time_and_so_is_the_next() {
-    const HOLD: Duration = Duration::from_millis(100);
-    const LATE: Duration = Duration::from_millis(30);
-    let mut call = Call::plain();
-    let mut moments = Vec::new();
-    for number in 0..60 {
-        let packets = call.frame();
-        let (timestamp, due) = (packets[0].timestamp, call.now + HOLD);
-        let arrival = if number % 10 == 9 { call.now + LATE } else { call.now };
-        call.now -= FRAME;
-        while let Some(at) = call.receiver.poll_timeout(call.now).filter(|at| *at <= arrival) {
-            call.now = call.now.max(at);
-            let before = call.pictures.len();
-            call.receiver.handle_timeout(call.now);
-            call.poll();
-            moments.extend((before..call.pictures.len()).map(|_| call.now));
-        }
-        call.now = arrival;
-        packets.into_iter().for_each(|packet| call.receiver.handle_packet(arrival, packet));
-        call.receiver.set_hold(arrival, timestamp, due - arrival);
-        call.now = due - HOLD;
-    }
-    // The first one knew of nothing to wait for.
-    let gaps: Vec<Duration> = moments[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let is_even = |gap: &Duration| (30..=37).contains(&gap.as_millis());
-    assert!(gaps.len() > 50 && gaps.iter().all(is_even), "{gaps:?}");
-}
-
-#[test]
-fn pictures_have_the_time_of_the_senders_clock_and_stand_upright() {
-    let mut call = Call::plain();
-    let mut packets = call.frame();
-    for packet in &mut packets {
-        let timestamp = packet.timestamp - 90_000;
-        packet.sender_report = Some(SenderReport { wall_us: 5_000_000, timestamp });
-        packet.rotation = Rotation::Quarter;
-    }
-    call.deliver(packets);
-    assert_eq!(call.pictures[0].timestamp_ms, 6_000);
-    assert_eq!((call.pictures[0].width(), call.pictures[0].height()), (240, 320));
-    call.flow(1);
-    assert_eq!(call.pictures[1].timestamp_ms, 6_033);
-    assert_eq!(call.pictures[1].width(), 320);
 }
 
 #[test]

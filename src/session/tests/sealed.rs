@@ -1,7 +1,7 @@
 //! What the core knows of encryption: who needs a secret, what the server is told, and data that others encrypt.
 
+use super::film::film;
 use super::*;
-use crate::media::VideoCodec;
 use crate::media::encryption::Keyring;
 use crate::media::encryption::tests::{bytes, keyring};
 use crate::session::media::*;
@@ -22,20 +22,7 @@ fn client(keyring: Keyring) -> Client {
 fn published(is_sealed: bool) -> Vec<Type> {
     let mut client = client(Keyring::default());
     client.sent.clear();
-    let layer = PublishedLayer { name: "q", width: 320, height: 180, bitrate_bps: 100_000 };
-    client.input(Input::Publish(Box::new(Publication {
-        id: PublicationId(1),
-        name: "film".into(),
-        audio: Some(PublishedAudio { is_on: true, is_stereo: false, uses_dtx: false }),
-        video: Some(PublishedVideo {
-            is_on: true,
-            video_type: VideoType::Camera,
-            codecs: vec![VideoCodec::Vp8],
-            layers: vec![layer],
-        }),
-        sends_statistics: false,
-        is_sealed,
-    })));
+    client.input(Input::Publish(Box::new(Publication { is_sealed, ..film(1) })));
     let requests = client.sent.iter().filter_map(|frame| match frame {
         FromClient::Message(signal_request::Message::AddTrack(request)) => Some(request.encryption()),
         _ => None,
