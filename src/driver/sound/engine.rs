@@ -33,7 +33,9 @@ pub(super) fn run(shared: &Shared) {
         drop(state);
         // One step for each look at the roster: where a step takes longer than it lasts, the next one is always due.
         let Some(moment) = pace.due(Instant::now()) else { continue };
-        if catch_unwind(AssertUnwindSafe(|| engine.step(moment, &roster, &shared.ports))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| engine.step(moment, Instant::now(), &roster, &shared.ports)))
+            .is_err()
+        {
             // A defect costs a step and what the engine has learnt of echo and noise.
             engine = Engine::default();
             if !std::mem::replace(&mut is_told, true) {
@@ -52,11 +54,12 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn step(&mut self, now: Instant, roster: &Roster, ports: &Ports) {
-        let mix = self.mix(now, roster);
-        self.play(&mix, ports);
+    /// `moment`: when the step is due, and `now`, which the device's clock is held against.
+    pub fn step(&mut self, moment: Instant, now: Instant, roster: &Roster, ports: &Ports) {
+        let mix = self.mix(moment, roster);
+        self.play(now, &mix, ports);
         if roster.wants(Direction::Capture) {
-            self.record(now, &mix, roster, ports);
+            self.record(moment, now, &mix, roster, ports);
         } else {
             self.from_device = None;
             self.processing = Processing::default();
@@ -76,7 +79,7 @@ impl Engine {
         step
     }
 
-    fn play(&mut self, mix: &StereoStep, ports: &Ports) {
+    fn play(&mut self, now: Instant, mix: &StereoStep, ports: &Ports) {
         let Some(format) = ports.format(Direction::Render) else {
             self.to_device = None;
             return;
@@ -85,25 +88,25 @@ impl Engine {
             self.to_device = suited(format, ToDevice::new(format));
         }
         if let Some(to_device) = &mut self.to_device {
-            ports.play(format, to_device.convert(mix));
+            ports.play(now, format, to_device.convert(mix));
         }
     }
 
-    fn record(&mut self, now: Instant, mix: &StereoStep, roster: &Roster, ports: &Ports) {
+    fn record(&mut self, moment: Instant, now: Instant, mix: &StereoStep, roster: &Roster, ports: &Ports) {
         let format = ports.format(Direction::Capture);
         if self.from_device.as_ref().map(FromDevice::format) != format {
             self.from_device = format.and_then(|format| suited(format, FromDevice::new(format)));
         }
         let Some(from_device) = &mut self.from_device else {
-            return give(now, roster, &[0; STEP_SAMPLES], 1);
+            return give(moment, roster, &[0; STEP_SAMPLES], 1);
         };
         let format = from_device.format();
-        let step = from_device.convert(|samples| ports.record(format, samples));
+        let step = from_device.convert(|samples| ports.record(now, format, samples));
         self.processing.set_switches(wanted(roster));
         self.processing.set_delay(ports.delay());
         self.processing.render(mix);
         self.processing.capture(step);
-        give(now, roster, step, format.channels);
+        give(moment, roster, step, format.channels);
     }
 }
 
@@ -148,7 +151,6 @@ mod tests {
 
     use parking_lot::Mutex;
 
-    use super::super::port::made_up;
     use super::super::{Capture, Member, Playout};
     use super::*;
 
@@ -198,13 +200,11 @@ mod tests {
         let (mut engine, begin) = (Engine::default(), Instant::now());
         for step in 0..STEPS as u32 {
             let now = begin + Duration::from_millis(10) * step;
-            made_up::NOW.set(Some(now));
-            engine.step(now, &roster, &ports);
+            engine.step(now, now, &roster, &ports);
             let mut air = [0; STEP_SAMPLES];
-            ports.take(|_| &mut air);
-            ports.bring(|_| &air);
+            ports.take_at(now, |_| &mut air);
+            ports.bring_at(now, |_| &air);
         }
-        made_up::NOW.set(None);
         let heard = heard.0.lock();
         assert_eq!(heard.len(), STEPS * settings.len());
         heard[heard.len() - 100..].iter().sum::<f64>() / 100.0

@@ -27,27 +27,6 @@ struct Port {
     ring: Option<Ring>,
 }
 
-#[cfg(not(test))]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[cfg(test)]
-fn now() -> Instant {
-    made_up::NOW.get().unwrap_or_else(Instant::now)
-}
-
-/// Time as a test has it, on its own thread.
-#[cfg(test)]
-pub mod made_up {
-    use std::cell::Cell;
-    use std::time::Instant;
-
-    thread_local! {
-        pub static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
-    }
-}
-
 impl Port {
     fn delay(&self) -> Duration {
         let frames = self.ring.as_ref().map_or(0, Ring::frames) as u64;
@@ -94,39 +73,47 @@ impl Ports {
     /// The device takes samples. `buffer` answers for a number of channels with the interleaved buffer to fill; all of
     /// it is filled.
     pub fn take<'a>(&self, buffer: impl FnOnce(usize) -> &'a mut [i16]) {
+        self.take_at(Instant::now(), buffer);
+    }
+
+    pub(super) fn take_at<'a>(&self, now: Instant, buffer: impl FnOnce(usize) -> &'a mut [i16]) {
         let mut port = self.render.lock();
         let buffer = buffer(port.format.channels.into());
         match &mut port.ring {
-            Some(ring) => ring.pop(buffer, now()),
+            Some(ring) => ring.pop(buffer, now),
             None => buffer.fill(0),
         }
     }
 
     /// The device brings samples: as for [`Self::take`].
     pub fn bring<'a>(&self, samples: impl FnOnce(usize) -> &'a [i16]) {
+        self.bring_at(Instant::now(), samples);
+    }
+
+    pub(super) fn bring_at<'a>(&self, now: Instant, samples: impl FnOnce(usize) -> &'a [i16]) {
         let mut port = self.capture.lock();
         let samples = samples(port.format.channels.into());
         if let Some(ring) = &mut port.ring {
-            ring.push(samples, now());
+            ring.push(samples, now);
         }
     }
 
     /// The engine has samples for the device, in its `format`; dropped when it has another one by now.
-    pub fn play(&self, format: Format, samples: &[i16]) {
+    pub fn play(&self, now: Instant, format: Format, samples: &[i16]) {
         let mut port = self.render.lock();
         if port.format == format
             && let Some(ring) = &mut port.ring
         {
-            ring.push(samples, now());
+            ring.push(samples, now);
         }
     }
 
     /// The engine wants samples of the device, in its `format`; silence when it has another one by now.
-    pub fn record(&self, format: Format, samples: &mut [i16]) {
+    pub fn record(&self, now: Instant, format: Format, samples: &mut [i16]) {
         let mut port = self.capture.lock();
         let is_same = port.format == format;
         match &mut port.ring {
-            Some(ring) if is_same => ring.pop(samples, now()),
+            Some(ring) if is_same => ring.pop(samples, now),
             _ => samples.fill(0),
         }
     }
