@@ -289,9 +289,8 @@ impl Strangers {
     }
 
     fn add(&mut self, task: AbortHandle) {
-        if self.tasks.len() >= self.max {
-            self.tasks.retain(|task| !task.is_finished());
-        }
+        // A task lies in memory for as long as somebody has a handle of it.
+        self.tasks.retain(|task| !task.is_finished());
         if self.tasks.len() >= self.max
             && let Some(oldest) = self.tasks.pop_front()
         {
