@@ -259,12 +259,14 @@ c_tests! {
         each_id_that_a_report_names_is_in_it
         what_is_counted_in_a_report_grows
         what_a_report_says_is_so
+        statistics_know_how_loud_it_is
         reports_that_are_asked_for_together_come_each
     }
     streams {
         a_stream_published_and_subscribed_to_in_callbacks_flows
         the_own_stream_ends_before_on_disconnected
         after_the_deletion_of_a_publisher_its_stream_ends_for_others_only
+        of_a_stream_that_has_dropped_nothing_comes_any_more
         after_a_disconnect_subscribers_hear_nothing
         what_was_unpublished_is_published_again_at_once_as_another_stream
         a_stream_may_be_published_again_inside_on_stream_destroyed
@@ -333,6 +335,10 @@ c_tests! {
         disconnected_is_told_beside_a_picture_that_waits
         disconnected_is_told_beside_sound_that_waits
         disconnected_is_told_beside_a_preview_that_waits
+        another_session_ends_beside_a_preview_that_waits
+        another_session_ends_beside_a_picture_that_waits
+        the_ends_of_many_publishers_wait_for_a_preview_together
+        after_on_disconnected_no_transformer_and_no_preview_begins
         a_deletion_of_a_session_takes_two_seconds_at_most
         a_function_for_reports_that_was_taken_back_is_not_called
         a_function_for_reports_that_runs_is_waited_for

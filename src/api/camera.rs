@@ -6,7 +6,6 @@ use parking_lot::Mutex;
 
 use super::capture::{CaptureSettings, Capturer};
 use super::publisher::Publisher;
-use super::statistics;
 use crate::driver::camera::{self, CameraError, Cameras, Machine, Opened, Running, Sink, Wanted};
 use crate::media::Picture;
 
@@ -112,9 +111,8 @@ impl<C: Cameras> Capturer for Camera<C> {
 struct Pictures(Weak<Publisher>);
 
 impl Sink for Pictures {
-    fn picture(&self, mut picture: Picture) -> bool {
+    fn picture(&self, picture: Picture) -> bool {
         let Some(publisher) = self.0.upgrade() else { return false };
-        picture.timestamp_ms = statistics::wall_ms() as i64;
         publisher.provide(|| Ok(picture)).is_ok()
     }
 

@@ -1,10 +1,9 @@
 //! The way to the program: by this who publishes or subscribes, and who is connected, calls it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::driver::callbacks::{Gate, Poster};
+use crate::driver::callbacks::{Claim, Gate, INSIDE_TIMEOUT, PRESSING_TIMEOUT, Poster, Turn};
 
 /// Of one publishing, subscribing or connecting. No callback starts any more once the line is cut, its session is deleted,
 /// or the library ends.
@@ -13,12 +12,12 @@ pub(super) struct Line {
     poster: Poster,
     session: Arc<Gate>,
     own: Arc<Gate>,
-    has_left: Arc<AtomicBool>,
+    left: Arc<OnceLock<Instant>>,
 }
 
 impl Line {
     pub fn new(poster: Poster, session: Arc<Gate>) -> Self {
-        Self { poster, session, own: Arc::default(), has_left: Arc::default() }
+        Self { poster, session, own: Arc::default(), left: Arc::default() }
     }
 
     /// As uncut as it was.
@@ -29,6 +28,18 @@ impl Line {
     /// Puts a job on the callback thread; that is done also when the line is cut meanwhile. Never waits.
     pub fn post(&self, job: impl FnOnce() + Send + 'static) {
         self.poster.post(job);
+    }
+
+    /// Puts an event on the callback thread, where it waits for its turn as long as it is wanted. Never waits.
+    pub fn post_event(
+        &self,
+        turn: &'static Turn,
+        is_wanted: impl Fn() -> bool + Send + 'static,
+        event: impl FnOnce() + Send + 'static,
+    ) {
+        let left = self.left.clone();
+        let pressing_since = Box::new(move || left.get().copied());
+        self.poster.post_event(Claim { turn, is_wanted: Box::new(is_wanted), pressing_since }, event);
     }
 
     /// Runs a callback of the program, on this thread, if one may start.
@@ -52,11 +63,25 @@ impl Line {
 
     /// Who goes this way has left the session: how that ended is still told, what it was like there is not.
     pub fn leave(&self) {
-        self.has_left.store(true, Ordering::SeqCst);
+        let _ = self.left.set(Instant::now()); // the first time counts
     }
 
     pub fn has_left(&self) -> bool {
-        self.has_left.load(Ordering::SeqCst)
+        self.left.get().is_some()
+    }
+
+    /// Until when what still runs of it may hold up the end of its session. All that leave together share that time; who
+    /// comes later has a moment.
+    pub fn leaving_deadline(&self) -> Instant {
+        let now = Instant::now();
+        let left = self.left.get().copied().unwrap_or(now);
+        (left + PRESSING_TIMEOUT).max(now + INSIDE_TIMEOUT)
+    }
+
+    /// Pictures and sound that are on their way to the program have passed when this returns, unless `deadline` was earlier. On
+    /// the callback thread, in no callback of this line.
+    pub fn wait_for_media(&self, deadline: Instant) {
+        self.own.wait_for_others(deadline);
     }
 
     /// Waits for callbacks that run, at most until `deadline`, and not at all inside one.

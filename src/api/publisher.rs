@@ -208,7 +208,10 @@ impl Publisher {
             return Ok(());
         }
         // Converted with nothing locked: whoever ends this publisher meanwhile does not wait for it.
-        let picture = picture()?;
+        let mut picture = picture()?;
+        if picture.timestamp_ms == 0 {
+            picture.timestamp_ms = statistics::wall_ms() as i64;
+        }
         let waiting = self
             .inner
             .lock()
@@ -393,11 +396,29 @@ impl Publisher {
         self.inner.lock().placed.as_ref().map(|placed| placed.workers.clone())
     }
 
-    /// No more pictures come. What else is published goes on.
+    /// No more pictures come.
     pub(super) fn capturer_failed(self: &Arc<Self>, text: String) {
-        if let Some(placed) = &self.inner.lock().placed {
-            self.say(&placed.line, Notice::Error(MediaFault::new(MediaReason::Internal, text)));
+        let placed = self.inner.lock().placed.as_ref().map(|placed| (placed.id, placed.line.clone()));
+        if let Some((id, line)) = placed {
+            self.end_video(id, &line, MediaFault::new(MediaReason::Internal, text));
         }
+    }
+
+    /// A publication has no pictures any more. With sound it goes on, and the others hear that its video is off; without it
+    /// ends, after the program has heard why.
+    fn end_video(self: &Arc<Self>, id: PublicationId, line: &Line, fault: MediaFault) {
+        if self.settings.has_audio {
+            self.set_publishes(Kind::Video, false);
+        }
+        self.post(line, false, move |publisher| {
+            publisher.observer.notify(Notice::Error(fault));
+            if !publisher.settings.has_audio
+                && publisher.publication() == Some(id)
+                && let Some(session) = publisher.session()
+            {
+                let _ = session.unpublish(publisher); // the program may have been faster
+            }
+        });
     }
 
     /// Leaves the session: no media goes there any more. The capturer is stopped on the callback thread, before this
@@ -413,9 +434,10 @@ impl Publisher {
             notices.into_iter().for_each(|notice| self.say(line, notice));
         }
         if let Some(placed) = &placed {
-            let (publisher, filming) = (self.clone(), inner.filming.take());
+            let (publisher, line, filming) = (self.clone(), placed.line.clone(), inner.filming.take());
             placed.line.post(move || {
-                publisher.stop_media(Instant::now() + DELETE_TIMEOUT);
+                publisher.stop_media(line.leaving_deadline());
+                line.wait_for_media(line.leaving_deadline());
                 drop(filming);
             });
         }

@@ -9,7 +9,7 @@ mod terms;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -33,6 +33,9 @@ use crate::session::{Input, Stream};
 
 use inlets::{AudioIn, Screen};
 pub use terms::{Notice, Observer, Sender, Statistics};
+
+/// A publisher tells of itself every second, while there are several who watch.
+const SENDER_LIFE: Duration = Duration::from_secs(3);
 
 /// See the module's text.
 pub struct Subscriber {
@@ -68,7 +71,10 @@ struct Placed {
     audio: Arc<AudioIn>,
     /// While it is there the sound is played.
     playout: Option<PlayoutGuard>,
-    sender: Sender,
+    /// The stream is in the session.
+    has_stream: bool,
+    /// What its publisher said of itself last, and when.
+    sender: Option<(Sender, Instant)>,
     sound: Sound,
     keyring: Keyring,
     /// The secret of which it was told that the publisher has another.
@@ -86,6 +92,18 @@ struct Latest {
 }
 
 impl Placed {
+    /// Whether there is sound to be played. What is returned has played it until now, and is to be let go.
+    fn set_audible(&mut self, is_audible: bool) -> Option<PlayoutGuard> {
+        if !is_audible {
+            self.audio.let_go();
+            return self.playout.take();
+        }
+        if self.playout.is_none() {
+            self.playout = Some(self.sound.add_playout(self.audio.clone()));
+        }
+        None
+    }
+
     /// Neither pictures nor sound come any more. Waits for nothing.
     fn let_go(self) {
         self.line.cut();
@@ -215,8 +233,10 @@ impl Subscriber {
     /// Tells what has come so far.
     pub(super) fn count(self: &Arc<Self>) {
         let inner = self.inner.lock();
-        let Some(placed) = &inner.placed else { return };
+        let Some(placed) = inner.placed.as_ref().filter(|placed| placed.has_stream) else { return };
         let at_ms = statistics::wall_ms();
+        let sender = placed.sender.filter(|(_, told)| told.elapsed() < SENDER_LIFE);
+        let sender = sender.map_or_else(Sender::default, |(sender, _)| sender);
         let (line, audio) = (&placed.line, placed.audio.state.lock());
         if let Some(receiver) = &audio.receiver {
             let counters = receiver.counters();
@@ -225,9 +245,10 @@ impl Subscriber {
                 packets_received: counters.received,
                 bytes_received: counters.bytes,
                 at_ms,
-                sender: placed.sender,
+                sender,
             };
-            let notice = Notice::AudioStatistics { statistics, level: audio.level.0 };
+            let level = if inner.wants.audio { audio.told } else { 0.0 };
+            let notice = Notice::AudioStatistics { statistics, level };
             self.say_newest(line, &placed.newest.audio, notice);
         }
         drop(audio);
@@ -238,7 +259,7 @@ impl Subscriber {
                 packets_received: counters.packets_received,
                 bytes_received: counters.bytes_received,
                 at_ms,
-                sender: placed.sender,
+                sender,
             };
             self.say_newest(line, &placed.newest.video, Notice::VideoStatistics(statistics));
         }
@@ -285,7 +306,7 @@ impl Subscriber {
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
-        let (video, told_of, sender) = (None, None, Sender::default());
+        let (video, told_of, sender) = (None, None, None);
         let placed = Placed {
             session,
             id,
@@ -296,6 +317,7 @@ impl Subscriber {
             video,
             audio,
             playout,
+            has_stream: true,
             sound,
             keyring,
             told_of,
@@ -356,16 +378,24 @@ impl Subscriber {
                 }
             }
             SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps } => {
-                current.sender = Sender { max_allocated_bps, estimated_bps };
+                let sender = Sender { max_allocated_bps, estimated_bps };
+                current.sender = Some((sender, Instant::now()));
             }
             SubscriberEvent::Warned => self.say(line, Notice::VideoDisableWarning),
             SubscriberEvent::WarningLifted => self.say(line, Notice::VideoDisableWarningLifted),
             SubscriberEvent::Changed(changed) => {
+                current.has_stream = true;
                 // Clients of LiveKit publish their sound when they have it, which may be after the picture.
-                if changed.has_audio_track && current.playout.is_none() {
-                    current.playout = Some(current.sound.add_playout(current.audio.clone()));
-                }
+                let silenced = current.set_audible(changed.has_audio_track);
                 *stream = changed;
+                drop(inner);
+                silenced.map(PlayoutGuard::let_go);
+            }
+            SubscriberEvent::Left => {
+                current.has_stream = false;
+                let silenced = current.set_audible(false);
+                drop(inner);
+                silenced.map(PlayoutGuard::let_go);
             }
             SubscriberEvent::Failed(fault) => {
                 let Some(gone) = placed.take() else { return };
@@ -463,15 +493,12 @@ impl Subscriber {
         is_wanted: impl Fn() -> bool + Send + 'static,
         job: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) {
+        let is_wanted = {
+            let (subscriber, way) = (self.clone(), line.clone());
+            move || !subscriber.gate.is_shut() && !way.is_shut() && is_wanted()
+        };
         let (subscriber, way) = (self.clone(), line.clone());
-        line.post(move || {
-            let is_wanted = || !subscriber.gate.is_shut() && !way.is_shut() && is_wanted();
-            SUBSCRIBERS.take_while(is_wanted, || {
-                if is_wanted() {
-                    subscriber.pass(&way, || job(&subscriber));
-                }
-            });
-        });
+        line.post_event(&SUBSCRIBERS, is_wanted, move || subscriber.pass(&way, || job(&subscriber)));
     }
 
     /// Runs a callback of the program, if one may start.

@@ -42,15 +42,16 @@ impl<T: ?Sized> Chain<T> {
 }
 
 impl Chain<dyn VideoTransform> {
-    pub fn change(&self, picture: &mut Picture) {
+    /// `is_wanted` is looked at before each of them.
+    pub fn change(&self, picture: &mut Picture, is_wanted: impl Fn() -> bool) {
         let whole = std::mem::replace(picture, nothing());
-        *picture = self.apply(whole);
+        *picture = self.apply(whole, is_wanted);
     }
 
-    fn apply(&self, picture: Picture) -> Picture {
+    fn apply(&self, picture: Picture, is_wanted: impl Fn() -> bool) -> Picture {
         // Handed on whole: a picture that nobody else holds is changed without a copy.
         let mut picture = Some(picture);
-        for link in &self.links {
+        for link in self.links.iter().take_while(|_| is_wanted()) {
             // The program's code: what it calls may not wait for this thread.
             self.gate
                 .pass(|| callbacks::enter(|| picture = picture.take().map(|whole| link.transform(whole))));
@@ -65,8 +66,9 @@ fn nothing() -> Picture {
 }
 
 impl Chain<dyn AudioTransform> {
-    pub fn apply(&self, step: &mut [i16], channels: u8) {
-        for link in &self.links {
+    /// `is_wanted` is looked at before each of them.
+    pub fn apply(&self, step: &mut [i16], channels: u8, is_wanted: impl Fn() -> bool) {
+        for link in self.links.iter().take_while(|_| is_wanted()) {
             self.gate.pass(|| callbacks::enter(|| link.transform(step, channels)));
         }
     }

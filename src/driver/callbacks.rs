@@ -2,6 +2,9 @@
 //!
 //! One thread for the whole process: callbacks come in order and never two at once. No lock of this library is held
 //! while one runs, so it may call anything, and it may wait for whatever it likes except for another callback.
+//!
+//! Pictures and sound come on threads of their own, and an event waits for its [`Turn`] among those of its kind. Where one
+//! of them does not return, the events of its kind stand aside for what comes behind them.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,7 +18,22 @@ use parking_lot::{Condvar, Mutex, ReentrantMutex};
 
 use super::threads_sys::Joinable;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// What the callback thread does.
+struct Job {
+    run: Box<dyn FnOnce() + Send>,
+    posted: Instant,
+    /// `None`: it waits for nothing.
+    claim: Option<Claim>,
+}
+
+/// What an event needs before it comes.
+pub struct Claim {
+    pub turn: &'static Turn,
+    /// False: it comes no more.
+    pub is_wanted: Box<dyn Fn() -> bool + Send>,
+    /// Since when the end of a session waits for it. After [`PRESSING_TIMEOUT`] it comes beside the callback that runs.
+    pub pressing_since: Box<dyn Fn() -> Option<Instant> + Send>,
+}
 
 thread_local! {
     /// How many of the program's callbacks this thread is inside of.
@@ -133,9 +151,18 @@ impl Remnant {
 impl Poster {
     /// Never waits. After the thread has been stopped the job is dropped.
     pub fn post(&self, job: impl FnOnce() + Send + 'static) {
+        self.put(None, Box::new(job));
+    }
+
+    /// As above, for an event that needs its turn.
+    pub fn post_event(&self, claim: Claim, event: impl FnOnce() + Send + 'static) {
+        self.put(Some(claim), Box::new(event));
+    }
+
+    fn put(&self, claim: Option<Claim>, run: Box<dyn FnOnce() + Send>) {
         let mut state = self.0.state.lock();
         if !state.is_closed {
-            state.jobs.push_back(Box::new(job));
+            state.jobs.push_back(Job { run, posted: Instant::now(), claim });
             self.0.changed.notify_one();
         }
     }
@@ -153,24 +180,111 @@ impl Poster {
 
 impl Queue {
     fn run(&self) {
-        while let Some(job) = self.next() {
-            enter(job);
+        // Events that have given way, in their order.
+        let mut aside = VecDeque::new();
+        while let Some(job) = self.next(!aside.is_empty()) {
+            if let Some(job) = job {
+                self.begin(job, &mut aside);
+            }
+            look_after(&mut aside);
         }
         self.state.lock().is_finished = true;
         self.changed.notify_all();
     }
 
-    fn next(&self) -> Option<Job> {
+    /// `None` at the end. When it is time to look after those that stand aside there may be nothing else to do.
+    fn next(&self, some_are_aside: bool) -> Option<Option<Job>> {
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
-                return Some(job);
+                return Some(Some(job));
+            }
+            if some_are_aside {
+                self.changed.wait_for(&mut state, LOOK_INTERVAL);
+                return Some(state.jobs.pop_front());
             }
             if state.is_closed {
                 return None;
             }
             self.changed.wait(&mut state);
         }
+    }
+
+    fn begin(&self, job: Job, aside: &mut VecDeque<Job>) {
+        let Some(claim) = &job.claim else {
+            // Before a session says that it has ended its publishers do.
+            while let Some(turn) = aside.iter().find_map(Job::pressing) {
+                drop(turn.0.try_lock_for(LOOK_INTERVAL));
+                look_after(aside);
+            }
+            return enter(job.run);
+        };
+        let turn = claim.turn;
+        if aside.iter().any(|other| other.needs(turn)) {
+            return aside.push_back(job);
+        }
+        while (claim.is_wanted)() {
+            let granted = turn.0.try_lock_for(LOOK_INTERVAL);
+            if granted.is_some() || job.presses_too_long() {
+                if (claim.is_wanted)() {
+                    enter(job.run);
+                }
+                return;
+            }
+            if self.is_held_up(turn) {
+                return aside.push_back(job);
+            }
+        }
+    }
+
+    /// Whether something else has waited long enough.
+    fn is_held_up(&self, turn: &Turn) -> bool {
+        let state = self.state.lock();
+        let other = state.jobs.iter().find(|job| !job.needs(turn));
+        other.is_some_and(|job| job.posted.elapsed() >= PRESSING_TIMEOUT)
+    }
+}
+
+/// Those whose turn it is come now, in their order.
+fn look_after(aside: &mut VecDeque<Job>) {
+    let mut taken: Vec<&'static Turn> = Vec::new();
+    let mut index = 0;
+    while let Some(Claim { turn, is_wanted, .. }) = aside.get(index).and_then(|job| job.claim.as_ref()) {
+        let turn = *turn;
+        if !is_wanted() {
+            aside.remove(index);
+            continue;
+        }
+        let is_behind = taken.iter().any(|other| std::ptr::eq(*other, turn));
+        let granted = if is_behind { None } else { turn.0.try_lock() };
+        if granted.is_none() && !aside[index].presses_too_long() {
+            taken.push(turn);
+            index += 1;
+            continue;
+        }
+        if let Some(job) = aside.remove(index) {
+            enter(job.run);
+        }
+        // Meanwhile anything may have changed.
+        taken.clear();
+        index = 0;
+    }
+}
+
+impl Job {
+    fn needs(&self, turn: &Turn) -> bool {
+        self.claim.as_ref().is_some_and(|claim| std::ptr::eq(claim.turn, turn))
+    }
+
+    /// What it waits for, where the end of a session waits for it.
+    fn pressing(&self) -> Option<&'static Turn> {
+        let claim = self.claim.as_ref().filter(|claim| (claim.is_wanted)())?;
+        (claim.pressing_since)().map(|_| claim.turn)
+    }
+
+    fn presses_too_long(&self) -> bool {
+        let since = self.claim.as_ref().and_then(|claim| (claim.pressing_since)());
+        since.is_some_and(|since| since.elapsed() >= PRESSING_TIMEOUT)
     }
 }
 
@@ -188,26 +302,10 @@ pub static SUBSCRIBERS: Turn = Turn(ReentrantMutex::new(()));
 pub static CAPTURERS: Turn = Turn(ReentrantMutex::new(()));
 
 impl Turn {
-    /// The callback of an event or of sound: it waits for the one that runs, as long as it is wanted. A program that waits in
-    /// that one for something which comes behind this event gets it when it has said that it does not want the event.
+    /// The callback of sound: it waits for the one that runs, as long as it is wanted.
     pub fn take_while(&self, is_wanted: impl Fn() -> bool, job: impl FnOnce()) {
-        self.take_pressing(is_wanted, || false, job);
-    }
-
-    /// The same, where the event may press: it is wanted to the end, and others wait behind it. After [`PRESSING_TIMEOUT`] it
-    /// comes beside the callback that runs.
-    pub fn take_pressing(
-        &self,
-        is_wanted: impl Fn() -> bool,
-        is_pressing: impl Fn() -> bool,
-        job: impl FnOnce(),
-    ) {
-        let mut pressing: Option<Instant> = None;
         while is_wanted() {
             if let Some(_turn) = self.0.try_lock_for(LOOK_INTERVAL) {
-                return enter(job);
-            }
-            if is_pressing() && pressing.get_or_insert_with(Instant::now).elapsed() >= PRESSING_TIMEOUT {
                 return enter(job);
             }
         }
@@ -232,9 +330,8 @@ impl Turn {
 /// disconnect is told; the turn itself is taken as soon as it is free.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long an event that has to come waits for its turn where the end of a session waits for it: half of the two seconds in
-/// which a disconnect is told.
-const PRESSING_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long anything waits for an event that waits for its turn: half of the two seconds in which a disconnect is told.
+pub const PRESSING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a deletion waits for a callback that runs. Longer than any callback should take; a program that waits in
 /// one for the thread that deletes gets its thread back.
@@ -296,9 +393,11 @@ impl Gate {
 
     /// Waits until no callback runs, as [`Self::close`] does. False: one still did at the deadline.
     pub fn wait(&self, deadline: Instant) -> bool {
-        if is_inside_callback() {
-            return true;
-        }
+        is_inside_callback() || self.wait_for_others(deadline)
+    }
+
+    /// The same where the caller is inside a callback, but in none that went through this gate.
+    pub fn wait_for_others(&self, deadline: Instant) -> bool {
         let mut state = self.state.lock();
         while state.inside > 0 && !self.left.wait_until(&mut state, deadline).timed_out() {}
         state.inside == 0
@@ -334,6 +433,88 @@ mod tests {
         }
         assert!(callbacks.stop(LIMIT).is_none());
         assert_eq!(hears.try_iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    }
+
+    /// Who holds a turn until it is told to go on.
+    fn stuck(turn: &'static Turn) -> (mpsc::Sender<()>, thread::JoinHandle<()>) {
+        let (held, holds) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let holder = thread::spawn(move || {
+            turn.take_while(
+                || true,
+                || {
+                    held.send(()).expect("the test listens");
+                    released.recv_timeout(LIMIT).expect("the test releases");
+                },
+            );
+        });
+        holds.recv_timeout(LIMIT).expect("the turn is taken");
+        (release, holder)
+    }
+
+    fn claim(turn: &'static Turn, pressing_since: Option<Instant>, is_wanted: &Arc<AtomicBool>) -> Claim {
+        let is_wanted = is_wanted.clone();
+        Claim {
+            turn,
+            is_wanted: Box::new(move || is_wanted.load(Ordering::SeqCst)),
+            pressing_since: Box::new(move || pressing_since),
+        }
+    }
+
+    #[test]
+    fn events_of_a_kind_that_is_stuck_stand_aside_and_come_in_their_order() {
+        static TURN: Turn = Turn(ReentrantMutex::new(()));
+        let (release, holder) = stuck(&TURN);
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
+        let (heard, hears) = mpsc::channel();
+        let (wanted, unwanted) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+        let event = |number: u32, is_wanted| {
+            let heard = heard.clone();
+            let tell = move || heard.send(number).expect("the test listens");
+            callbacks.poster().post_event(claim(&TURN, None, is_wanted), tell);
+        };
+        let plain = |number: u32| {
+            let heard = heard.clone();
+            callbacks.poster().post(move || heard.send(number).expect("the test listens"));
+        };
+        let begin = Instant::now();
+        event(1, &wanted);
+        event(2, &unwanted);
+        plain(10);
+        event(3, &wanted);
+        plain(11);
+        assert_eq!((hears.recv_timeout(LIMIT), hears.recv_timeout(LIMIT)), (Ok(10), Ok(11)));
+        assert!(begin.elapsed() >= PRESSING_TIMEOUT, "for as long they keep the order");
+        event(4, &wanted);
+        unwanted.store(false, Ordering::SeqCst);
+        release.send(()).expect("it waits");
+        holder.join().expect("it ends");
+        let rest: Vec<u32> = (0..3).map(|_| hears.recv_timeout(LIMIT).expect("an event")).collect();
+        assert_eq!(rest, [1, 3, 4]);
+        assert!(callbacks.stop(LIMIT).is_none());
+    }
+
+    #[test]
+    fn events_that_press_come_beside_all_at_one_time_and_before_the_end_that_waits_for_them() {
+        static TURN: Turn = Turn(ReentrantMutex::new(()));
+        let (release, holder) = stuck(&TURN);
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
+        let (heard, hears) = mpsc::channel();
+        let wanted = Arc::new(AtomicBool::new(true));
+        let begin = Instant::now();
+        for number in 0..5 {
+            let heard = heard.clone();
+            let tell = move || heard.send(number).expect("the test listens");
+            callbacks.poster().post_event(claim(&TURN, Some(begin), &wanted), tell);
+        }
+        let end = heard.clone();
+        callbacks.poster().post(move || end.send(5).expect("the test listens"));
+        let all: Vec<u32> = (0..6).map(|_| hears.recv_timeout(LIMIT).expect("an event")).collect();
+        assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+        assert!(begin.elapsed() < 2 * PRESSING_TIMEOUT, "{:?}", begin.elapsed());
+        release.send(()).expect("it waits");
+        holder.join().expect("it ends");
+        assert!(callbacks.stop(LIMIT).is_none());
     }
 
     #[test]

@@ -80,8 +80,7 @@ impl Peer {
             // From before the first one. No receiver could count that far back.
             return Ok(());
         };
-        stream.counters.count(packet.payload.len());
-        let ssrc = stream.ssrc;
+        let (ssrc, size) = (stream.ssrc, packet.payload.len());
         let now = now.max(self.state.now);
         self.state.now = now;
         let sent = self.drive(|rtc| {
@@ -94,7 +93,12 @@ impl Peer {
             pass_time(rtc, now);
             Ok(())
         });
-        sent.unwrap_or(Err(SendError::NotOpen))
+        sent.unwrap_or(Err(SendError::NotOpen))?;
+        let outgoing = self.state.sections.outgoing_mut(section);
+        if let Some(stream) = outgoing.and_then(|outgoing| outgoing.stream_mut(layer)) {
+            stream.counters.count(size);
+        }
+        Ok(())
     }
 
     /// How much a section has given the pacer that has not gone out yet, in bytes.

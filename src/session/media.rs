@@ -204,6 +204,8 @@ pub enum SubscriberEvent {
     WarningLifted,
     /// The stream is no longer what it was when subscribed to.
     Changed(Arc<Stream>),
+    /// The stream is not in the session any more, which is the session's to tell: nothing comes of it.
+    Left,
     /// Nothing came of it, or nothing more will. Said last, once.
     Failed(MediaFault),
 }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::event::Ending;
 use super::live::Live;
-use super::media::{MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublisherEvent};
+use super::media::{MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublisherEvent, Sent};
 use super::sizes::Resizing;
 use super::streams::stream_name;
 use super::wires::Wires;
 use super::{Event, Stream, VideoType};
 use crate::media::{Kind, VideoCodec};
-use crate::rtc::{Codec, Layer, MediaKind, Section, Sending};
+use crate::rtc::{Codec, Layer, MediaKind, Section, SectionStatistics, Sending};
 use crate::signal::captions::Caption;
 use crate::signal::proto::encryption::Type;
 use crate::signal::proto::video_layer::Mode;
@@ -73,6 +73,28 @@ pub(super) struct Track {
     pub kept_sid: Option<String>,
     /// When the program has switched it last.
     pub switched: Option<Instant>,
+    /// What went to servers before this one.
+    sent_before: Sent,
+}
+
+impl Track {
+    /// What has gone out of it since it was published first; `statistics` are those of its peer connection. `None` before
+    /// there is anything to count.
+    pub fn sent(&self, statistics: &[SectionStatistics]) -> Option<Sent> {
+        let section = self.section?;
+        let mut sum = self.sent_before.clone();
+        for one in statistics.iter().filter(|one| one.section == section) {
+            sum.packets += one.packets;
+            sum.bytes += one.bytes;
+            sum.packets_lost += one.lost;
+            sum.loss = one.loss.into_iter().chain(sum.loss).reduce(f32::max);
+            sum.nacks += one.nacks;
+            sum.key_frame_requests += one.plis + one.firs;
+            sum.round_trip = one.round_trip.or(sum.round_trip);
+            sum.jitter = one.jitter.or(sum.jitter);
+        }
+        Some(sum)
+    }
 }
 
 impl Published {
@@ -86,6 +108,7 @@ impl Published {
             torn: vec![false; layers.max(1)],
             kept_sid: None,
             switched: None,
+            sent_before: Sent::default(),
         };
         let audio = wish.audio.map(|_| track(Kind::Audio, 1));
         let video = wish.video.as_ref().map(|video| track(Kind::Video, video.layers.len()));
@@ -275,10 +298,13 @@ impl Published {
         kept(Kind::Audio).or(kept(Kind::Video))
     }
 
-    /// Nothing of it is with the server any more.
-    pub fn forget_server(&mut self) {
+    /// Nothing of it is with the server any more, to which this was sent.
+    fn forget_server(&mut self, sent: &[SectionStatistics]) {
         self.state = Stage::Waiting;
         for track in &mut self.tracks {
+            if let Some(sent) = track.sent(sent) {
+                track.sent_before = Sent { loss: None, round_trip: None, jitter: None, ..sent };
+            }
             track.section = None;
             track.kept_sid = track.info.take().map(|info| info.sid).or(track.kept_sid.take());
             track.sequences.fill(0);
@@ -323,9 +349,9 @@ impl Publications {
         deadlines.min()
     }
 
-    /// The server of before is gone: everything is published again when there is another.
-    pub fn forget_server(&mut self) {
-        self.all.iter_mut().for_each(Published::forget_server);
+    /// The server of before is gone, to which this was sent: everything is published again when there is another.
+    pub fn forget_server(&mut self, sent: &[SectionStatistics]) {
+        self.all.iter_mut().for_each(|published| published.forget_server(sent));
     }
 
     /// Those that wait have waited for a server that was away: their time begins anew.

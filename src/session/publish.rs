@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Core, State};
-use super::media::{MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublisherEvent, Sent};
+use super::media::{MediaFault, MediaReason, Outgoing, Publication, PublicationId, PublisherEvent};
 use super::publications::{PUBLISH_TIMEOUT, Publications, Published, QUALITIES, Stage};
 use super::{Event, VideoType};
 use crate::media::Kind;
@@ -373,21 +373,7 @@ impl Core {
         let published = self.publications.all.iter().find(|published| published.wish.id == id);
         let Some(published) = published.filter(|published| published.state == Stage::Up) else { return };
         let statistics = live.wires.sent();
-        let sent = |kind| {
-            let section = published.track(kind)?.section?;
-            let mut sum = Sent::default();
-            for one in statistics.iter().filter(|one| one.section == section) {
-                sum.packets += one.packets;
-                sum.bytes += one.bytes;
-                sum.packets_lost += one.lost;
-                sum.loss = one.loss.into_iter().chain(sum.loss).reduce(f32::max);
-                sum.nacks += one.nacks;
-                sum.key_frame_requests += one.plis + one.firs;
-                sum.round_trip = one.round_trip.or(sum.round_trip);
-                sum.jitter = one.jitter.or(sum.jitter);
-            }
-            Some(sum)
-        };
+        let sent = |kind| published.track(kind)?.sent(&statistics);
         let (audio, video) = (sent(Kind::Audio), sent(Kind::Video));
         let event = published.event(PublisherEvent::Counted { audio, video });
         self.say_media(vec![event]);

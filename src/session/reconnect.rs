@@ -231,6 +231,7 @@ impl Core {
         };
         reconnecting.step = Step::Wiring { deadline: now + STEP_TIMEOUT };
         let mut old = std::mem::replace(&mut *reconnecting.live, fresh);
+        let sent = old.wires.sent();
         let farewells = old.wires.close(now);
         let events = reconnecting.live.succeed(now, old);
         reconnecting.hold(events);
@@ -240,7 +241,7 @@ impl Core {
         for farewell in farewells {
             self.wires_output(now, farewell);
         }
-        self.publications.forget_server();
+        self.publications.forget_server(&sent);
         let events = self.subscriptions.forget_server();
         self.say_media(events);
     }

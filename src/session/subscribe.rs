@@ -217,11 +217,15 @@ impl Core {
         }
         let (others, own) = (live.roster.streams(), publications.streams(live));
         for subscription in &mut subscriptions.all {
-            // A stream that has left is the session's to tell; its subscribers just hear no more.
             let id = &subscription.stream.id;
             let own = || own.iter().find(|stream| stream.id == *id);
-            let Some(stream) = others.get(id.as_str()).copied().or_else(own) else { continue };
-            if *stream == subscription.stream {
+            let stream = others.get(id.as_str()).copied().or_else(own);
+            let had_left = std::mem::replace(&mut subscription.has_left, stream.is_none());
+            let Some(stream) = stream else {
+                changes.extend((!had_left).then(|| subscription.event(SubscriberEvent::Left)));
+                continue;
+            };
+            if *stream == subscription.stream && !had_left {
                 continue;
             }
             subscription.stream = stream.clone();

@@ -33,6 +33,8 @@ pub(super) struct Subscriptions {
 pub(super) struct Subscription {
     pub id: SubscriptionId,
     pub stream: Arc<Stream>,
+    /// It is not in the session any more.
+    pub has_left: bool,
     pub wants: Wants,
     pub stage: Stage,
     /// The publisher's link is lost, as the server says.
@@ -76,6 +78,7 @@ impl Subscription {
         Self {
             id,
             stream,
+            has_left: false,
             wants,
             stage: Stage::Asked { deadline: now + SUBSCRIBE_TIMEOUT },
             is_publisher_lost: false,

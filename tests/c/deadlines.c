@@ -271,6 +271,88 @@ static void disconnected_is_told_beside_a_picture_that_waits(void) { disconnecte
 static void disconnected_is_told_beside_sound_that_waits(void) { disconnected_is_told_beside(0, "sound"); }
 static void disconnected_is_told_beside_a_preview_that_waits(void) { disconnected_is_told_beside(1, "frame"); }
 
+/* A program of two sessions, one of which is stuck. */
+static void another_session_ends_beside(int is_source, const char *event) {
+  call call = call_begun();
+  recorder *other = connected_with(given("TEST_TOKEN"));
+  flags_init(), slow_event = event;
+  if (is_source) call.source->hook = source_stays;
+  else call.sink->hook = sink_stays;
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  nap(1200); /* levels and statistics of the stuck one want their turn */
+  long long begin = now_ms();
+  CHECK_EQUAL(recorder_disconnect(other), OTC_SUCCESS);
+  recorder_wait(other, "disconnected", 1);
+  CHECK(now_ms() - begin < DELETE_MAX_MS + BUSY_MS);
+  CHECK(!may_return.is_set);
+  flag_set(&may_return);
+  int *levels = is_source ? &call.source->levels : &call.sink->levels;
+  wait_for_count(levels, count_of(levels) + 3, "levels, when it goes on");
+  recorder_delete(other);
+  call_end(call);
+}
+static void another_session_ends_beside_a_preview_that_waits(void) { another_session_ends_beside(1, "frame"); }
+static void another_session_ends_beside_a_picture_that_waits(void) { another_session_ends_beside(0, "frame"); }
+
+static void the_ends_of_many_publishers_wait_for_a_preview_together(void) {
+  enum { OTHERS = 4 };
+  call call = call_begun();
+  source *others[OTHERS];
+  for (int i = 0; i < OTHERS; i++) {
+    others[i] = source_with(call.diary, "voice", 1, 0, HAS_ALL);
+    CHECK_EQUAL(source_publish(others[i], call.here), OTC_SUCCESS);
+  }
+  diary_wait(call.diary, "created voice", OTHERS);
+  flags_init(), slow_event = "frame";
+  call.source->hook = source_stays;
+  CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+  atomic_store(&one_may_come_beside, 1);
+  long long begin = now_ms();
+  CHECK_EQUAL(recorder_disconnect(call.here), OTC_SUCCESS);
+  recorder_wait(call.here, "disconnected", 1);
+  CHECK(now_ms() - begin < DELETE_MAX_MS + BUSY_MS);
+  CHECK(!may_return.is_set);
+  for (int i = 0; i < OTHERS; i++) CHECK(!atomic_load(&others[i]->is_published));
+  flag_set(&may_return);
+  for (int i = 0; i < OTHERS; i++) source_delete(others[i]);
+  call_end(call);
+  atomic_store(&one_may_come_beside, 0);
+}
+
+static int transformed; /* a counter */
+
+static void transform_slowly(void *user_data, otc_video_frame *frame) {
+  (void)user_data, (void)frame, count_one(&transformed);
+  nap(90); /* longer than the capturer takes to end */
+}
+static void transform_sound_slowly(void *user_data, struct otc_audio_data *data) {
+  (void)user_data, (void)data, count_one(&transformed);
+  nap(4);
+}
+
+/* Programs free there what their transformers and previews use. */
+static void after_on_disconnected_no_transformer_and_no_preview_begins(void) {
+  for (int round = 0; round < 6; round++) {
+    call call = call_begun();
+    otc_video_transformer *video = otc_video_transformer_create(OTC_MEDIA_TRANSFORMER_TYPE_CUSTOM, "", "", transform_slowly, NULL);
+    otc_audio_transformer *audio = otc_audio_transformer_create(OTC_MEDIA_TRANSFORMER_TYPE_CUSTOM, "", "", transform_sound_slowly, NULL);
+    otc_audio_transformer *twice[] = {audio, audio};
+    CHECK_EQUAL(otc_publisher_set_video_transformers(call.source->publisher, &video, 1), OTC_SUCCESS);
+    CHECK_EQUAL(otc_publisher_set_audio_transformers(call.source->publisher, twice, 2), OTC_SUCCESS);
+    AWAIT_MORE(call.source->frames);
+    nap(round * 9);
+    CHECK_EQUAL(recorder_disconnect(call.here), OTC_SUCCESS);
+    recorder_wait(call.here, "disconnected", 1);
+    int calls = count_of(&transformed), frames = count_of(&call.source->frames);
+    nap(200);
+    CHECK_EQUAL(count_of(&transformed), calls);
+    CHECK_EQUAL(count_of(&call.source->frames), frames);
+    CHECK_EQUAL(otc_video_transformer_delete(video), OTC_SUCCESS);
+    CHECK_EQUAL(otc_audio_transformer_delete(audio), OTC_SUCCESS);
+    call_end(call);
+  }
+}
+
 /* ---- A session's deletion ---- */
 
 static otc_bool device_is_slow(const otc_audio_device *device, void *user_data) {
@@ -404,6 +486,10 @@ int main(int argc, char **argv) {
       TEST(disconnected_is_told_beside_a_picture_that_waits),
       TEST(disconnected_is_told_beside_sound_that_waits),
       TEST(disconnected_is_told_beside_a_preview_that_waits),
+      TEST(another_session_ends_beside_a_preview_that_waits),
+      TEST(another_session_ends_beside_a_picture_that_waits),
+      TEST(the_ends_of_many_publishers_wait_for_a_preview_together),
+      TEST(after_on_disconnected_no_transformer_and_no_preview_begins),
       TEST(a_deletion_of_a_session_takes_two_seconds_at_most),
       TEST(a_function_for_reports_that_was_taken_back_is_not_called),
       TEST(a_function_for_reports_that_runs_is_waited_for),

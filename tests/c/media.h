@@ -382,6 +382,7 @@ struct source {
   camera camera;
   diary *diary;
   atomic_int is_published, is_freed;
+  atomic_int is_loud;              /* as the statistics say */
   int frames, levels, loud, stats; /* counters */
   /* Called in each callback, with its name. */
   void (*_Atomic hook)(source *self, const char *event);
@@ -451,6 +452,7 @@ static inline void source_audio_stats(otc_publisher *publisher, void *user_data,
   source *self = (source *)user_data;
   int has_entered = source_enter(self, publisher);
   CHECK(count >= 1 && stats->packets_sent >= 0 && stats->timestamp > 1.5e12 && stats->start_time <= stats->timestamp);
+  atomic_store(&self->is_loud, stats->audio_level > 0);
   if (stats->packets_sent > 0 && stats->bytes_sent > 0) count_one(&self->stats);
   source_leave(self, has_entered, "audio stats");
 }
@@ -525,7 +527,7 @@ struct sink {
   diary *diary;
   const char *name;
   atomic_int is_connected, has_video, is_freed;
-  int frames, sounds, levels, loud, loud_sounds, audio_stats, video_stats; /* counters */
+  int frames, sounds, levels, loud, loud_sounds, audio_stats, loud_stats, video_stats; /* counters */
   atomic_int width, height, luma;                /* of the newest picture */
   void (*_Atomic hook)(sink *self, const char *event);
 };
@@ -614,6 +616,7 @@ static inline void sink_level(otc_subscriber *subscriber, void *user_data, float
 static inline void sink_audio_stats(otc_subscriber *subscriber, void *user_data, struct otc_subscriber_audio_stats stats) {
   sink *self = (sink *)user_data;
   int has_entered = sink_enter(self, subscriber);
+  if (stats.audio_level > 0) count_one(&self->loud_stats);
   if (stats.packets_received > 0 && stats.bytes_received > 0 && stats.timestamp > 1.5e12) count_one(&self->audio_stats);
   sink_leave(self, has_entered, "audio stats");
 }

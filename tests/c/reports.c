@@ -198,6 +198,23 @@ static void check_codec(const char *json, const char *stream, const char *name, 
   CHECK(number_of(json, codec, "clockRate") == clock && number_of(json, codec, "payloadType") > 0);
 }
 
+static void statistics_know_how_loud_it_is(void) {
+  device *device = device_use();
+  call call = call_begun();
+  AWAIT_MORE(call.source->loud);
+  AWAIT_MORE(call.sink->loud);
+  int loud = count_of(&call.sink->loud_stats);
+  AWAIT_MORE(call.sink->audio_stats); /* three */
+  CHECK(count_of(&call.sink->loud_stats) >= loud + 3);
+  CHECK(call.source->is_loud);
+  CHECK_EQUAL(otc_publisher_set_publish_audio(call.source->publisher, OTC_FALSE), OTC_SUCCESS);
+  AWAIT_MORE(call.source->stats);
+  CHECK(!call.source->is_loud);
+  call_end(call);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  free(device);
+}
+
 static void what_a_report_says_is_so(void) {
   device *device = device_use();
   call call = reported_call();
@@ -239,6 +256,7 @@ int main(int argc, char **argv) {
       TEST(each_id_that_a_report_names_is_in_it),
       TEST(what_is_counted_in_a_report_grows),
       TEST(what_a_report_says_is_so),
+      TEST(statistics_know_how_loud_it_is),
       TEST(reports_that_are_asked_for_together_come_each),
       {0},
   };

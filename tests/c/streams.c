@@ -95,6 +95,27 @@ static void after_the_deletion_of_a_publisher_its_stream_ends_for_others_only(vo
   call_end(call);
 }
 
+/* Recorders write down each step of sound: silence of a stream that is gone would lie among the sound of the next one. */
+static void of_a_stream_that_has_dropped_nothing_comes_any_more(void) {
+  call call = call_begun();
+  sink *former = call.sink;
+  AWAIT_MORE(former->audio_stats);
+  source_delete(call.source);
+  recorder_wait(call.there, "stream dropped film", 1);
+  call.source = source_new(call.diary, "next");
+  CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+  recorder_wait(call.there, "stream received next", 1);
+  call.sink = sink_in(call.there, call.diary, "watcher");
+  AWAIT_MORE(call.sink->sounds);
+  int sounds = count_of(&former->sounds), levels = count_of(&former->levels), statistics = count_of(&former->audio_stats);
+  AWAIT_MORE(call.sink->audio_stats);
+  CHECK_EQUAL(count_of(&former->sounds), sounds);
+  CHECK_EQUAL(count_of(&former->levels), levels);
+  CHECK_EQUAL(count_of(&former->audio_stats), statistics);
+  sink_delete(former);
+  call_end(call);
+}
+
 static void after_a_disconnect_subscribers_hear_nothing(void) {
   call call = call_begun();
   CHECK_EQUAL(recorder_disconnect(call.there), OTC_SUCCESS);
@@ -549,6 +570,7 @@ int main(int argc, char **argv) {
       TEST(a_stream_published_and_subscribed_to_in_callbacks_flows),
       TEST(the_own_stream_ends_before_on_disconnected),
       TEST(after_the_deletion_of_a_publisher_its_stream_ends_for_others_only),
+      TEST(of_a_stream_that_has_dropped_nothing_comes_any_more),
       TEST(after_a_disconnect_subscribers_hear_nothing),
       TEST(what_was_unpublished_is_published_again_at_once_as_another_stream),
       TEST(a_stream_may_be_published_again_inside_on_stream_destroyed),

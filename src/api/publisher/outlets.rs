@@ -35,20 +35,7 @@ pub(super) struct Preview {
 impl Source for Preview {
     fn preview(&self, picture: &mut Picture) {
         let Some(publisher) = self.publisher.upgrade() else { return };
-        let chain = publisher.video_chain.lock().clone();
-        if let Some(chain) = chain {
-            chain.change(picture);
-        }
-        if !publisher.observer.renders() {
-            return;
-        }
-        let shown = match publisher.is_mirrored.load(Ordering::Relaxed) {
-            true => pixels::mirror(picture),
-            false => picture.clone(),
-        };
-        PUBLISHERS.try_take(PREVIEW_PATIENCE, || {
-            publisher.pass(&self.line, || publisher.observer.render(shown));
-        });
+        self.line.pass(|| self.show(&publisher, picture));
     }
 
     fn encoder_failed(&self, id: PublicationId, error: CodecError) {
@@ -65,8 +52,33 @@ impl Source for Preview {
                 CodecError::Unsealed => "video cannot be encrypted; it is not sent".into(),
                 error => format!("video cannot be encoded: {error:?}"),
             };
-            publisher.say(&self.line, Notice::Error(MediaFault::new(reason, text)));
+            publisher.end_video(id, &self.line, MediaFault::new(reason, text));
         }
+    }
+}
+
+impl Preview {
+    /// Nothing of the program's begins once the publisher has left: the end of the stream is the last that it hears.
+    fn show(&self, publisher: &Publisher, picture: &mut Picture) {
+        let is_here = || !self.line.has_left();
+        let chain = publisher.video_chain.lock().clone();
+        if let Some(chain) = chain {
+            chain.change(picture, is_here);
+        }
+        if !publisher.observer.renders() || !is_here() {
+            return;
+        }
+        let shown = match publisher.is_mirrored.load(Ordering::Relaxed) {
+            true => pixels::mirror(picture),
+            false => picture.clone(),
+        };
+        PUBLISHERS.try_take(PREVIEW_PATIENCE, || {
+            publisher.pass(&self.line, || {
+                if is_here() {
+                    publisher.observer.render(shown);
+                }
+            });
+        });
     }
 }
 
@@ -89,7 +101,7 @@ impl SoundCapture for AudioOut {
         let step = match chain {
             Some(chain) => {
                 changed = step.to_vec();
-                chain.apply(&mut changed, channels);
+                self.line.pass(|| chain.apply(&mut changed, channels, || !self.line.has_left()));
                 &changed
             }
             None => step,
@@ -118,6 +130,9 @@ impl SoundCapture for AudioOut {
         }
         let told = {
             let mut meter = self.meter.lock();
+            if !is_enabled {
+                meter.0.clear();
+            }
             let level = if is_enabled { meter.0.measure(step) } else { 0.0 };
             meter.1 += 1;
             (meter.1 >= LEVEL_STEPS).then(|| {

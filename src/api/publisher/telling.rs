@@ -33,17 +33,12 @@ impl Publisher {
         is_lasting: bool,
         callback: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) {
+        let is_wanted = {
+            let (publisher, way) = (self.clone(), line.clone());
+            move || !publisher.gate.is_shut() && !way.is_shut() && (is_lasting || !way.has_left())
+        };
         let (publisher, way) = (self.clone(), line.clone());
-        line.post(move || {
-            let is_wanted = || !publisher.gate.is_shut() && !way.is_shut() && (is_lasting || !way.has_left());
-            // The end of a stream is told, and what comes behind it must not wait for ever.
-            let is_pressing = || way.has_left();
-            PUBLISHERS.take_pressing(is_wanted, is_pressing, || {
-                if is_wanted() {
-                    publisher.pass(&way, || callback(&publisher));
-                }
-            });
-        });
+        line.post_event(&PUBLISHERS, is_wanted, move || publisher.pass(&way, || callback(&publisher)));
     }
 
     /// Runs a callback of the program, if one may start.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::super::publications::{Publications, Published};
 use super::film::{FILM, VIEW, ann, film};
 use super::*;
 use crate::media::{Kind, VideoCodec};
-
+use crate::rtc::{Amount, SectionStatistics};
 use crate::session::media::*;
 use crate::signal::proto::{
     AddTrackRequest, ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, DataPacket,
@@ -13,7 +14,6 @@ use crate::signal::proto::{
     SubscribedQualityUpdate, SubscriptionError, SubscriptionResponse, TrackUnpublishedResponse, VideoQuality,
     request_response,
 };
-
 use crate::signal::sender_stats;
 
 #[test]
@@ -399,4 +399,39 @@ fn the_server_is_asked_once_however_many_watch_and_told_when_the_last_one_goes()
     let asked = client.asked();
     let is_end = |message: &signal_request::Message| matches!(message, signal_request::Message::Subscription(update) if !update.subscribe);
     assert!(asked.len() == 2 && asked.iter().all(is_end), "{asked:?}");
+}
+
+#[test]
+fn with_the_next_server_what_has_been_sent_is_counted_on() {
+    let (_, _, sections) = Client::watching_on();
+    let sent = |packets, lost| SectionStatistics {
+        section: sections[0],
+        layer: None,
+        is_sending: true,
+        ssrc: 1,
+        packets,
+        bytes: packets * 100,
+        resent: Amount::default(),
+        lost,
+        loss: Some(0.5),
+        nacks: 1,
+        plis: 1,
+        firs: 0,
+        round_trip: None,
+        jitter: None,
+        is_reported: true,
+        remote_sent: None,
+    };
+    let mut publications = Publications::default();
+    publications.all.push(Published::new(film(1)));
+    publications.all[0].tracks[0].section = Some(sections[0]);
+    for _ in 0..2 {
+        publications.forget_server(&[sent(10, 1)]);
+        assert_eq!(publications.all[0].tracks[0].sent(&[]), None, "it is with no server");
+        publications.all[0].tracks[0].section = Some(sections[0]);
+    }
+    let before = publications.all[0].tracks[0].sent(&[]).expect("it is with a server");
+    assert_eq!((before.packets, before.bytes, before.packets_lost, before.loss), (20, 2000, 2, None));
+    let now = publications.all[0].tracks[0].sent(&[sent(5, 2)]).expect("it is with a server");
+    assert_eq!((now.packets, now.bytes, now.packets_lost, now.loss), (25, 2500, 4, Some(0.5)));
 }

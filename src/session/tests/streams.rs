@@ -90,6 +90,20 @@ fn a_stream_that_has_left_is_not_asked_for_again() {
 }
 
 #[test]
+fn the_subscriber_of_a_stream_that_leaves_hears_it_once_and_before_the_program() {
+    let mut client = with_ann();
+    client.pass(Duration::from_secs(1)); // nothing is to be heard of a sound
+    subscribe(&mut client);
+    client.heard();
+    client.update(vec![gone("ann")]);
+    let heard = client.heard();
+    let left = |event: &Event| matches!(event, Event::Subscriber { event: SubscriberEvent::Left, .. });
+    assert!(matches!(&heard[..], [first, .., Event::StreamDropped(_), _] if left(first)), "{heard:?}");
+    client.update(vec![participant("bob")]);
+    assert!(!client.heard().iter().any(left));
+}
+
+#[test]
 fn another_size_and_another_source_are_told_as_changes_of_the_stream() {
     let mut client = Client::connected();
     let with = |track: TrackInfo| ParticipantInfo { tracks: vec![track], ..participant("ann") };
