@@ -1836,7 +1836,7 @@ typedef struct otc_session_capabilities {
  *                    session. A URL (`ws://`, `wss://`, `http://host/room`) says where to connect as well.
  * @param callbacks   The functions of the program; copied.
  *
- * @return The session, to be ended with `otc_session_delete`. NULL when a pointer is NULL or a text is not UTF-8.
+ * @return The session, to be ended with `otc_session_delete`. NULL when a pointer is NULL.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_session *otc_session_new(const char *apikey,
@@ -1889,7 +1889,7 @@ otc_status otc_session_delete(otc_session *session);
  *
  * @return `OTC_SUCCESS`: the attempt has begun.
  *         `OTC_SESSION_ILLEGAL_STATE`: the session is connecting, connected, reconnecting or disconnecting, and goes on with it.
- *         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the token is not UTF-8; nothing happens.
+ *         `OTC_INVALID_PARAM`: a pointer is NULL or `session` is no live session; nothing happens.
  *         `OTC_FATAL`: the system refuses a thread or a descriptor, or `otc_destroy` was called and `otc_init` not since;
  *         nothing happens.
  */
@@ -2046,7 +2046,7 @@ typedef struct otc_signal_options {
  *         `OTC_SESSION_SIGNAL_TYPE_TOO_LONG`, `OTC_SESSION_INVALID_SIGNAL_TYPE`, `OTC_SESSION_SIGNAL_DATA_TOO_LONG`: not sent.
  *         `OTC_SESSION_NOT_CONNECTED`: the session is neither connected nor reconnecting; not sent.
  *         `OTC_SESSION_UNABLE_TO_SEND_SIGNAL`: the token does not allow it, or too many wait; not sent.
- *         `OTC_INVALID_PARAM`: `session` is NULL or no live session, or the type is not UTF-8; not sent.
+ *         `OTC_INVALID_PARAM`: `session` is NULL or no live session; not sent.
  */
 LIBOPENTOK_LIBRARY_EXPORTED
 otc_status otc_session_send_signal(otc_session *session,
@@ -2545,7 +2545,8 @@ otc_status otc_publisher_settings_set_video_track(struct otc_publisher_settings 
                                                   otc_bool enabled);
 
 /**
- * Says whether sound is sent in two channels.
+ * Says whether sound is sent in two channels. An audio device of the program's brings two where it says so; the system's is
+ * recorded in one, which is on both sides then.
  *
  * @param settings  Settings.
  * @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default: one channel.

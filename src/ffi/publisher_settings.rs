@@ -208,7 +208,8 @@ pub extern "C" fn otc_publisher_settings_set_video_track(
     })
 }
 
-/// Says whether sound is sent in two channels.
+/// Says whether sound is sent in two channels. An audio device of the program's brings two where it says so; the system's is
+/// recorded in one, which is on both sides then.
 ///
 /// @param settings  Settings.
 /// @param enabled   `OTC_TRUE`, or `OTC_FALSE`, the default: one channel.

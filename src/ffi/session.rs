@@ -111,7 +111,7 @@ impl SessionObject {
 ///                    session. A URL (`ws://`, `wss://`, `http://host/room`) says where to connect as well.
 /// @param callbacks   The functions of the program; copied.
 ///
-/// @return The session, to be ended with `otc_session_delete`. NULL when a pointer is NULL or a text is not UTF-8.
+/// @return The session, to be ended with `otc_session_delete`. NULL when a pointer is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otc_session_new(
     apikey: *const c_char,
@@ -160,7 +160,7 @@ unsafe fn make(
 ) -> Result<*mut otc_session, Refusal> {
     // SAFETY: the caller passes NULL or C strings.
     let (api_key, session_id) =
-        unsafe { (text::required(apikey, "apikey")?, text::required(session_id, "session_id")?) };
+        unsafe { (text::given(apikey, "apikey")?, text::given(session_id, "session_id")?) };
     if callbacks.is_null() {
         return Err(Refusal::null("callbacks"));
     }
@@ -169,8 +169,8 @@ unsafe fn make(
     let handle = SESSIONS.reserve();
     let observer = Arc::new(ProgramCallbacks::new(handle, callbacks));
     let object = SessionObject {
-        session: Session::new(api_key.to_owned(), session_id.to_owned(), settings, observer),
-        id: text::outgoing(session_id),
+        session: Session::new(api_key.into_owned(), session_id.clone().into_owned(), settings, observer),
+        id: text::outgoing(&session_id),
         user_data: UserData(callbacks.user_data),
         own_connections: Mutex::default(),
         deletion_begun: AtomicBool::new(false),
@@ -216,7 +216,7 @@ pub extern "C" fn otc_session_delete(session: *mut otc_session) -> otc_status {
 ///
 /// @return `OTC_SUCCESS`: the attempt has begun.
 ///         `OTC_SESSION_ILLEGAL_STATE`: the session is connecting, connected, reconnecting or disconnecting, and goes on with it.
-///         `OTC_INVALID_PARAM`: a pointer is NULL, `session` is no live session, or the token is not UTF-8; nothing happens.
+///         `OTC_INVALID_PARAM`: a pointer is NULL or `session` is no live session; nothing happens.
 ///         `OTC_FATAL`: the system refuses a thread or a descriptor, or `otc_destroy` was called and `otc_init` not since;
 ///         nothing happens.
 #[unsafe(no_mangle)]
@@ -224,8 +224,8 @@ pub unsafe extern "C" fn otc_session_connect(session: *mut otc_session, token: *
     guard::status("otc_session_connect", || {
         let object = SESSIONS.get(session, "session")?;
         // SAFETY: the caller passes NULL or a C string.
-        let token = unsafe { text::required(token, "token") }?;
-        Ok(object.session.connect(token.to_owned())?)
+        let token = unsafe { text::given(token, "token") }?;
+        Ok(object.session.connect(token.into_owned())?)
     })
 }
 

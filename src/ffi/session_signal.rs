@@ -39,7 +39,7 @@ const RETRY: otc_signal_options = otc_signal_options { retry_after_reconnect: su
 ///         `OTC_SESSION_SIGNAL_TYPE_TOO_LONG`, `OTC_SESSION_INVALID_SIGNAL_TYPE`, `OTC_SESSION_SIGNAL_DATA_TOO_LONG`: not sent.
 ///         `OTC_SESSION_NOT_CONNECTED`: the session is neither connected nor reconnecting; not sent.
 ///         `OTC_SESSION_UNABLE_TO_SEND_SIGNAL`: the token does not allow it, or too many wait; not sent.
-///         `OTC_INVALID_PARAM`: `session` is NULL or no live session, or the type is not UTF-8; not sent.
+///         `OTC_INVALID_PARAM`: `session` is NULL or no live session; not sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn otc_session_send_signal(
     session: *mut otc_session,
@@ -129,9 +129,9 @@ unsafe fn send(
 ) -> Result<(), Refusal> {
     let object = SESSIONS.get(session, "session")?;
     // SAFETY: the caller's promise.
-    let (kind, data) = unsafe { (text::optional(kind, "type")?, text::shown(data, "signal")) };
+    let (kind, data) = unsafe { (text::shown(kind, "type"), text::shown(data, "signal")) };
     let retry = options.retry_after_reconnect != OTC_FALSE;
-    Ok(object.session.send_signal(kind.to_owned(), data.into_owned(), target()?, retry)?)
+    Ok(object.session.send_signal(kind.into_owned(), data.into_owned(), target()?, retry)?)
 }
 
 fn to_everyone() -> Result<Target, Refusal> {

@@ -18,6 +18,18 @@ pub unsafe fn required<'a>(pointer: *const c_char, parameter: &'static str) -> R
     text.to_str().map_err(|_| Refusal::parameter(parameter, "is not UTF-8"))
 }
 
+/// Text that has to be there, and that others judge: what is not UTF-8 in it becomes U+FFFD, which is in no key, id or token.
+///
+/// # Safety
+/// As for [`required`].
+pub unsafe fn given<'a>(pointer: *const c_char, parameter: &'static str) -> Result<Cow<'a, str>, Refusal> {
+    if pointer.is_null() {
+        return Err(Refusal::null(parameter));
+    }
+    // SAFETY: the caller's promise is ours.
+    Ok(unsafe { shown(pointer, parameter) })
+}
+
 /// Text that may be left out: NULL is the empty string.
 ///
 /// # Safety
@@ -70,6 +82,13 @@ mod tests {
         // SAFETY: a C string with a byte that no UTF-8 text has.
         let bad = unsafe { required(c"\xff".as_ptr(), "token") };
         assert_eq!(bad, Err(Refusal::parameter("token", "is not UTF-8")));
+    }
+
+    #[test]
+    fn what_others_judge_may_be_anything_but_null() {
+        // SAFETY: NULL is allowed, and the other is a C string.
+        let (null, bad) = unsafe { (given(std::ptr::null(), "token"), given(c"a\xff".as_ptr(), "token")) };
+        assert_eq!((null, bad), (Err(Refusal::null("token")), Ok("a\u{fffd}".into())));
     }
 
     #[test]

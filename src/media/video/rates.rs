@@ -9,7 +9,7 @@ const SHARE_MIN: f32 = 0.35;
 /// border would otherwise switch it with every swing, a key frame each time.
 const RETURN_FACTOR: f32 = 1.2;
 
-/// The lowest layer is never left out: something is to be seen on any network. Encoders get no less.
+/// The lowest layer is never left out: something is to be seen on any network. Encoders get no less, unless it was planned.
 const BITRATE_MIN: u32 = 30_000;
 
 /// Which layers a rate goes to, and how much.
@@ -44,7 +44,8 @@ impl Allocation {
             let needed = (layer.bitrate_bps as f32 * SHARE_MIN * factor) as u64;
             let rate = left.min(u64::from(layer.bitrate_bps)) as u32;
             let is_enough = u64::from(rate) >= needed || is_lowest;
-            let rate = is_enough.then(|| rate.max(BITRATE_MIN));
+            // What the program allows goes before what looks well.
+            let rate = is_enough.then(|| rate.max(BITRATE_MIN.min(layer.bitrate_bps)));
             left = if is_enough { left.saturating_sub(u64::from(rate.unwrap_or(0))) } else { 0 };
             self.layers.push(rate);
             is_lowest = false;
@@ -70,6 +71,13 @@ mod tests {
         assert_eq!(shared(350_000), [Some(160_000), Some(190_000), None]);
         assert_eq!(shared(200_000), [Some(160_000), None, None]);
         assert_eq!(shared(10_000), [Some(BITRATE_MIN), None, None], "something is always sent");
+    }
+
+    #[test]
+    fn what_the_program_allows_is_kept_however_little_it_is() {
+        let mut allocation = Allocation::default();
+        allocation.share_out(u64::MAX, &plan_layers(640, 480, false, false, Some(5_000)), &[true]);
+        assert_eq!(allocation.layer(0), Some(5_000));
     }
 
     #[test]

@@ -38,10 +38,7 @@ pub fn serve(order: &Order, chosen: Option<&str>) -> Ended {
     let direction = order.direction;
     let pcm = match Pcm::open(name, way(direction), channels(direction), SAMPLE_RATE, LATENCY) {
         None => return Ended::Absent,
-        Some(Err(error)) => {
-            log::debug!("ALSA's device {name} cannot {direction}: {error}");
-            return Ended::Absent;
-        }
+        Some(Err(error)) => return Ended::Broken(format!("ALSA's {name}: {error}")),
         Some(Ok(pcm)) => pcm,
     };
     let mut buffer = vec![0; samples(direction, FRAGMENT)];

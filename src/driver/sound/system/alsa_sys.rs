@@ -135,6 +135,9 @@ impl Pcm {
         let stream = if way == Way::Play { STREAM_PLAYBACK } else { STREAM_CAPTURE };
         // SAFETY: a C string and a place for the result.
         let opened = unsafe { (functions.open)(&mut handle, name.as_ptr(), stream, OPEN_NONBLOCKING) };
+        if matches!(-opened, libc::ENOENT | libc::ENODEV | libc::ENXIO) {
+            return None;
+        }
         if opened < 0 {
             return Some(Err(told(functions, opened)));
         }

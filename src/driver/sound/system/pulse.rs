@@ -43,8 +43,7 @@ impl Default for Places {
     /// As the environment has it now.
     fn default() -> Self {
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
-        let server = std::env::var("PULSE_SERVER").ok();
-        let server = server.as_deref().and_then(|server| server.strip_prefix("unix:")).map(PathBuf::from);
+        let server = std::env::var("PULSE_SERVER").ok().and_then(|servers| socket_of(&servers));
         let runtime = || variable("PULSE_RUNTIME_PATH").or_else(|| variable("XDG_RUNTIME_DIR"));
         let home = std::env::home_dir();
         let in_home = [".config/pulse/cookie", ".pulse-cookie"].into_iter();
@@ -54,6 +53,19 @@ impl Default for Places {
             cookies: variable("PULSE_COOKIE").into_iter().chain(in_home).collect(),
         }
     }
+}
+
+/// The first of a list of servers that is on this machine: a path, or `unix:` and a path, each with the id of its machine in
+/// braces or without.
+fn socket_of(servers: &str) -> Option<PathBuf> {
+    servers.split_whitespace().find_map(|server| {
+        let place = match server.strip_prefix('{') {
+            Some(named) => named.split_once('}')?.1,
+            None => server,
+        };
+        let path = place.strip_prefix("unix:").unwrap_or(place);
+        path.starts_with('/').then(|| path.into())
+    })
 }
 
 impl Places {
@@ -326,4 +338,24 @@ fn props() -> Props {
 
 fn name(chosen: Option<&str>, usual: &CStr) -> CString {
     chosen.and_then(|chosen| CString::new(chosen).ok()).unwrap_or_else(|| usual.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_servers_the_first_on_this_machine_is_asked() {
+        for (servers, socket) in [
+            ("unix:/run/pulse", Some("/run/pulse")),
+            ("/run/pulse", Some("/run/pulse")),
+            ("{0123abcd}unix:/run/pulse tcp:other:4713", Some("/run/pulse")),
+            ("tcp:other:4713 unix:/run/pulse unix:/run/next", Some("/run/pulse")),
+            ("tcp:other:4713", None),
+            ("{0123abcd", None),
+            ("", None),
+        ] {
+            assert_eq!(socket_of(servers), socket.map(PathBuf::from), "{servers}");
+        }
+    }
 }
