@@ -83,7 +83,7 @@ impl Core {
 
     /// The server's first answer. `inline`: it is this library too, and data travels inside the link.
     pub(super) fn joined(&mut self, now: Instant, join: JoinResponse, inline: bool) {
-        let Some(live) = Live::new(now, join, inline, &self.config) else {
+        let Some(live) = Live::new(now, join, inline, &self.config, None) else {
             let text = "the server's answer to the join names no participant";
             return self.end(now, Ending::Failed(Fault::new(Reason::UnexpectedAnswer, text)));
         };

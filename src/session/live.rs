@@ -57,8 +57,14 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// `None` when the server's answer names no participant.
-    pub fn new(now: Instant, join: JoinResponse, inline: bool, config: &Config) -> Option<Self> {
+    /// `None` when the server's answer names no participant. `before`: the roster of a session that this one continues.
+    pub fn new(
+        now: Instant,
+        join: JoinResponse,
+        inline: bool,
+        config: &Config,
+        before: Option<&Roster>,
+    ) -> Option<Self> {
         let ways = Ways::new(config, &join);
         let participant = join.participant?;
         if participant.sid.is_empty() {
@@ -75,7 +81,7 @@ impl Live {
         let suppressed = config.connection_events_suppressed;
         let mut roster = Roster::new(config.session_id.clone(), &participant, suppressed);
         let own = roster.own().clone();
-        roster.fill(now, &join.other_participants);
+        roster.fill(now, &join.other_participants, before);
         let wires = match inline {
             true => Wires::inline(ways),
             false => Wires::peers(join.subscriber_primary, join.fast_publish, ways),

@@ -222,7 +222,8 @@ impl Core {
 
     /// The server does not, and let us in as somebody new.
     pub(super) fn rejoined(&mut self, now: Instant, join: JoinResponse, inline: bool) {
-        let fresh = Live::new(now, join, inline, &self.config);
+        let before = self.live().map(|live| &live.roster);
+        let fresh = Live::new(now, join, inline, &self.config, before);
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
         let Step::Asking { .. } = reconnecting.step else { return };
         let Some(fresh) = fresh else {

@@ -44,10 +44,11 @@ impl Roster {
         &self.own
     }
 
-    /// Those who were there first, without a word: [`Roster::everything`] says it when the program may hear it.
-    pub fn fill(&mut self, now: Instant, participants: &[ParticipantInfo]) {
+    /// Those who were there first, without a word: [`Roster::everything`] says it when the program may hear it. `before`: the
+    /// roster that this one takes the place of; streams that are in both have the same tracks.
+    pub fn fill(&mut self, now: Instant, participants: &[ParticipantInfo], before: Option<&Roster>) {
         for participant in participants {
-            self.apply(now, participant);
+            self.apply(now, participant, before);
         }
         self.members.iter_mut().for_each(|member| member.streams.release());
         self.deadline = None;
@@ -66,7 +67,7 @@ impl Roster {
             self.own = Arc::new(connection(&self.session_id, own));
         }
         self.expects_everyone = false;
-        self.fill(now, others);
+        self.fill(now, others, None);
         events
     }
 
@@ -91,7 +92,7 @@ impl Roster {
             events.extend(self.remove_where(|member| !present.contains(member.connection.id.as_str())));
         }
         for participant in participants {
-            events.extend(self.apply(now, participant));
+            events.extend(self.apply(now, participant, None));
         }
         events
     }
@@ -225,7 +226,7 @@ impl Roster {
         events
     }
 
-    fn apply(&mut self, now: Instant, participant: &ParticipantInfo) -> Vec<Event> {
+    fn apply(&mut self, now: Instant, participant: &ParticipantInfo, before: Option<&Roster>) -> Vec<Event> {
         if participant.sid == self.own.id {
             return Vec::new();
         }
@@ -263,8 +264,12 @@ impl Roster {
             false => Vec::new(),
         };
         let connection = Arc::new(connection(&self.session_id, participant));
+        let known = before.and_then(|before| before.members.get(&participant.sid));
         let mut member = Member {
-            streams: Streams::new(connection.clone()),
+            streams: match known {
+                Some(known) => Streams::after(now, connection.clone(), &known.streams),
+                None => Streams::new(connection.clone()),
+            },
             connection,
             version: participant.version,
             missing_until: None,

@@ -1,7 +1,10 @@
 //! The streams of one connection: its tracks, put together as the publisher meant them.
 //!
 //! Tracks that name the same stream belong together; where a client names none, camera and microphone do, and a
-//! screen and its sound. A stream is announced once: when all its tracks are there, or when the missing one has not
+//! screen and its sound. A stream has one picture and one sound: a second camera is a stream of its own. A track stays in
+//! its stream for as long as both are there, in whatever order the server lists them.
+//!
+//! A stream is announced once: when all its tracks are there, or when the missing one has not
 //! come for a while. So no program is told of a voice first and of its face as a change. This library's publishers say
 //! in the name of the stream what it is made of; others are given a moment.
 
@@ -50,6 +53,7 @@ pub(super) struct Streams {
 }
 
 struct Group {
+    /// What its tracks have in common, or the sid of a track for which there was no room.
     key: String,
     stream: Arc<Stream>,
     /// Not announced yet.
@@ -58,9 +62,44 @@ struct Group {
     missing_until: Option<Instant>,
 }
 
+/// The tracks of one stream, as the server lists them.
+struct Place<'a> {
+    key: String,
+    audio: Option<&'a TrackInfo>,
+    video: Option<&'a TrackInfo>,
+}
+
+impl<'a> Place<'a> {
+    fn new(key: String) -> Self {
+        Self { key, audio: None, video: None }
+    }
+
+    fn slot(&mut self, track: &TrackInfo) -> &mut Option<&'a TrackInfo> {
+        match track.r#type() {
+            TrackType::Audio => &mut self.audio,
+            _ => &mut self.video,
+        }
+    }
+
+    fn tracks(&self) -> impl Iterator<Item = &'a TrackInfo> {
+        [self.audio, self.video].into_iter().flatten()
+    }
+}
+
 impl Streams {
     pub fn new(connection: Arc<Connection>) -> Self {
         Self { connection, groups: Vec::new() }
+    }
+
+    /// The same connection after a new join, before the server's list of its tracks has been read: those that are in it
+    /// have the places that they had.
+    pub fn after(now: Instant, connection: Arc<Connection>, before: &Streams) -> Self {
+        let announced = before.groups.iter().filter(|group| group.held_until.is_none());
+        let groups = announced.map(|group| {
+            let (key, stream) = (group.key.clone(), group.stream.clone());
+            Group { key, stream, held_until: None, missing_until: Some(now) }
+        });
+        Self { connection, groups: groups.collect() }
     }
 
     pub fn announced(&self) -> impl Iterator<Item = Arc<Stream>> + '_ {
@@ -106,45 +145,71 @@ impl Streams {
 
     /// The whole list of tracks, as each of LiveKit's updates carries it.
     pub fn update(&mut self, now: Instant, tracks: &[TrackInfo]) -> Vec<Event> {
-        let mut grouped: Vec<(String, Vec<&TrackInfo>)> = Vec::new();
+        let mut places = self.places(tracks).into_iter();
+        let (mut events, mut changes) = (Vec::new(), Vec::new());
+        for (mut group, place) in std::mem::take(&mut self.groups).into_iter().zip(places.by_ref()) {
+            let count = place.tracks().count();
+            let may_return = group.missing_until.is_some_and(|until| now < until);
+            // What comes back with one track only may have its other one next.
+            let is_expected = may_return && count < group.stream.tracks().count();
+            if count == 0 && !may_return {
+                events.extend(group.held_until.is_none().then(|| Event::StreamDropped(group.stream)));
+                continue;
+            }
+            if !is_expected {
+                group.missing_until = None;
+                let known = group.held_until.is_none().then(|| group.stream.id.clone());
+                let stream = stream(known, group.stream.created_ms, &self.connection, &place);
+                let stream = Stream { has_captions: group.stream.has_captions, ..stream };
+                changes.extend(group.become_stream(stream));
+            }
+            self.groups.push(group);
+        }
+        for place in places {
+            let stream = stream(None, self.created_ms(&place), &self.connection, &place);
+            let held_until = hold(&place.key, &stream).map(|hold| now + hold);
+            let stream = Arc::new(stream);
+            if held_until.is_none() {
+                changes.push(Event::StreamReceived(stream.clone()));
+            }
+            self.groups.push(Group { key: place.key, stream, held_until, missing_until: None });
+        }
+        events.extend(changes);
+        events
+    }
+
+    /// Which track belongs where: a place for each group, and then one for each that is new.
+    fn places<'a>(&self, tracks: &'a [TrackInfo]) -> Vec<Place<'a>> {
+        let mut places: Vec<Place> = self.groups.iter().map(|group| Place::new(group.key.clone())).collect();
+        let mut fresh = Vec::new();
         for track in
             tracks.iter().filter(|track| matches!(track.r#type(), TrackType::Audio | TrackType::Video))
         {
+            match self.groups.iter().position(|group| group.keeps(track)) {
+                Some(position) => *places[position].slot(track) = Some(track),
+                None => fresh.push(track),
+            }
+        }
+        // LiveKit lists tracks in an order of chance. What was there first comes first.
+        fresh.sort_by_key(|track| (changed_micro(track), track.sid.as_str()));
+        for track in fresh {
             let key = group_key(track);
-            match grouped.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, members)) => members.push(track),
-                None => grouped.push((key, vec![track])),
-            }
+            let common = places.iter().position(|place| place.key == key);
+            let is_full = common.is_some_and(|position| places[position].slot(track).is_some());
+            let (key, known) = if is_full {
+                let own = own_key(track);
+                let known = places.iter().position(|place| place.key == own);
+                (own, known)
+            } else {
+                (key, common)
+            };
+            let position = known.unwrap_or_else(|| {
+                places.push(Place::new(key));
+                places.len() - 1
+            });
+            *places[position].slot(track) = Some(track);
         }
-        let mut events = self.remove_where(|group| {
-            let is_there = grouped.iter().any(|(key, _)| *key == group.key);
-            !is_there && group.missing_until.is_none_or(|until| now >= until)
-        });
-        for (key, tracks) in grouped {
-            match self.groups.iter_mut().find(|group| group.key == key) {
-                Some(group) => {
-                    // What comes back with one track only may have its other one next.
-                    if group.missing_until.is_some() && tracks.len() < group.stream.tracks().count() {
-                        continue;
-                    }
-                    group.missing_until = None;
-                    let known = group.held_until.is_none().then(|| group.stream.id.clone());
-                    let stream = stream(known, group.stream.created_ms, &self.connection, &tracks);
-                    let stream = Stream { has_captions: group.stream.has_captions, ..stream };
-                    events.extend(group.become_stream(stream));
-                }
-                None => {
-                    let stream = stream(None, self.created_ms(&tracks), &self.connection, &tracks);
-                    let held_until = hold(&key, &stream).map(|hold| now + hold);
-                    let stream = Arc::new(stream);
-                    if held_until.is_none() {
-                        events.push(Event::StreamReceived(stream.clone()));
-                    }
-                    self.groups.push(Group { key, stream, held_until, missing_until: None });
-                }
-            }
-        }
-        events
+        places
     }
 
     pub fn find(&self, id: &str) -> Option<&Arc<Stream>> {
@@ -213,14 +278,20 @@ impl Streams {
     }
 
     /// LiveKit gives the moment of a track's last change, at its birth that of its birth, in microseconds.
-    fn created_ms(&self, tracks: &[&TrackInfo]) -> i64 {
-        let version =
-            tracks.iter().filter_map(|track| track.version.as_ref()).map(|version| version.unix_micro).min();
-        version.map_or(self.connection.created_ms, |micro| micro / 1000)
+    fn created_ms(&self, place: &Place) -> i64 {
+        let micro = place.tracks().filter_map(changed_micro).min();
+        micro.map_or(self.connection.created_ms, |micro| micro / 1000)
     }
 }
 
 impl Group {
+    /// Whether the track is in it and stays there. One for which there was no room may still get the place of another, until
+    /// the program knows it as a stream: clients that replace a track may publish the new one first.
+    fn keeps(&self, track: &TrackInfo) -> bool {
+        let is_in_it = self.stream.tracks().any(|sid| *sid == track.sid);
+        is_in_it && (self.held_until.is_none() || self.key != own_key(track))
+    }
+
     /// The stream as it is now; what changed is said once it has been announced.
     fn become_stream(&mut self, stream: Stream) -> Vec<Event> {
         let old = std::mem::replace(&mut self.stream, Arc::new(stream));
@@ -259,26 +330,28 @@ fn group_key(track: &TrackInfo) -> String {
     match track.source() {
         TrackSource::Camera | TrackSource::Microphone => "camera".into(),
         TrackSource::ScreenShare | TrackSource::ScreenShareAudio => "screen".into(),
-        TrackSource::Unknown => format!("track {}", track.sid),
+        TrackSource::Unknown => own_key(track),
     }
+}
+
+fn own_key(track: &TrackInfo) -> String {
+    format!("track {}", track.sid)
+}
+
+fn changed_micro(track: &TrackInfo) -> Option<i64> {
+    track.version.as_ref().map(|version| version.unix_micro)
 }
 
 /// `id`: the one that was announced. A new stream has that of its sound, else that of its picture: the same for all
 /// clients, in whichever order they hear of the tracks.
-fn stream(
-    id: Option<String>,
-    created_ms: i64,
-    connection: &Arc<Connection>,
-    tracks: &[&TrackInfo],
-) -> Stream {
-    let audio = tracks.iter().find(|track| track.r#type() == TrackType::Audio);
-    let video = tracks.iter().find(|track| track.r#type() == TrackType::Video);
+fn stream(id: Option<String>, created_ms: i64, connection: &Arc<Connection>, place: &Place) -> Stream {
+    let (audio, video) = (place.audio, place.video);
     let video_type = match video.map(|track| track.source()) {
         Some(TrackSource::ScreenShare) => VideoType::Screen,
         Some(TrackSource::Camera) | None => VideoType::Camera,
         Some(_) => VideoType::Custom,
     };
-    let sid = |track: Option<&&TrackInfo>| track.map(|track| track.sid.clone());
+    let sid = |track: Option<&TrackInfo>| track.map(|track| track.sid.clone());
     let (audio_track, video_track) = (sid(audio), sid(video));
     Stream {
         id: id.or(audio_track.clone()).or(video_track.clone()).unwrap_or_default(),
@@ -294,7 +367,7 @@ fn stream(
         video_height: video.map_or(0, |track| track.height),
         video_type,
         // As LiveKit's clients have it: of one publisher all is encrypted, or nothing.
-        is_sealed: tracks.iter().any(|track| track.encryption() != Type::None),
+        is_sealed: place.tracks().any(|track| track.encryption() != Type::None),
         audio_track,
         video_track,
     }

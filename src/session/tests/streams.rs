@@ -3,7 +3,8 @@
 use super::media::{PublicationId, PublisherEvent, SubscriberEvent, SubscriptionId, Wants};
 use super::*;
 use crate::signal::proto::{
-    StreamState, StreamStateInfo, StreamStateUpdate, UpdateSubscription, signal_request::Message as Asked,
+    StreamState, StreamStateInfo, StreamStateUpdate, TimedVersion, UpdateSubscription,
+    signal_request::Message as Asked,
 };
 
 /// A client that may do all, and Ann with a camera.
@@ -126,4 +127,134 @@ fn another_size_and_another_source_are_told_as_changes_of_the_stream() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Ann with these tracks, in this order, each as old as its number.
+fn with_tracks(version: u32, tracks: &[(&str, TrackSource, i64)]) -> ParticipantInfo {
+    let tracks = tracks.iter().map(|(sid, source, unix_micro)| TrackInfo {
+        version: Some(TimedVersion { unix_micro: *unix_micro, ticks: 0 }),
+        ..track(sid, *source)
+    });
+    ParticipantInfo { version, tracks: tracks.collect(), ..participant("ann") }
+}
+
+const ONE: (&str, TrackSource, i64) = ("TR_one", TrackSource::Camera, 1);
+const TWO: (&str, TrackSource, i64) = ("TR_two", TrackSource::Camera, 2);
+const SOUND: (&str, TrackSource, i64) = ("TR_sound", TrackSource::Microphone, 3);
+
+/// The streams by their ids, and the pictures in them.
+fn pictures(client: &Client) -> Vec<(String, String)> {
+    let live = client.core.live().expect("a session");
+    let streams = live.roster.streams();
+    let mut pictures: Vec<_> = streams
+        .into_values()
+        .map(|stream| (stream.id.clone(), stream.video_track.clone().unwrap_or_default()))
+        .collect();
+    pictures.sort();
+    pictures
+}
+
+fn both() -> Vec<(String, String)> {
+    [("TR_sound", "TR_one"), ("TR_two", "TR_two")].map(|(id, sid)| (id.into(), sid.into())).to_vec()
+}
+
+#[test]
+fn a_second_camera_is_a_stream_of_its_own_in_whatever_order_the_server_lists_them() {
+    let mut client = Client::connected();
+    client.update(vec![with_tracks(1, &[ONE, SOUND])]);
+    client.update(vec![with_tracks(2, &[TWO, SOUND, ONE])]);
+    client.pass(Duration::from_secs(1));
+    assert_eq!(words(&client.heard()), ["created ann", "received TR_sound", "received TR_two"]);
+    let one = (ONE.0, ONE.1, 9); // it has changed meanwhile
+    for (version, order) in [[one, TWO, SOUND], [TWO, one, SOUND], [SOUND, TWO, one]].iter().enumerate() {
+        client.update(vec![with_tracks(3 + version as u32, order)]);
+        assert_eq!(client.heard(), []);
+        assert_eq!(pictures(&client), both());
+    }
+}
+
+#[test]
+fn who_joins_later_finds_the_older_camera_with_the_sound() {
+    for order in [[ONE, TWO, SOUND], [SOUND, TWO, ONE]] {
+        let mut client = Client::connecting();
+        client.input(Input::LinkOpened);
+        let join = JoinResponse { other_participants: vec![with_tracks(1, &order)], ..welcome(&[]) };
+        client.server(FromServer::Welcome(join));
+        let heard = words(&client.heard());
+        assert_eq!(heard, ["connected", "created ann", "received TR_sound", "received TR_two"]);
+        assert_eq!(pictures(&client), both());
+    }
+}
+
+#[test]
+fn a_camera_that_leaves_does_not_make_another_one_take_its_place() {
+    let mut client = Client::connected();
+    client.update(vec![with_tracks(1, &[ONE, TWO, SOUND])]);
+    client.pass(Duration::from_secs(1));
+    client.heard();
+    client.update(vec![with_tracks(2, &[TWO, SOUND])]);
+    let heard = client.heard();
+    let [Event::StreamChanged { stream, change: StreamChange::Video(false) }] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((stream.id.as_str(), stream.has_video_track), ("TR_sound", false));
+    client.update(vec![with_tracks(3, &[("TR_three", TrackSource::Camera, 4), TWO, SOUND])]);
+    assert_eq!(pictures(&client)[0], ("TR_sound".to_owned(), "TR_three".to_owned()));
+    client.heard();
+    client.update(vec![with_tracks(4, &[TWO])]);
+    assert_eq!(words(&client.heard()), ["lost TR_sound"]);
+}
+
+#[test]
+fn a_camera_that_is_there_before_the_one_that_it_replaces_has_gone_is_no_second_stream() {
+    let mut client = Client::connected();
+    client.update(vec![with_tracks(1, &[ONE, SOUND])]);
+    client.heard();
+    client.update(vec![with_tracks(2, &[ONE, TWO, SOUND])]);
+    client.pass(Duration::from_millis(100));
+    client.update(vec![with_tracks(3, &[TWO, SOUND])]);
+    client.pass(Duration::from_secs(1));
+    assert_eq!(client.heard(), []);
+    assert_eq!(pictures(&client), [("TR_sound".to_owned(), "TR_two".to_owned())]);
+}
+
+#[test]
+fn screens_and_microphones_are_shared_out_in_the_same_way_and_so_are_named_tracks() {
+    let screens = [("TR_s1", TrackSource::ScreenShare, 1), ("TR_s2", TrackSource::ScreenShare, 2)];
+    let microphones = [("TR_m1", TrackSource::Microphone, 1), ("TR_m2", TrackSource::Microphone, 2)];
+    for (tracks, received) in [(screens, ["TR_s1", "TR_s2"]), (microphones, ["TR_m1", "TR_m2"])] {
+        for stream in ["", "film"] {
+            let mut client = Client::connected();
+            let mut ann = with_tracks(1, &tracks);
+            ann.tracks.iter_mut().for_each(|track| track.stream = stream.into());
+            client.update(vec![ann]);
+            client.pass(Duration::from_secs(1));
+            let received = received.map(|sid| format!("received {sid}"));
+            assert_eq!(words(&client.heard())[1..], received);
+        }
+    }
+}
+
+#[test]
+fn after_a_new_join_each_track_is_in_the_stream_in_which_it_was() {
+    let mut client = Client::connected();
+    client.update(vec![with_tracks(1, &[ONE])]);
+    client.pass(Duration::from_secs(1));
+    client.heard();
+    // The sound comes late: its stream is called after its picture.
+    client.update(vec![with_tracks(2, &[ONE, TWO, SOUND])]);
+    client.pass(Duration::from_secs(1));
+    assert_eq!(words(&client.heard())[1..], ["received TR_two"]);
+    let before = pictures(&client);
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.leave(DisconnectReason::StateMismatch, Action::Reconnect);
+    client.input(Input::LinkOpened);
+    // The first camera has changed last, by now.
+    let one = (ONE.0, ONE.1, 9);
+    let join = JoinResponse { other_participants: vec![with_tracks(3, &[TWO, SOUND, one])], ..welcome(&[]) };
+    client.server(FromServer::Welcome(join));
+    client.pass(Duration::from_secs(10));
+    assert_eq!(words(&client.heard()), ["reconnecting", "reconnected"]);
+    assert_eq!(pictures(&client), before);
 }
