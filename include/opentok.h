@@ -488,7 +488,7 @@ typedef enum otc_subscriber_error_code {
  */
 typedef enum otc_video_reason {
   /**
-   * The publisher started or stopped to publish video.
+   * The publisher started or stopped to publish video, or to let this client have it.
    */
   OTC_VIDEO_REASON_PUBLISH_VIDEO = 1,
   /**

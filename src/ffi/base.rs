@@ -32,7 +32,7 @@ pub(super) const OTC_TRUE: otc_bool = 1;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum otc_video_reason {
-    /// The publisher started or stopped to publish video.
+    /// The publisher started or stopped to publish video, or to let this client have it.
     OTC_VIDEO_REASON_PUBLISH_VIDEO = 1,
     /// The subscriber started or stopped to subscribe to video.
     OTC_VIDEO_REASON_SUBSCRIBE_TO_VIDEO = 2,

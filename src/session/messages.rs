@@ -69,6 +69,9 @@ impl Core {
             FromServer::Message(Message::SubscriptionResponse(response)) => {
                 self.subscription_refused(&response)
             }
+            FromServer::Message(Message::SubscriptionPermissionUpdate(update)) => {
+                self.permission_changed(now, &update)
+            }
             FromServer::Message(Message::StreamStateUpdate(update)) => self.stream_states_changed(&update),
             FromServer::Message(Message::ConnectionQuality(update)) => self.qualities_changed(&update),
             // Answers to pings of the old kind have done their work by arriving; the rest says nothing that a program hears.

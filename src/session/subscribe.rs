@@ -9,14 +9,14 @@ use super::core::{Core, Output, State};
 use super::live::Live;
 use super::media::{Format, Incoming, MediaFault, MediaReason, SubscriberEvent, SubscriptionId, Wants};
 use super::publications::codec_above;
-use super::subscriptions::{Stage, Subscription, Subscriptions};
+use super::subscriptions::{Refusal, Stage, Subscription, Subscriptions};
 use super::wires::Way;
 use super::{Event, Fault, Reason};
 use crate::media::Rotation;
 use crate::rtc::{Codec, PacketIn, SectionInfo};
 use crate::signal::proto::{
     ConnectionQuality, ConnectionQualityUpdate, StreamState, StreamStateUpdate, SubscriptionError,
-    SubscriptionResponse,
+    SubscriptionPermissionUpdate, SubscriptionResponse,
 };
 
 impl Core {
@@ -50,7 +50,7 @@ impl Core {
         }
         // What the program subscribes by may be of before: LiveKit's clients add their sound to a stream that is there.
         self.say_media(vec![Event::Subscriber { id, event: SubscriberEvent::Changed(stream.clone()) }]);
-        self.subscriptions.all.push(Subscription::new(now, id, stream, wants));
+        self.subscriptions.add(Subscription::new(now, id, stream, wants));
         self.ask_for_subscriptions();
         self.subscriptions_settled();
     }
@@ -82,20 +82,22 @@ impl Core {
     }
 
     pub(super) fn subscriptions_timeout(&mut self, now: Instant) {
-        let text = "no media came in time; are the server's UDP ports reachable?";
         let is_late = |one: &Subscription| matches!(one.stage, Stage::Asked { deadline } if now >= deadline);
-        self.fail_subscriptions(is_late, MediaFault::new(MediaReason::TimedOut, text));
+        self.fail_subscriptions(|one| is_late(one).then(|| one.lateness()));
     }
 
-    fn fail_subscriptions(&mut self, which: impl Fn(&Subscription) -> bool, fault: MediaFault) {
-        let failed: Vec<Subscription> = self.subscriptions.all.extract_if(.., |one| which(one)).collect();
-        if failed.is_empty() {
-            return;
+    /// Ends those for which there is a reason.
+    fn fail_subscriptions(&mut self, why: impl Fn(&Subscription) -> Option<MediaFault>) {
+        let mut events = Vec::new();
+        self.subscriptions.all.retain(|one| {
+            let fault = why(one);
+            events.extend(fault.clone().map(|fault| one.event(SubscriberEvent::Failed(fault))));
+            fault.is_none()
+        });
+        if !events.is_empty() {
+            self.say_media(events);
+            self.ask_for_subscriptions();
         }
-        let events = failed.iter().map(|one| one.event(SubscriberEvent::Failed(fault.clone())));
-        let events = events.collect();
-        self.say_media(events);
-        self.ask_for_subscriptions();
     }
 
     /// A peer connection never came up, where signals need none.
@@ -104,7 +106,7 @@ impl Core {
             Way::Publisher => self.publications_failed(text),
             Way::Subscriber => {
                 let fault = MediaFault::new(MediaReason::PeerConnection, text);
-                self.fail_subscriptions(|_| true, fault);
+                self.fail_subscriptions(|_| Some(fault.clone()));
                 self.subscriptions.sections.clear();
             }
         }
@@ -243,16 +245,10 @@ impl Core {
 
     /// The server could not do what it was asked for.
     pub(super) fn subscription_refused(&mut self, response: &SubscriptionResponse) {
-        let (reason, text) = match response.err() {
-            SubscriptionError::SeTrackNotfound => {
-                (MediaReason::StreamNotFound, "the server does not know the stream")
-            }
-            SubscriptionError::SeCodecUnsupported => {
-                (MediaReason::PeerConnection, "the stream has a codec that the server cannot send here")
-            }
-            SubscriptionError::SeUnknown => {
-                (MediaReason::PeerConnection, "the server cannot send the stream")
-            }
+        let refusal = match response.err() {
+            SubscriptionError::SeTrackNotfound => Refusal::NotFound,
+            SubscriptionError::SeCodecUnsupported => Refusal::CodecUnsupported,
+            SubscriptionError::SeUnknown => Refusal::Unknown,
         };
         let sid = &response.track_sid;
         // One that its publisher is about to publish again is asked for again then.
@@ -263,7 +259,28 @@ impl Core {
             self.subscriptions.tracks.remove(sid);
             return;
         }
-        self.fail_subscriptions(|one| one.has(sid), MediaFault::new(reason, text));
+        if self.subscriptions.refuse(sid, refusal) {
+            self.refusals_changed();
+        }
+    }
+
+    /// A publisher does not let this client have a track, or does again. The server goes on trying meanwhile.
+    pub(super) fn permission_changed(&mut self, now: Instant, update: &SubscriptionPermissionUpdate) {
+        let is_news = match update.allowed {
+            true => self.subscriptions.allow(now, &update.track_sid),
+            false => self.subscriptions.refuse(&update.track_sid, Refusal::NotAllowed),
+        };
+        if is_news {
+            self.refusals_changed();
+        }
+    }
+
+    /// The rest of a stream comes without the tracks that do not.
+    fn refusals_changed(&mut self) {
+        self.fail_subscriptions(Subscription::failure);
+        let events = self.subscriptions.news();
+        self.say_media(events);
+        self.subscriptions_settled();
     }
 
     /// The server has stopped a video that the way to this client cannot carry, or begun again.

@@ -44,7 +44,35 @@ pub(super) struct Subscription {
     pub is_warned: bool,
     /// What the server said last of these may be out of date.
     pub is_doubtful: bool,
+    /// The tracks that the server does not send, by their sids.
+    refused: Vec<(String, Refusal)>,
     told: Told,
+}
+
+/// Why the server does not send a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The publisher does not allow it, and may at any moment.
+    NotAllowed,
+    NotFound,
+    CodecUnsupported,
+    Unknown,
+}
+
+impl Refusal {
+    fn fault(self) -> MediaFault {
+        let (reason, text) = match self {
+            Self::NotAllowed => {
+                (MediaReason::NotPermitted, "the publisher does not allow this client to receive the stream")
+            }
+            Self::NotFound => (MediaReason::StreamNotFound, "the server does not know the stream"),
+            Self::CodecUnsupported => {
+                (MediaReason::PeerConnection, "the stream has a codec that the server cannot send here")
+            }
+            Self::Unknown => (MediaReason::PeerConnection, "the server cannot send the stream"),
+        };
+        MediaFault::new(reason, text)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,6 +91,7 @@ struct Told {
     wants_video: Option<bool>,
     is_paused: bool,
     is_warned: bool,
+    is_codec_refused: bool,
 }
 
 pub(super) struct Track {
@@ -85,6 +114,7 @@ impl Subscription {
             is_paused: false,
             is_warned: false,
             is_doubtful: false,
+            refused: Vec::new(),
             told: Told::default(),
         }
     }
@@ -117,12 +147,14 @@ impl Subscription {
         let wanted = wish(before.wants_video, now.wants_video);
         let paused = (before.is_paused != now.is_paused).then_some(!now.is_paused);
         let warned = (before.is_warned != now.is_warned).then_some(now.is_warned);
+        let decodable = (before.is_codec_refused != now.is_codec_refused).then_some(!now.is_codec_refused);
         let events = [
             published.map(|is_on| video(is_on, VideoReason::PublishVideo)),
             wanted.map(|is_on| video(is_on, VideoReason::SubscribeToVideo)),
             change(before.publishes_audio, now.publishes_audio).map(audio),
             wish(before.wants_audio, now.wants_audio).map(audio),
             paused.map(|is_on| video(is_on, VideoReason::Quality)),
+            decodable.map(|is_on| video(is_on, VideoReason::CodecNotSupported)),
             warned.map(|is_warned| match is_warned {
                 true => SubscriberEvent::Warned,
                 false => SubscriberEvent::WarningLifted,
@@ -131,16 +163,61 @@ impl Subscription {
         events.into_iter().flatten().map(|event| self.event(event)).collect()
     }
 
+    /// Of sound there is one kind of news. A picture that the server cannot send here lacks a codec; any other that does not
+    /// come is like one that is not published.
     fn state(&self) -> Told {
+        let known = self.known();
+        let refusal = |sid: &Option<String>| self.refusal(sid.as_ref()?);
+        let video = refusal(&self.stream.video_track);
+        let is_codec_refused = video == Some(Refusal::CodecUnsupported);
+        let (has_sound, has_picture) =
+            (refusal(&self.stream.audio_track).is_none(), video.is_none() || is_codec_refused);
+        Told {
+            publishes_audio: known.publishes_audio.map(|is_on| is_on && has_sound),
+            publishes_video: known.publishes_video.map(|is_on| is_on && has_picture),
+            is_paused: self.is_paused,
+            is_warned: self.is_warned,
+            is_codec_refused,
+            ..known
+        }
+    }
+
+    /// What a subscriber knows without being told: what its stream says, and what it wants itself.
+    fn known(&self) -> Told {
         let Stream { has_audio_track, has_audio, has_video_track, has_video, .. } = *self.stream;
         Told {
             publishes_audio: has_audio_track.then_some(has_audio),
             publishes_video: has_video_track.then_some(has_video),
             wants_audio: has_audio_track.then_some(self.wants.audio),
             wants_video: has_video_track.then_some(self.wants.video),
-            is_paused: self.is_paused,
-            is_warned: self.is_warned,
+            ..Told::default()
         }
+    }
+
+    fn refusal(&self, sid: &str) -> Option<Refusal> {
+        self.refused.iter().find(|(refused, _)| refused == sid).map(|(_, refusal)| *refusal)
+    }
+
+    /// Why nothing of the stream comes, where the server sends none of its tracks.
+    fn refusal_of_all(&self) -> Option<Refusal> {
+        let mut refusals = self.stream.tracks().map(|sid| self.refusal(sid));
+        let first = refusals.next()??;
+        // What may be allowed yet outweighs what cannot come.
+        refusals.try_fold(first, |worst, refusal| {
+            refusal.map(|refusal| if refusal == Refusal::NotAllowed { refusal } else { worst })
+        })
+    }
+
+    /// Why it fails at once, and with which words; `None` while something may still come.
+    pub fn failure(&self) -> Option<MediaFault> {
+        self.refusal_of_all().filter(|refusal| *refusal != Refusal::NotAllowed).map(Refusal::fault)
+    }
+
+    /// The words for one whose time is over.
+    pub fn lateness(&self) -> MediaFault {
+        let text = "no media came in time; are the server's UDP ports reachable?";
+        let late = || MediaFault::new(MediaReason::TimedOut, text);
+        self.refusal_of_all().map_or_else(late, Refusal::fault)
     }
 
     /// Whether the stream is of this connection.
@@ -171,6 +248,42 @@ impl Subscriptions {
         self.all.iter_mut().find(|subscription| subscription.id == id)
     }
 
+    /// Adds one, who learns what the others that watch its stream know of it: the server was asked for them and says nothing
+    /// again.
+    pub fn add(&mut self, mut subscription: Subscription) {
+        let known = self.all.iter().flat_map(|one| &one.refused);
+        let known = known.filter(|(sid, _)| subscription.has(sid)).cloned();
+        let known: HashMap<String, Refusal> = known.collect();
+        subscription.refused = known.into_iter().collect();
+        self.all.push(subscription);
+    }
+
+    /// The server does not send this track. False where nobody wants it.
+    pub fn refuse(&mut self, sid: &str, refusal: Refusal) -> bool {
+        let mut is_news = false;
+        for one in self.all.iter_mut().filter(|one| one.has(sid)) {
+            // A track that another has taken the place of does not matter any more.
+            let Subscription { stream, refused, .. } = one;
+            refused.retain(|(known, _)| known != sid && stream.tracks().any(|track| track == known));
+            refused.push((sid.to_owned(), refusal));
+            is_news = true;
+        }
+        is_news
+    }
+
+    /// It does again. Who has waited for that has the whole time from here on. False where nobody has.
+    pub fn allow(&mut self, now: Instant, sid: &str) -> bool {
+        let mut is_news = false;
+        for one in self.all.iter_mut().filter(|one| one.refusal(sid).is_some()) {
+            one.refused.retain(|(known, _)| known != sid);
+            if let Stage::Asked { deadline } = &mut one.stage {
+                *deadline = now + SUBSCRIBE_TIMEOUT;
+            }
+            is_news = true;
+        }
+        is_news
+    }
+
     pub fn of_stream(&self, stream_id: &str) -> impl Iterator<Item = &Subscription> {
         self.all.iter().filter(move |one| one.stream.id == stream_id)
     }
@@ -198,6 +311,7 @@ impl Subscriptions {
             (subscription.is_publisher_lost, subscription.is_paused, subscription.is_warned) =
                 Default::default();
             subscription.is_doubtful = false;
+            subscription.refused.clear();
         }
         self.interrupt()
     }
@@ -237,17 +351,24 @@ impl Subscriptions {
     }
 
     /// A packet has come on this section: its track is not paused, nor is its publisher lost, whatever was said before the
-    /// link broke. True where that is news.
+    /// link broke. Nor is it refused, where the server said so before that or goes on trying. True where that is news.
     pub fn came(&mut self, section: Section) -> bool {
         let Self { all, sections, .. } = self;
         let Some(sid) = sections.get(&section) else { return false };
         let mut is_news = false;
+        for Subscription { refused, is_doubtful, .. } in all.iter_mut().filter(|one| !one.refused.is_empty())
+        {
+            let before = refused.len();
+            refused
+                .retain(|(known, refusal)| known != sid || !(*is_doubtful || *refusal == Refusal::Unknown));
+            is_news |= refused.len() < before;
+        }
         for one in all.iter_mut().filter(|one| one.is_doubtful && one.has(sid)) {
             let is_video = one.stream.video_track.as_ref() == Some(sid);
             is_news |= one.is_publisher_lost || one.is_paused && is_video;
             one.is_publisher_lost = false;
             one.is_paused &= !is_video;
-            one.is_doubtful = one.is_paused;
+            one.is_doubtful = one.is_paused || !one.refused.is_empty();
         }
         is_news
     }
@@ -346,9 +467,14 @@ impl Subscriptions {
         }
         let Self { all, tracks, .. } = self;
         let is_there = |sid: &String| tracks.get(sid).is_some_and(|track| track.section.is_some());
-        let ready = all.iter_mut().filter(|one| {
-            one.stage != Stage::Connected && !one.is_publisher_lost && one.stream.tracks().all(&is_there)
-        });
+        // What the server does not send is not waited for, as long as something is left.
+        let is_open = |one: &Subscription| {
+            let mut awaited = one.stream.tracks().filter(|sid| one.refusal(sid).is_none()).peekable();
+            awaited.peek().is_some() && awaited.all(is_there)
+        };
+        let ready = all
+            .iter_mut()
+            .filter(|one| one.stage != Stage::Connected && !one.is_publisher_lost && is_open(one));
         let mut events = Vec::new();
         for subscription in ready {
             let is_back = subscription.stage == Stage::Interrupted;
@@ -357,7 +483,7 @@ impl Subscriptions {
                 events.push(subscription.event(SubscriberEvent::Reconnected));
             } else {
                 events.push(subscription.event(SubscriberEvent::Connected));
-                subscription.told = Told { is_paused: false, is_warned: false, ..subscription.state() };
+                subscription.told = subscription.known();
             }
             events.extend(subscription.news());
         }

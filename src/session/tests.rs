@@ -20,6 +20,7 @@ mod film;
 mod migration;
 mod moderation;
 mod peers;
+mod refused;
 mod relays;
 mod resume;
 mod sealed;
