@@ -2800,7 +2800,8 @@ otc_status otc_publisher_set_publish_audio(otc_publisher *publisher,
                                            otc_bool publish_audio);
 
 /**
- * Whether video is switched on.
+ * Whether video is switched on. It is not after a moderator has switched it off, as servers other than this library's can
+ * do; no callback tells of that, and `otc_publisher_set_publish_video` switches it on again.
  *
  * @param publisher  A publisher.
  *

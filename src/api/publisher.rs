@@ -473,16 +473,13 @@ impl Publisher {
                     placed.stream = Some(stream);
                 }
             }
-            PublisherEvent::MuteForced if is_current => {
-                inner.publishes_audio = false;
+            PublisherEvent::MuteForced(kind) if is_current => {
                 // The program may have switched it on at the same moment, which the session has heard by now.
-                if let Some(placed) = &inner.placed {
-                    placed.port.wish(Input::SetPublishing { id, kind: Kind::Audio, is_on: false });
+                self.switch(&mut inner, kind, false);
+                // The interface has a word for sound alone; of video the program is told when it asks.
+                if kind == Kind::Audio {
+                    self.say(line, Notice::MuteForced);
                 }
-                if let Some(audio) = &inner.audio {
-                    audio.sender.lock().set_enabled(false);
-                }
-                self.say(line, Notice::MuteForced);
             }
             PublisherEvent::KeyFrameWanted(layer) if is_current => self.order(Order::KeyFrame(layer)),
             PublisherEvent::LayersWanted(layers) if is_current => self.order(Order::Layers(layers)),
@@ -554,6 +551,8 @@ fn next_id() -> PublicationId {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::super::session;
     use super::*;
     use crate::driver::callbacks::Callbacks;
@@ -580,34 +579,88 @@ mod tests {
         }
     }
 
+    /// A publisher in a session that ends with this, and what it has wished for.
+    struct Stage {
+        publisher: Arc<Publisher>,
+        id: PublicationId,
+        line: Line,
+        callbacks: Callbacks,
+        wishes: mpsc::UnboundedReceiver<Input>,
+        _keeps: (mpsc::UnboundedSender<Input>, tokio::runtime::Runtime),
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let callbacks = Callbacks::start(&mut None).expect("a thread");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let (port, keeps, wishes) = MediaPort::open();
+            let line = Line::new(callbacks.poster(), Arc::default());
+            let session =
+                Session::new("key".into(), "id".into(), session::Settings::default(), Arc::new(Deaf));
+            let publisher =
+                Publisher::new(Settings { has_video: false, ..Settings::default() }, Arc::new(Deaf));
+            let place = Place {
+                session,
+                port,
+                line: line.clone(),
+                filming: Arc::default(),
+                workers: Workers::default(),
+                sound: Sound::new(Registered::new(Arc::new(SystemDevice::default()))),
+                runtime: runtime.handle().clone(),
+                keyring: None,
+            };
+            let id = publisher.place(place).expect("it is in no session");
+            Self { publisher, id, line, callbacks, wishes, _keeps: (keeps, runtime) }
+        }
+
+        fn hear(&self, event: PublisherEvent) {
+            self.publisher.hear(self.id, &self.line, event);
+        }
+
+        /// What the session has been told of sound or video: whether it is on.
+        fn switched(mut self) -> Vec<(Kind, bool)> {
+            assert!(self.callbacks.stop(Duration::from_secs(10)).is_none());
+            let wishes = std::iter::from_fn(|| self.wishes.try_recv().ok());
+            let switched = wishes.filter_map(|wish| match wish {
+                Input::SetPublishing { kind, is_on, .. } => Some((kind, is_on)),
+                _ => None,
+            });
+            switched.collect()
+        }
+    }
+
     #[test]
     fn of_a_mute_and_a_switching_on_at_the_same_moment_the_session_hears_how_it_ended() {
-        let callbacks = Callbacks::start(&mut None).expect("a thread");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let (port, _keeps, mut wishes) = MediaPort::open();
-        let line = Line::new(callbacks.poster(), Arc::default());
-        let session = Session::new("key".into(), "id".into(), session::Settings::default(), Arc::new(Deaf));
-        let publisher = Publisher::new(Settings { has_video: false, ..Settings::default() }, Arc::new(Deaf));
-        let place = Place {
-            session,
-            port,
-            line: line.clone(),
-            filming: Arc::default(),
-            workers: Workers::default(),
-            sound: Sound::new(Registered::new(Arc::new(SystemDevice::default()))),
-            runtime: runtime.handle().clone(),
-            keyring: None,
-        };
-        let id = publisher.place(place).expect("it is in no session");
-        publisher.set_publishes(Kind::Audio, true); // behind the mute, as the session sees it
-        publisher.hear(id, &line, PublisherEvent::MuteForced);
-        assert!(callbacks.stop(Duration::from_secs(10)).is_none());
-        let mut last = None;
-        while let Ok(wish) = wishes.try_recv() {
-            if let Input::SetPublishing { is_on, .. } = wish {
-                last = Some(is_on);
-            }
+        for kind in [Kind::Audio, Kind::Video] {
+            let stage = Stage::new();
+            stage.publisher.set_publishes(kind, true); // behind the mute, as the session sees it
+            stage.hear(PublisherEvent::MuteForced(kind));
+            assert!(!stage.publisher.publishes(kind));
+            assert_eq!(stage.switched().last(), Some(&(kind, false)));
         }
-        assert_eq!((publisher.publishes(Kind::Audio), last), (false, Some(false)));
+    }
+
+    #[test]
+    fn video_that_a_moderator_has_switched_off_does_not_come_back_with_a_wide_network() {
+        let stage = Stage::new();
+        stage.publisher.inner.lock().fallback = Some(Fallback::default());
+        let start = Instant::now();
+        let pass = |seconds: std::ops::Range<u64>, estimate_bps| {
+            for second in seconds {
+                let mut inner = stage.publisher.inner.lock();
+                let now = start + Duration::from_secs(second);
+                stage.publisher.watch_network(now, &stage.line, &mut inner, Some(estimate_bps));
+            }
+        };
+        pass(0..10, 30_000);
+        stage.hear(PublisherEvent::MuteForced(Kind::Video));
+        pass(10..20, 1_000_000);
+        let is_off = stage.publisher.inner.lock().fallback.as_ref().is_some_and(Fallback::is_off);
+        assert!(!is_off && !stage.publisher.publishes(Kind::Video));
+        let switched = stage.switched();
+        assert!(
+            switched.len() > 1 && switched.iter().all(|one| *one == (Kind::Video, false)),
+            "{switched:?}"
+        );
     }
 }

@@ -119,8 +119,8 @@ pub enum PublisherEvent {
     Failed(MediaFault),
     /// The stream has left the session: unpublished, removed by a moderator, or with the session. Said last, once.
     Ended,
-    /// A moderator has switched the microphone off.
-    MuteForced,
+    /// A moderator, or the server for one, has switched sound or video off.
+    MuteForced(Kind),
     /// `None`: every layer.
     KeyFrameWanted(Option<usize>),
     /// Which layers somebody wants.

@@ -160,7 +160,7 @@ impl Core {
                 false => PublisherEvent::Published { stream, video },
                 true => PublisherEvent::Renewed { stream, video },
             }));
-            events.extend(is_muted.then(|| published.event(PublisherEvent::MuteForced)));
+            events.extend(is_muted.then(|| published.event(PublisherEvent::MuteForced(Kind::Audio))));
             // What was switched since the server was asked.
             for position in 0..published.tracks.len() {
                 let is_on = published.is_on(published.tracks[position].kind);
@@ -265,7 +265,7 @@ impl Core {
             if !published.set_on(Kind::Audio, false) {
                 continue;
             }
-            let event = published.event(PublisherEvent::MuteForced);
+            let event = published.event(PublisherEvent::MuteForced(Kind::Audio));
             let sid = published.track(Kind::Audio).and_then(|track| Some(track.info.as_ref()?.sid.clone()));
             self.publication_changed(*id);
             self.say_media(vec![event]);
@@ -281,16 +281,25 @@ impl Core {
         let Some((published, position)) = self.publications.by_sid(&mute.sid) else { return };
         let kind = published.tracks[position].kind;
         let id = published.wish.id;
-        // Nobody is switched on from afar.
-        if !mute.muted || !published.set_on(kind, false) {
+        // Nobody is switched on from afar. A server that has done so tells the others what is not so.
+        if !mute.muted {
+            if !published.is_on(kind) {
+                self.request(Message::Mute(MuteTrackRequest { muted: true, ..mute.clone() }));
+            }
             return;
         }
-        let event = published.event(PublisherEvent::MuteForced);
-        self.publication_changed(id);
-        if kind == Kind::Audio {
+        let is_news = published.set_on(kind, false);
+        let event = published.event(PublisherEvent::MuteForced(kind));
+        if is_news {
+            self.publication_changed(id);
+        }
+        // Video that rests for the sake of a narrow network does not come back with a wide one.
+        if is_news || kind == Kind::Video {
             self.say_media(vec![event]);
         }
-        self.request(Message::Mute(mute.clone()));
+        if is_news {
+            self.request(Message::Mute(mute.clone()));
+        }
     }
 
     #[allow(deprecated)] // as above

@@ -93,7 +93,9 @@ impl Media {
                 PublisherEvent::Renewed { stream, .. } | PublisherEvent::Changed(stream),
                 Some(Publication::Up(_)),
             ) => Some(Publication::Up(stream.clone())),
-            (PublisherEvent::MuteForced | PublisherEvent::Counted { .. }, Some(Publication::Up(_))) => state,
+            (PublisherEvent::MuteForced(_) | PublisherEvent::Counted { .. }, Some(Publication::Up(_))) => {
+                state
+            }
             (PublisherEvent::KeyFrameWanted(_) | PublisherEvent::LayersWanted(_), Some(_))
             | (PublisherEvent::Bitrate(_) | PublisherEvent::VideoBitrate(_), Some(_)) => state,
             (PublisherEvent::Ended | PublisherEvent::Failed(_), Some(_)) => None,

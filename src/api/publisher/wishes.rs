@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::reporter::Reporter;
 use super::super::transformer::{AudioTransform, Chain, VideoTransform};
 use super::super::{Error, logger};
-use super::{BitratePreset, ContentHint, Publisher};
+use super::{BitratePreset, ContentHint, Inner, Publisher};
 use crate::driver::callbacks::deletion_deadline;
 use crate::driver::video_out::Order;
 use crate::media::Kind;
@@ -21,10 +21,13 @@ impl Publisher {
     }
 
     pub fn set_publishes(&self, kind: Kind, is_on: bool) {
-        let mut inner = self.inner.lock();
+        self.switch(&mut self.inner.lock(), kind, is_on);
+    }
+
+    pub(super) fn switch(&self, inner: &mut Inner, kind: Kind, is_on: bool) {
         if kind == Kind::Video {
             inner.publishes_video = is_on;
-            return self.switch_video(&inner);
+            return self.switch_video(inner);
         }
         inner.publishes_audio = is_on;
         if let Some(placed) = &inner.placed {

@@ -3,6 +3,7 @@
 use super::film::film;
 use super::media::{Publication, PublicationId, PublishedAudio, PublisherEvent};
 use super::*;
+use crate::media::Kind;
 use crate::signal::{mute_mode, token};
 
 fn room_with(metadata: &str) -> Message {
@@ -101,7 +102,7 @@ fn what_the_moderator_is_publishing_when_it_mutes_all_starts_muted() {
     client.input(all(&[]));
     client.take();
     let heard = client.publisher_heard();
-    let [PublisherEvent::Published { .. }, PublisherEvent::MuteForced] = &heard[..] else {
+    let [PublisherEvent::Published { .. }, PublisherEvent::MuteForced(Kind::Audio)] = &heard[..] else {
         panic!("{heard:?}")
     };
     let is_mute = |message: &signal_request::Message| matches!(message, signal_request::Message::Mute(mute) if mute.muted && mute.sid == "TR_A1");

@@ -62,7 +62,7 @@ fn what_is_switched_while_there_is_no_link_is_said_when_there_is_one() {
     client.heard();
     client.resume(true, false);
     assert_eq!(client.mutes(), [("TR_A1".to_owned(), false), ("TR_V1".to_owned(), true)]);
-    assert!(!client.publisher_heard().contains(&PublisherEvent::MuteForced));
+    assert!(!client.publisher_heard().contains(&PublisherEvent::MuteForced(Kind::Audio)));
     client.update(vec![participant("me")]);
     assert_eq!(client.mutes(), [], "once");
 }
@@ -97,7 +97,10 @@ fn who_is_muted_while_it_is_away_hears_of_it_when_it_is_back() {
     client.heard();
     client.resume(true, false);
     let heard = client.publisher_heard();
-    assert!(matches!(&heard[..], [PublisherEvent::Changed(_), PublisherEvent::MuteForced]), "{heard:?}");
+    assert!(
+        matches!(&heard[..], [PublisherEvent::Changed(_), PublisherEvent::MuteForced(Kind::Audio)]),
+        "{heard:?}"
+    );
     client.switch(Kind::Audio, true);
     assert_eq!(client.mutes().last(), Some(&("TR_A1".to_owned(), false)), "and may speak again");
 }

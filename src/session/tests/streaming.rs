@@ -162,11 +162,49 @@ fn what_the_program_switches_goes_to_the_server_and_what_a_moderator_switches_to
     let mute = MuteTrackRequest { sid: "TR_A1".into(), muted: true };
     client.message(Message::Mute(mute.clone()));
     let heard = client.publisher_heard();
-    assert!(matches!(&heard[..], [PublisherEvent::Changed(_), PublisherEvent::MuteForced]), "{heard:?}");
+    let [PublisherEvent::Changed(_), PublisherEvent::MuteForced(Kind::Audio)] = &heard[..] else {
+        panic!("{heard:?}")
+    };
     client.message(Message::Mute(mute));
     assert_eq!(client.publisher_heard(), [], "it is muted already");
     client.message(Message::Mute(MuteTrackRequest { sid: "TR_A1".into(), muted: false }));
     assert_eq!(client.publisher_heard(), [], "nobody is switched on from afar");
+}
+
+#[test]
+fn video_that_a_moderator_switches_off_is_off_for_its_publisher_too() {
+    let mut client = Client::published();
+    client.asked();
+    let mute = MuteTrackRequest { sid: "TR_V1".into(), muted: true };
+    client.message(Message::Mute(mute.clone()));
+    let heard = client.publisher_heard();
+    let [PublisherEvent::Changed(stream), PublisherEvent::MuteForced(Kind::Video)] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert!(!stream.has_video);
+    assert_eq!(client.asked(), [signal_request::Message::Mute(mute.clone())]);
+    // It may rest already, because the network is narrow.
+    client.message(Message::Mute(mute));
+    assert_eq!(client.publisher_heard(), [PublisherEvent::MuteForced(Kind::Video)]);
+    assert_eq!(client.asked(), []);
+}
+
+#[test]
+fn a_server_that_switches_on_from_afar_hears_that_it_is_off() {
+    let mut client = Client::published();
+    let switched_on = |sid: &str| Message::Mute(MuteTrackRequest { sid: sid.into(), muted: false });
+    client.asked();
+    client.message(switched_on("TR_V1"));
+    assert_eq!(client.asked(), [], "it is on");
+    for (kind, sid) in [(Kind::Video, "TR_V1"), (Kind::Audio, "TR_A1")] {
+        client.input(Input::SetPublishing { id: FILM, kind, is_on: false });
+        client.asked();
+        client.heard();
+        client.message(switched_on(sid));
+        let off = MuteTrackRequest { sid: sid.into(), muted: true };
+        assert_eq!(client.asked(), [signal_request::Message::Mute(off)]);
+        assert_eq!(client.heard(), []);
+    }
 }
 
 #[test]
