@@ -104,7 +104,7 @@ impl Dialler for Way {
         }
     }
 
-    fn call(&self, call: Call, token: String) -> Calling {
+    fn call(&self, call: Call, token: String, elsewhere: Option<String>) -> Calling {
         let body = call.encode();
         match &self.0 {
             Err(fault) => {
@@ -118,10 +118,14 @@ impl Dialler for Way {
                     async move { service::call(Target::Stream(hub.connect().await?), &request, &body).await },
                 )
             }
-            Ok(Road::Server { address, proxy, .. }) => {
-                let request = Request { path_and_query: address.path(call.path()), token };
-                let target = Target::Tcp { address: address.clone(), proxy: proxy.clone() };
-                Box::pin(async move { service::call(target, &request, &body).await })
+            Ok(Road::Server { address, proxy, stays }) => {
+                let (proxy, path) = (proxy.clone(), call.path());
+                let address = address_of(elsewhere.as_deref(), address, *stays);
+                Box::pin(async move {
+                    let address = address?;
+                    let request = Request { path_and_query: address.path(path), token };
+                    service::call(Target::Tcp { address, proxy }, &request, &body).await
+                })
             }
         }
     }
@@ -129,6 +133,8 @@ impl Dialler for Way {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn gone_to(named: &str, own: &str, stays: bool) -> Result<String, Fault> {
@@ -146,6 +152,16 @@ mod tests {
             assert_eq!(fault.reason, Reason::ConnectionFailed);
             assert!(!fault.text.contains("u:p"));
         }
+    }
+
+    #[test]
+    fn what_a_server_is_asked_to_do_goes_where_its_session_is() {
+        let own = Address::parse("wss://home.example").expect("an address");
+        let way = Way::to(own, &Settings::default());
+        let call = Call::RemoveParticipant { room: "room".into(), identity: "ann".into() };
+        let called = way.call(call, "token".into(), Some("ws://one.example".into())).now_or_never();
+        let Some(Err(fault)) = called else { panic!("it is not gone there") };
+        assert!(fault.text.contains("ws://one.example"), "{}", fault.text);
     }
 
     #[test]

@@ -27,8 +27,8 @@ use crate::signal::service::Call;
 pub trait Dialler: Send + Sync + 'static {
     /// Opens the signalling connection, to `address` where a server has named one.
     fn dial(&self, query: JoinQuery, token: String, address: Option<String>) -> Dialling;
-    /// Asks the server's own interface.
-    fn call(&self, call: Call, token: String) -> Calling;
+    /// Asks the server's own interface, at `address` as above.
+    fn call(&self, call: Call, token: String, address: Option<String>) -> Calling;
     /// What streams for media go through as well.
     fn proxy(&self) -> Option<ProxyUrl> {
         None
@@ -249,8 +249,8 @@ impl Drive {
                         link.queue(bytes);
                     }
                 }
-                Output::Call { call, token } => {
-                    let (replaces, calling) = (call.replaces(), self.dialler.call(call, token));
+                Output::Call { call, token, address } => {
+                    let (replaces, calling) = (call.replaces(), self.dialler.call(call, token, address));
                     let turn = self.turn.clone();
                     self.calls.push(match replaces {
                         true => Box::pin(async move {
@@ -398,7 +398,7 @@ mod tests {
     struct BlackHole(Arc<AtomicUsize>);
 
     impl Dialler for BlackHole {
-        fn call(&self, _: Call, _: String) -> Calling {
+        fn call(&self, _: Call, _: String, _: Option<String>) -> Calling {
             Box::pin(pending())
         }
 
@@ -429,7 +429,7 @@ mod tests {
     struct Defect;
 
     impl Dialler for Defect {
-        fn call(&self, _: Call, _: String) -> Calling {
+        fn call(&self, _: Call, _: String, _: Option<String>) -> Calling {
             Box::pin(pending())
         }
 

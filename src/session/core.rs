@@ -171,6 +171,8 @@ pub enum Output {
     Call {
         call: Call,
         token: String,
+        /// As above.
+        address: Option<String>,
     },
     /// Send what was said, for a limited time, and close it politely.
     HangUp,

@@ -35,8 +35,8 @@ impl Elsewhere {
         }
     }
 
-    /// Only the server that knows this client can let it go on.
-    pub fn for_resume(&self) -> Option<String> {
+    /// Only the server that knows this client can let it go on, and do to others what it asks for.
+    pub fn current(&self) -> Option<String> {
         self.current.clone()
     }
 

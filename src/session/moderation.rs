@@ -182,8 +182,8 @@ impl Core {
     }
 
     fn call(&mut self, call: Call) {
-        let token = self.config.token.clone();
-        self.push(Output::Call { call, token });
+        let (token, address) = (self.config.token.clone(), self.elsewhere.current());
+        self.push(Output::Call { call, token, address });
     }
 }
 

@@ -122,7 +122,7 @@ impl Core {
         reconnecting.tries += 1;
         reconnecting.step = Step::Dialling { deadline: now + STEP_TIMEOUT };
         let address = match query.resume_sid {
-            Some(_) => self.elsewhere.for_resume(),
+            Some(_) => self.elsewhere.current(),
             None => self.elsewhere.for_join(),
         };
         self.dial(query, address);

@@ -12,6 +12,8 @@ pub(super) struct Client {
     pub(super) dialled: Vec<(Option<String>, String)>,
     pub(super) sent: Vec<FromClient>,
     pub(super) calls: Vec<Call>,
+    /// Where each of them went.
+    pub(super) called: Vec<Option<String>>,
     pub(super) transmitted: Vec<crate::rtc::Datagram>,
     pub(super) media: Vec<(media::SubscriptionId, media::Incoming)>,
     pub(super) hung_up: usize,
@@ -27,7 +29,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(config: Config) -> Self {
         let (events, dials, sent, calls, transmitted) = Default::default();
-        let (media, looked_for, dialled, streams, closed) = Default::default();
+        let (media, looked_for, dialled, called, streams, closed) = Default::default();
         let (hung_up, cut, opened) = Default::default();
         let (core, now) = (Core::new(config), Instant::now());
         let mut client = Self {
@@ -38,6 +40,7 @@ impl Client {
             dialled,
             sent,
             calls,
+            called,
             transmitted,
             media,
             hung_up,
@@ -96,7 +99,10 @@ impl Client {
                 Output::Send(bytes) => self.sent.extend(FromClient::decode(&bytes).expect("a message")),
                 Output::HangUp => self.hung_up += 1,
                 Output::Cut => self.cut += 1,
-                Output::Call { call, .. } => self.calls.push(call),
+                Output::Call { call, address, .. } => {
+                    self.calls.push(call);
+                    self.called.push(address);
+                }
                 Output::Transmit(datagram) => self.transmitted.push(datagram),
                 Output::OpenSockets => self.opened += 1,
                 Output::FindRelays { servers, alone } => self.looked_for.push((servers, alone)),

@@ -214,6 +214,20 @@ fn who_has_migrated_resumes_where_it_is_and_begins_anew_at_home() {
 }
 
 #[test]
+fn who_has_migrated_moderates_where_it_is() {
+    let mut client = migrating();
+    client.input(removal("PA_me".into()));
+    client.message(farewell(Action::Reconnect, &["wss://one.example", "wss://two.example"]));
+    client.input(removal("PA_me".into()));
+    fail(&mut client);
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&[])));
+    client.input(Input::Moderate(Moderation::EndMute));
+    let two = || Some("wss://two.example".to_owned());
+    assert_eq!(client.called, [None, two(), two()]);
+}
+
+#[test]
 fn who_migrates_takes_a_shutdown_for_a_pause_and_who_does_not_for_the_end() {
     let mut client = migrating();
     client.message(farewell(Action::Disconnect, &[]));
