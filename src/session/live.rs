@@ -227,6 +227,10 @@ impl Live {
             let before = std::mem::replace(&mut self.metadata, room.metadata.clone());
             events.extend(self.mute_event(&before));
         }
+        // A server may let a client in before its room has one.
+        if !room.sid.is_empty() {
+            self.room_sid.clone_from(&room.sid);
+        }
         events.extend(self.recording_changed(room.active_recording, Some(self.room_sid.clone())));
         events
     }

@@ -338,6 +338,16 @@ fn a_recording_ends_under_the_name_under_which_it_began() {
 }
 
 #[test]
+fn a_recording_has_the_name_of_its_room_also_where_the_server_tells_that_late() {
+    let mut client = Client::connected();
+    for (sid, active_recording) in [("RM_1", false), ("", true), ("", false)] {
+        let room = Room { sid: sid.into(), active_recording, ..Default::default() };
+        client.message(Message::RoomUpdate(RoomUpdate { room: Some(room) }));
+    }
+    assert_eq!(words(&client.heard()), ["archive RM_1", "no archive RM_1"]);
+}
+
+#[test]
 fn who_does_not_rejoin_is_dropped_after_a_while() {
     let mut client = Client::connected();
     client.update(vec![participant("ann")]);
