@@ -2800,14 +2800,15 @@ otc_status otc_publisher_set_publish_audio(otc_publisher *publisher,
                                            otc_bool publish_audio);
 
 /**
- * Whether video is switched on. It is not after a moderator has switched it off, as servers other than this library's can
- * do; no callback tells of that, and `otc_publisher_set_publish_video` switches it on again.
+ * Whether video is switched on. It is not after a moderator has switched it off by the server's own interface; no callback
+ * tells of that, and `otc_publisher_set_publish_video` switches it on again.
  *
  * @param publisher  A publisher.
  *
  * @return `OTC_TRUE` or `OTC_FALSE`; `OTC_FALSE` when `publisher` is NULL or no live publisher.
  */
-LIBOPENTOK_LIBRARY_EXPORTED otc_bool otc_publisher_get_publish_video(const otc_publisher *publisher);
+LIBOPENTOK_LIBRARY_EXPORTED
+otc_bool otc_publisher_get_publish_video(const otc_publisher *publisher);
 
 /**
  * Whether sound is switched on.

@@ -260,8 +260,8 @@ pub extern "C" fn otc_publisher_set_publish_audio(
     })
 }
 
-/// Whether video is switched on. It is not after a moderator has switched it off, as servers other than this library's can
-/// do; no callback tells of that, and `otc_publisher_set_publish_video` switches it on again.
+/// Whether video is switched on. It is not after a moderator has switched it off by the server's own interface; no callback
+/// tells of that, and `otc_publisher_set_publish_video` switches it on again.
 ///
 /// @param publisher  A publisher.
 ///
