@@ -52,6 +52,11 @@ impl MediaStream {
         Some(Self { local, remote, framing, wire, waiting: Vec::new(), received: Vec::new() })
     }
 
+    /// The address of this machine from which it goes out, which `local` need not be.
+    pub fn host(&self) -> Option<IpAddr> {
+        Some(self.wire.socket().local_addr()?.ip())
+    }
+
     /// Leaves with the next [`Self::poll`], or is lost.
     pub fn send(&mut self, datagram: &[u8]) {
         if self.waiting.len() + self.framing.room(datagram.len()) <= WAITING_SIZE_MAX {

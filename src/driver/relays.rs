@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
 use super::connect::resolve;
@@ -12,52 +12,48 @@ use super::proxy::{self, ProxyUrl};
 use super::tls;
 use super::wire::Wire;
 use crate::session::ice::{Transport, TurnServer};
-use crate::session::{Fault, Reason};
+use crate::session::{Fault, Reason, Way};
 
-/// How long the resolver and the handshakes may take. A relay that is found later than this comes too late for a join.
-const FIND_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the resolver and the handshakes may take. A resolver whose first name server is dead asks the next one after
+/// five seconds; a relay that is found later than this comes too late for a join.
+const FIND_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A TURN server and the way to it.
+/// A TURN server and the way to it, if there is one.
 pub struct Place {
     pub server: TurnServer,
-    pub road: Road,
+    /// The peer connections that it is for.
+    pub ways: Vec<Way>,
+    pub road: Option<Road>,
 }
 
 pub enum Road {
     /// The addresses of its name, in the order in which to try them.
     Udp(Vec<SocketAddr>),
-    /// One for each peer connection: subscriber and publisher.
-    Streams(Box<[MediaStream; 2]>),
+    /// One for each peer connection.
+    Streams(Vec<(Way, MediaStream)>),
 }
 
-/// Those of the servers to which there is a way. Streams go through the proxy, UDP goes past it.
-pub async fn places(servers: Vec<TurnServer>, proxy: Option<ProxyUrl>) -> Vec<Place> {
-    let found = servers.into_iter().map(|server| place(server, proxy.as_ref()));
-    join_all(found).await.into_iter().flatten().collect()
+/// Where the server is. Streams go through the proxy, UDP goes past it.
+pub async fn place(server: TurnServer, ways: Vec<Way>, proxy: Option<ProxyUrl>) -> Place {
+    let proxy = proxy.as_ref().filter(|_| server.transport != Transport::Udp);
+    let road = timeout(FIND_TIMEOUT, road(&server, &ways, proxy)).await;
+    let road = road.unwrap_or_else(|_| Err(proxy::late(proxy, "it")));
+    let road = road.inspect_err(|fault| {
+        log::warn!("the TURN server {} is left out: {}", server.host, fault.text);
+    });
+    Place { server, ways, road: road.ok() }
 }
 
-async fn place(server: TurnServer, proxy: Option<&ProxyUrl>) -> Option<Place> {
-    let proxy = proxy.filter(|_| server.transport != Transport::Udp);
-    let road = timeout(FIND_TIMEOUT, road(&server, proxy)).await;
-    match road.unwrap_or_else(|_| Err(proxy::late(proxy, "it"))) {
-        Ok(road) => Some(Place { server, road }),
-        Err(fault) => {
-            log::warn!("the TURN server {} is left out: {}", server.host, fault.text);
-            None
-        }
-    }
-}
-
-async fn road(server: &TurnServer, proxy: Option<&ProxyUrl>) -> Result<Road, Fault> {
+async fn road(server: &TurnServer, ways: &[Way], proxy: Option<&ProxyUrl>) -> Result<Road, Fault> {
     if server.transport == Transport::Udp {
         return Ok(Road::Udp(resolve(&server.host, server.port).await?.into()));
     }
-    let (subscriber, publisher) = tokio::try_join!(stream(server, proxy), stream(server, proxy))?;
-    if let Some(proxy) = proxy {
-        let stands_for = subscriber.remote;
+    let streams = try_join_all(ways.iter().map(|_| stream(server, proxy))).await?;
+    if let (Some(proxy), Some(stream)) = (proxy, streams.first()) {
+        let stands_for = stream.remote;
         log::debug!("the TURN server {} is reached through {}: {stands_for}", server.host, proxy.place());
     }
-    Ok(Road::Streams(Box::new([subscriber, publisher])))
+    Ok(Road::Streams(ways.iter().copied().zip(streams).collect()))
 }
 
 async fn stream(server: &TurnServer, proxy: Option<&ProxyUrl>) -> Result<MediaStream, Fault> {

@@ -127,7 +127,7 @@ pub fn attempt(
             link: None,
             leaving: None,
             sockets: Sockets::default(),
-            finding: None,
+            finding: FuturesUnordered::new(),
             opening: FuturesUnordered::new(),
             has_ended: false,
             media_waiting: waiting,
@@ -156,7 +156,7 @@ pub fn attempt(
     (Attempt(wishes, media_waiting), run)
 }
 
-type Finding = Pin<Box<dyn Future<Output = Vec<Place>> + Send>>;
+type Finding = Pin<Box<dyn Future<Output = Place> + Send>>;
 
 /// A stream for media, to a peer's address.
 type Opening = Pin<Box<dyn Future<Output = (Way, SocketAddr, Result<Wire, Fault>)> + Send>>;
@@ -177,7 +177,7 @@ struct Drive {
     leaving: Option<Link>,
     sockets: Sockets,
     /// The TURN servers are being looked for.
-    finding: Option<Finding>,
+    finding: FuturesUnordered<Finding>,
     opening: FuturesUnordered<Opening>,
     has_ended: bool,
     media_waiting: Arc<AtomicUsize>,
@@ -212,9 +212,9 @@ impl Drive {
                     tell(called);
                     continue;
                 }
-                places = found(&mut self.finding) => {
-                    self.finding = None;
-                    Some(Input::RelaysFound(self.sockets.add_relays(places)))
+                Some(place) = self.finding.next(), if !self.finding.is_empty() => {
+                    let (server, relays) = self.sockets.add_relays(place);
+                    Some(Input::RelaysFound { server, relays })
                 }
                 Some((way, remote, wire)) = self.opening.next(), if !self.opening.is_empty() => {
                     Some(self.stream_opened(way, remote, wire))
@@ -272,20 +272,33 @@ impl Drive {
                     self.dialling = None;
                     self.link = None;
                 }
-                Output::OpenSockets => {
+                Output::OpenSockets(reach) => {
                     let start = self.link.as_ref().and_then(Link::start);
-                    self.finding = None;
+                    self.finding.clear();
                     self.opening.clear();
-                    self.sockets = Sockets::open(start);
+                    self.sockets = Sockets::open(start, reach);
                     let addresses = self.sockets.addresses().clone();
                     self.core.handle(Instant::now(), Input::SocketsOpened(addresses));
                 }
-                Output::FindRelays { servers, alone } => {
+                Output::RenewSockets(reach) => {
+                    let start = self.link.as_ref().and_then(Link::start);
+                    let now = Instant::now();
+                    for local in self.sockets.renew(start, reach) {
+                        self.core.handle(now, Input::StreamLost(local));
+                    }
+                    let addresses = self.sockets.addresses().clone();
+                    self.core.handle(now, Input::SocketsOpened(addresses));
+                }
+                Output::FindRelays { servers, ways, alone } => {
                     if alone {
+                        self.finding.clear();
                         self.opening.clear();
                         self.sockets = Sockets::default();
                     }
-                    self.finding = Some(Box::pin(relays::places(servers, self.dialler.proxy())));
+                    for server in servers {
+                        let place = relays::place(server, ways.clone(), self.dialler.proxy());
+                        self.finding.push(Box::pin(place));
+                    }
                 }
                 Output::OpenStream { way, remote } => {
                     if self.opening.len() < OPENING_MAX {
@@ -361,13 +374,6 @@ async fn wished(wishes: &mut Option<mpsc::UnboundedReceiver<Input>>) -> Input {
 async fn dialled(dialling: &mut Option<Dialling>) -> Result<Link, Fault> {
     match dialling {
         Some(dialling) => dialling.await,
-        None => pending().await,
-    }
-}
-
-async fn found(finding: &mut Option<Finding>) -> Vec<Place> {
-    match finding {
-        Some(finding) => finding.await,
         None => pending().await,
     }
 }

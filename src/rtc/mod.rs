@@ -22,6 +22,7 @@ mod link;
 mod media;
 mod packets;
 mod peer;
+mod peer_addresses;
 mod peer_media;
 mod peer_relay;
 mod peer_streams;
@@ -87,6 +88,12 @@ pub enum Output {
     OpenStream(SocketAddr),
     /// Close the one that begins at this address, behind what was sent before.
     CloseStream(SocketAddr),
+    /// The server gives no relay to the socket at this base, or none any more. `was_given`: there was one. It is of no
+    /// further use, and another one may be asked for.
+    RelayOver {
+        base: SocketAddr,
+        was_given: bool,
+    },
     /// Messages can be sent on this channel from now on.
     Opened(Channel),
     Data(Channel, Vec<u8>),

@@ -60,6 +60,8 @@ pub struct Peer {
     pub(super) streams: Streams,
     /// There is no way but through them.
     pub(super) is_relayed_only: bool,
+    /// More of them may come.
+    pub(super) awaits_relays: bool,
     /// Descriptions do not name addresses of the local network.
     pub(super) hides_local_network: bool,
 }
@@ -107,6 +109,7 @@ impl Peer {
             relays: Vec::new(),
             streams: Streams::default(),
             is_relayed_only: false,
+            awaits_relays: false,
             hides_local_network: false,
         };
         match Engine::new(now, is_networked) {
@@ -121,25 +124,6 @@ impl Peer {
     pub fn yields_first_check(mut self) -> Self {
         self.yields = true;
         self
-    }
-
-    pub(super) fn add_local(&mut self, address: SocketAddr) {
-        let candidate = match Candidate::host(address, "udp") {
-            Ok(candidate) if candidate::reachable(address.ip()) => candidate,
-            _ => return log::warn!("rtc: {address} cannot be a local address"),
-        };
-        self.add_candidate(candidate);
-    }
-
-    /// Its line, where it is news.
-    pub(super) fn add_candidate(&mut self, candidate: Candidate) -> Option<String> {
-        // Without the user name fragment, so that the line stays true after an ICE restart.
-        let line = candidate.to_sdp_string();
-        let is_new = self.drive(|rtc| rtc.add_local_candidate(candidate).is_some()) == Some(true);
-        is_new.then(|| {
-            self.local.push(line.clone());
-            line
-        })
     }
 
     /// An offer: the first one has both data channels, and each has what [`Peer::needs_offer`] speaks of. Called again

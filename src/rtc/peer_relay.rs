@@ -25,6 +25,12 @@ impl Peer {
         !self.relays.is_empty()
     }
 
+    /// Whether more relays may come: as long as they may, a peer that needs one does not give up.
+    pub fn await_relays(&mut self, now: Instant, is_so: bool) {
+        self.awaits_relays = is_so;
+        self.take_relays(now);
+    }
+
     /// There is no way any more from this base to the server.
     pub fn relay_lost(&mut self, now: Instant, base: SocketAddr) {
         if let Some(relay) = self.relays.iter_mut().find(|relay| relay.base() == base) {
@@ -47,16 +53,12 @@ impl Peer {
                     Found::Transmit(datagram) => self.state.outputs.push_back(Output::Transmit(datagram)),
                     Found::Received(datagram) => self.hear(now, datagram),
                     Found::Allocated(_) => self.relay_allocated(index),
-                    Found::Over => {
-                        if let Some(relay) = self.relays.get(index) {
-                            let server = relay.server();
-                            log::warn!("rtc: the TURN server {server} gives no relay, or takes it back");
-                        }
-                    }
+                    Found::Over(relayed) => self.relay_over(now, index, relayed),
                 }
             }
         }
-        if self.is_relayed_only && self.relays.iter().all(Relay::is_over) {
+        self.relays.retain(|relay| !relay.is_over());
+        if self.is_relayed_only && !self.awaits_relays && self.relays.is_empty() {
             self.fail(Stopped("no TURN server gives a relay, and there may be no other way".into()));
         }
     }
@@ -73,6 +75,17 @@ impl Peer {
             && !comes_with_description
         {
             self.state.outputs.push_back(Output::Candidate(line));
+        }
+    }
+
+    /// `relayed`: where others have reached us through it.
+    fn relay_over(&mut self, now: Instant, index: usize, relayed: Option<SocketAddr>) {
+        let Some(relay) = self.relays.get(index) else { return };
+        let (base, server) = (relay.base(), relay.server());
+        log::warn!("rtc: the TURN server {server} gives no relay, or takes it back");
+        self.state.outputs.push_back(Output::RelayOver { base, was_given: relayed.is_some() });
+        if let Some(Ok(candidate)) = relayed.map(|relayed| Candidate::relayed(relayed, base, "udp")) {
+            self.take_back(now, candidate);
         }
     }
 

@@ -156,12 +156,7 @@ impl Peer {
     pub fn stream_lost(&mut self, now: Instant, local: SocketAddr) {
         self.relay_lost(now, local);
         let Some(own) = self.streams.ends.iter_mut().find_map(|end| end.lose(local)) else { return };
-        let was_in_use = self.state.traffic.begins_at(local);
-        self.drive(|rtc| rtc.direct_api().invalidate_candidate(&own));
-        // There is nothing to wait for.
-        if was_in_use && self.state.link.down(now) {
-            self.state.outputs.push_back(Output::Disconnected);
-        }
+        self.take_back(now, own);
         self.advance(now);
     }
 

@@ -77,8 +77,9 @@ pub(super) enum Found {
     Allocated(SocketAddr),
     /// Somebody has sent this to that address; `local` is it.
     Received(Datagram),
-    /// The server has refused, or does not answer any more. Said once.
-    Over,
+    /// The server has refused, or does not answer any more. Said once, and last: the address that there was is not ours
+    /// any more.
+    Over(Option<SocketAddr>),
 }
 
 enum Channel {
@@ -226,9 +227,8 @@ impl Relay {
     }
 
     fn over(&mut self) {
-        self.relayed = None;
         self.deadline = None;
-        self.found.push_back(Found::Over);
+        self.found.push_back(Found::Over(self.relayed.take()));
     }
 
     /// Changes the protocol's state and takes out what it has to say.

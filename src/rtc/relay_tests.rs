@@ -27,8 +27,9 @@ fn base() -> SocketAddr {
 fn turn() -> SocketAddr {
     address("192.0.2.1:3478")
 }
-fn relayed() -> SocketAddr {
-    address("192.0.2.1:50000")
+/// The first, the second …
+fn relayed(number: u16) -> SocketAddr {
+    SocketAddr::new(turn().ip(), 49_999 + number)
 }
 fn bob() -> SocketAddr {
     address("192.0.2.2:5000")
@@ -42,7 +43,8 @@ fn path(credential: &str) -> RelayPath {
 struct Server {
     turn: TurnServer,
     start: Instant,
-    /// How often a place was given back, or taken back.
+    /// How often a place was given, and given or taken back.
+    given: u16,
     closed: usize,
 }
 
@@ -50,7 +52,7 @@ impl Server {
     fn new(start: Instant) -> Self {
         let mut turn = TurnServer::new(TransportType::Udp, turn(), "realm".into());
         turn.add_user("user".into(), "word".into());
-        Self { turn, start, closed: 0 }
+        Self { turn, start, given: 0, closed: 0 }
     }
 
     fn moment(&self, now: Instant) -> Moment {
@@ -83,15 +85,18 @@ impl Server {
                     client_addr,
                     allocation_transport,
                     family,
-                } => self.turn.allocated_socket(
-                    transport,
-                    listen_addr,
-                    client_addr,
-                    allocation_transport,
-                    family,
-                    Ok(relayed()),
-                    moment,
-                ),
+                } => {
+                    self.given += 1;
+                    self.turn.allocated_socket(
+                        transport,
+                        listen_addr,
+                        client_addr,
+                        allocation_transport,
+                        family,
+                        Ok(relayed(self.given)),
+                        moment,
+                    );
+                }
                 TurnServerPollRet::SocketClose { .. } => self.closed += 1,
                 _ => return sent,
             }
@@ -108,6 +113,10 @@ struct World {
     said: [Vec<Output>; 2],
     /// The server does not hear Alice.
     is_cut: bool,
+    /// From where she speaks to it.
+    base: SocketAddr,
+    /// What she has sent another way.
+    astray: usize,
 }
 
 impl World {
@@ -120,6 +129,8 @@ impl World {
             bob: Peer::new(now, &[bob()]),
             said: [Vec::new(), Vec::new()],
             is_cut: false,
+            base: base(),
+            astray: 0,
         }
     }
 
@@ -145,16 +156,16 @@ impl World {
         loop {
             while let Some(output) = self.alice.poll() {
                 match output {
-                    Output::Transmit(datagram) => {
-                        assert_eq!(
-                            (datagram.local, datagram.remote),
-                            (base(), turn()),
-                            "there is no other way"
-                        );
+                    // There is no other way.
+                    Output::Transmit(datagram) if datagram.local == self.base => {
+                        assert_eq!(datagram.remote, turn());
                         under_way.push_back(datagram);
                     }
+                    Output::Transmit(_) => self.astray += 1,
                     Output::Candidate(line) => {
-                        assert!(line.contains("192.0.2.1 50000 typ relay"), "{line}");
+                        let place = relayed(self.server.given);
+                        let end = format!("{} {} typ relay", place.ip(), place.port());
+                        assert!(line.contains(&end), "{line}");
                         self.bob.add_remote_candidate(self.now, &line).expect("a candidate");
                         self.said[0].push(Output::Candidate(line));
                     }
@@ -170,7 +181,7 @@ impl World {
             let Some(Datagram { local, remote, bytes }) = under_way.pop_front() else { return };
             let arrived = Datagram { local: remote, remote: local, bytes };
             match arrived.local {
-                to if to == base() => self.alice.handle_datagram(self.now, arrived),
+                to if to == self.base => self.alice.handle_datagram(self.now, arrived),
                 to if to == bob() => self.bob.handle_datagram(self.now, arrived),
                 _ if self.is_cut => {}
                 to => under_way.extend(self.server.hear(self.now, local, to, arrived.bytes)),
@@ -212,6 +223,7 @@ impl World {
 #[test]
 fn a_connection_goes_through_the_server_and_no_other_way() {
     let mut world = World::connected();
+    assert_eq!(world.astray, 0);
     assert!(matches!(world.said[0][0], Output::Candidate(_)), "it came after the offer: {:?}", world.said[0]);
     world.message(b"hello");
 }
@@ -251,7 +263,8 @@ fn wrong_credentials_end_a_connection_that_has_no_other_way() {
     let mut world = World::new("wrong");
     world.negotiate();
     world.run(Duration::from_secs(2), |world| !world.said[0].is_empty());
-    assert!(matches!(world.said[0][..], [Output::Failed(_)]), "{:?}", world.said[0]);
+    assert_eq!(world.said[0][0], Output::RelayOver { base: base(), was_given: false });
+    assert!(matches!(world.said[0][1..], [Output::Failed(_)]), "{:?}", world.said[0]);
 }
 
 #[test]
@@ -261,7 +274,7 @@ fn a_server_that_does_not_answer_is_given_up_before_a_join_is() {
     world.negotiate();
     let before = world.now;
     world.run(Duration::from_secs(9), |world| !world.said[0].is_empty());
-    assert!(matches!(world.said[0][..], [Output::Failed(_)]), "{:?}", world.said[0]);
+    assert!(matches!(world.said[0][1..], [Output::Failed(_)]), "{:?}", world.said[0]);
     assert!(world.now - before > Duration::from_secs(6), "it was asked more than once");
 }
 
@@ -271,8 +284,49 @@ fn a_way_to_the_server_that_is_cut_ends_a_connection_that_has_no_other() {
     world.alice.relay_lost(world.now, bob());
     assert!(world.alice.is_connected(), "that was another's");
     world.alice.relay_lost(world.now, base());
-    assert!(matches!(world.alice.poll(), Some(Output::Failed(_))));
+    world.settle();
+    assert!(matches!(world.said[0].last(), Some(Output::Failed(_))), "{:?}", world.said[0]);
     assert_eq!(world.alice.poll(), None);
+}
+
+#[test]
+fn a_relay_that_is_lost_is_named_no_more_and_another_one_takes_its_place() {
+    let mut world = World::new("word");
+    world.alice = Peer::new(world.now, &[address("10.0.0.1:4001")]);
+    world.alice.add_relays(world.now, &[path("word")]);
+    world.pass(Duration::from_millis(500));
+    let offer = world.alice.offer(world.now).expect("an offer");
+    assert!(offer.contains("192.0.2.1 50000 typ relay"), "{offer}");
+    let answer = world.bob.accept_offer(world.now, &offer).expect("an answer");
+    world.alice.accept_answer(world.now, &answer).expect("an agreement");
+    world.run(Duration::from_secs(5), |world| world.alice.is_connected());
+    world.message(b"hello");
+
+    world.alice.relay_lost(world.now, base());
+    world.settle();
+    let end = world.said[0].len() - 2;
+    let over = Output::RelayOver { base: base(), was_given: true };
+    assert_eq!(world.said[0][end..], [over, Output::Disconnected], "at once");
+    world.base = address("10.0.0.1:4002");
+    world.alice.add_relays(world.now, &[RelayPath { base: world.base, ..path("word") }]);
+    world.run(Duration::from_secs(10), |world| world.alice.is_connected());
+    world.message(b"again");
+    let offer = world.alice.restart_ice(world.now).expect("an offer");
+    assert!(offer.contains("192.0.2.1 50001 typ relay"), "{offer}");
+    assert!(!offer.contains(" 50000 typ"), "{offer}");
+}
+
+#[test]
+fn a_peer_that_needs_a_relay_does_not_give_up_while_more_are_looked_for() {
+    let mut world = World::new("wrong");
+    world.alice.await_relays(world.now, true);
+    world.negotiate();
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.said[0], [Output::RelayOver { base: base(), was_given: false }]);
+    world.base = address("10.0.0.1:4002");
+    world.alice.add_relays(world.now, &[RelayPath { base: world.base, ..path("word") }]);
+    world.alice.await_relays(world.now, false);
+    world.run(Duration::from_secs(5), |world| world.alice.is_connected());
 }
 
 #[test]

@@ -271,6 +271,7 @@ impl Peers {
                 | rtc::Output::Candidate(_)
                 | rtc::Output::OpenStream(_)
                 | rtc::Output::CloseStream(_)
+                | rtc::Output::RelayOver { .. }
                 | rtc::Output::Data(..)
                 | rtc::Output::Packet(_)
                 | rtc::Output::Section(_)
@@ -290,6 +291,7 @@ impl Peers {
                 | rtc::Output::Candidate(_)
                 | rtc::Output::OpenStream(_)
                 | rtc::Output::CloseStream(_)
+                | rtc::Output::RelayOver { .. }
                 | rtc::Output::Opened(_)
                 | rtc::Output::Disconnected => {}
             }

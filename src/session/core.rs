@@ -73,6 +73,18 @@ pub struct Addresses {
     pub publisher: Vec<SocketAddr>,
 }
 
+/// From where the server's end of the peer connections may be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From where the link starts, if that is this machine alone: the server is this library, and its media is where its
+    /// link is.
+    Ours,
+    /// From every address of this machine.
+    Others,
+    /// Through TURN servers alone.
+    Relays,
+}
+
 /// What happens to a session.
 #[derive(Debug)]
 pub enum Input {
@@ -136,10 +148,14 @@ pub enum Input {
     Frame(Vec<u8>),
     /// The server closed the link, or it broke. Never said of a link that this side has hung up or cut.
     LinkClosed(Option<Fault>),
-    /// Answers `Output::OpenSockets`: the addresses at which datagrams are received from now on.
+    /// Answers `Output::OpenSockets` and `Output::RenewSockets`: the addresses at which datagrams are received from now
+    /// on.
     SocketsOpened(Addresses),
-    /// Answers `Output::FindRelays`: those servers to which there is a way.
-    RelaysFound(Relays),
+    /// Answers `Output::FindRelays`, once for each of its servers: the ways to it, or none.
+    RelaysFound {
+        server: TurnServer,
+        relays: Relays,
+    },
     /// Answers `Output::OpenStream`: it is open and begins at `local`.
     StreamOpened {
         way: Way,
@@ -178,12 +194,16 @@ pub enum Output {
     HangUp,
     /// Close it at once: the other side does not listen any more.
     Cut,
-    /// Open sockets for the peer connections.
-    OpenSockets,
-    /// Find out where these TURN servers are, and open sockets for them beside the others. `alone`: there are no others
-    /// any more.
+    /// Open sockets for the peer connections. There are no others any more.
+    OpenSockets(Reach),
+    /// The network may be another one: open sockets on what is new of it, and close those of what is gone. Those that
+    /// went to TURN servers and peers are told by `Input::StreamLost`.
+    RenewSockets(Reach),
+    /// Find out where these TURN servers are, and open sockets for them beside the others, for these peer connections.
+    /// `alone`: there are no others any more.
     FindRelays {
         servers: Vec<TurnServer>,
+        ways: Vec<Way>,
         alone: bool,
     },
     /// Open a TCP stream for a peer connection's datagrams.
@@ -191,7 +211,7 @@ pub enum Output {
         way: Way,
         remote: SocketAddr,
     },
-    /// Close the one that begins at this address, when what was sent is sent.
+    /// Close the one that begins at this address, or the socket to a TURN server, when what was sent is sent.
     CloseStream(SocketAddr),
     Transmit(Datagram),
     /// A packet for the subscriber with this subscription.
@@ -290,9 +310,9 @@ impl Core {
                 }
                 self.publish_waiting(now);
             }
-            Input::RelaysFound(relays) => {
+            Input::RelaysFound { server, relays } => {
                 if let Some(live) = self.live_mut() {
-                    live.wires.relays_found(now, relays);
+                    live.wires.relays_found(now, server, relays);
                 }
                 self.publish_waiting(now);
             }

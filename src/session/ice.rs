@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::core::Config;
+use super::wires::Way;
 use crate::rtc::RelayPath;
-use crate::signal::proto::{self, ClientConfigSetting, JoinResponse};
+use crate::signal::proto::{self, ClientConfigSetting, ClientConfiguration, JoinResponse, ReconnectResponse};
 
 /// How many TURN servers are asked for a relay: each costs two of its ports for each client, and what the first few cannot
 /// do the others cannot either.
@@ -88,10 +89,35 @@ pub(super) struct Ways {
     pub hides_local_network: bool,
 }
 
+impl TurnServer {
+    /// The same server, whoever one is there.
+    pub fn is_at(&self, other: &Self) -> bool {
+        (self.transport, &self.host, self.port) == (other.transport, &other.host, other.port)
+    }
+}
+
+impl Relays {
+    pub fn of(&self, way: Way) -> &[RelayPath] {
+        match way {
+            Way::Subscriber => &self.subscriber,
+            Way::Publisher => &self.publisher,
+        }
+    }
+}
+
 impl Ways {
     pub fn new(config: &Config, join: &JoinResponse) -> Self {
+        Self::of(config, &join.ice_servers, join.client_configuration.as_ref())
+    }
+
+    /// The same of a server that knows this client still.
+    pub fn again(config: &Config, response: &ReconnectResponse) -> Self {
+        Self::of(config, &response.ice_servers, response.client_configuration.as_ref())
+    }
+
+    fn of(config: &Config, theirs: &[proto::IceServer], client: Option<&ClientConfiguration>) -> Self {
         let ice = &config.ice;
-        let theirs = if ice.use_custom_turn_only { &[][..] } else { &join.ice_servers };
+        let theirs = if ice.use_custom_turn_only { &[][..] } else { theirs };
         let own = ice.servers.iter().map(|server| (&server.url, &server.user, &server.credential));
         let theirs = theirs.iter().flat_map(|server: &proto::IceServer| {
             server.urls.iter().map(|url| (url, &server.username, &server.credential))
@@ -113,7 +139,6 @@ impl Ways {
                 Err(problem) => log::warn!("a TURN server is left out: {problem}"),
             }
         }
-        let client = join.client_configuration.as_ref();
         let is_forced_by_server =
             client.is_some_and(|client| client.force_relay() == ClientConfigSetting::Enabled);
         Self {
@@ -169,7 +194,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::signal::proto::ClientConfiguration;
 
     fn server(url: &str, user: &str) -> IceServer {
         IceServer { url: url.into(), user: user.into(), credential: "hidden".into() }

@@ -29,7 +29,7 @@ impl Core {
                     live.delivery.leave_out(count);
                 }
             }
-            FromServer::Message(Message::Reconnect(response)) => self.resumed(now, response.last_message_seq),
+            FromServer::Message(Message::Reconnect(response)) => self.resumed(now, &response),
             FromServer::Message(Message::PongResp(pong)) => {
                 if let Some(live) = self.live_mut() {
                     live.ponged(&pong);

@@ -39,7 +39,7 @@ mod wires;
 #[cfg(test)]
 mod tests;
 
-pub use core::{Addresses, Config, Core, Input, Output, Signal, Target};
+pub use core::{Addresses, Config, Core, Input, Output, Reach, Signal, Target};
 pub use event::{Capabilities, Connection, Ending, Event, Stream, StreamChange, VideoType};
 pub use fault::{Fault, Reason};
 pub use join::{JOIN_TIMEOUT, SESSION_ID_LENGTH_MAX};

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, Output, State};
 use super::event::Ending;
+use super::ice::Ways;
+use super::join::JOIN_TIMEOUT;
 use super::live::Live;
 use super::moderation::Held;
 use super::signals::Queue;
 use super::{Event, Fault, Reason};
 use crate::signal::frame::FromClient;
-use crate::signal::proto::{JoinResponse, SyncState, signal_request};
+use crate::signal::proto::{JoinResponse, ReconnectResponse, SyncState, signal_request};
 
 /// How long a resume is tried. LiveKit keeps a participant without a link for about that long.
 pub const RESUME_PERIOD: Duration = Duration::from_secs(15);
@@ -17,9 +19,9 @@ pub const RESUME_PERIOD: Duration = Duration::from_secs(15);
 /// When a lost session is given up. A router has restarted by then, and a person has not yet.
 pub const RECONNECT_PERIOD: Duration = Duration::from_secs(60);
 
-/// How long one step of a try may take: a server that accepts and says nothing must not eat the whole period, and a
-/// slow link needs for each step what it needed when the session began.
-const STEP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server that accepts may say nothing: it must not eat the whole period. The way to it and the peer
+/// connections have as long as a join: what could be joined can be come back to.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The wait after the first failed try; it doubles from there. The first try itself does not wait.
 const WAIT_FIRST: Duration = Duration::from_millis(200);
@@ -72,7 +74,9 @@ impl Reconnecting {
 
     pub fn link_opened(&mut self, now: Instant) {
         if let Step::Dialling { .. } = self.step {
-            self.step = Step::Asking { deadline: now + STEP_TIMEOUT };
+            self.step = Step::Asking { deadline: now + ANSWER_TIMEOUT };
+            // The link goes through the network of this moment. What a resume offers must not name another one.
+            self.live.wires.renew_sockets();
         }
     }
 
@@ -120,7 +124,7 @@ impl Core {
             query.received = Some(reconnecting.live.delivery.received());
         }
         reconnecting.tries += 1;
-        reconnecting.step = Step::Dialling { deadline: now + STEP_TIMEOUT };
+        reconnecting.step = Step::Dialling { deadline: now + JOIN_TIMEOUT };
         let address = match query.resume_sid {
             Some(_) => self.elsewhere.current(),
             None => self.elsewhere.for_join(),
@@ -200,13 +204,18 @@ impl Core {
         }
     }
 
-    /// The server still knows us, and has what we sent up to this number.
-    pub(super) fn resumed(&mut self, now: Instant, last_message_seq: u32) {
+    /// The server still knows us, and has what we sent up to a number.
+    pub(super) fn resumed(&mut self, now: Instant, response: &ReconnectResponse) {
+        let ways = Ways::again(&self.config, response);
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
         let Step::Asking { .. } = reconnecting.step else { return };
-        reconnecting.step = Step::Wiring { deadline: now + STEP_TIMEOUT };
+        reconnecting.step = Step::Wiring { deadline: now + JOIN_TIMEOUT };
         reconnecting.live.heard(now);
-        reconnecting.live.delivery.arrived(last_message_seq);
+        reconnecting.live.delivery.arrived(response.last_message_seq);
+        // The peer connections may have failed while the server was asked, or have ways that it does not want any more.
+        if reconnecting.must_rejoin || !reconnecting.live.wires.renew_ways(now, ways) {
+            return self.must_rejoin(now);
+        }
         reconnecting.live.expect_full_roster();
         self.give_up_unnamed(now);
         let State::Reconnecting(reconnecting) = &mut self.state else { return };
@@ -230,7 +239,7 @@ impl Core {
             self.push(Output::Cut);
             return self.try_failed(now, None);
         };
-        reconnecting.step = Step::Wiring { deadline: now + STEP_TIMEOUT };
+        reconnecting.step = Step::Wiring { deadline: now + JOIN_TIMEOUT };
         let mut old = std::mem::replace(&mut *reconnecting.live, fresh);
         let sent = old.wires.sent();
         let farewells = old.wires.close(now);

@@ -427,6 +427,27 @@ fn a_removal_waits_for_the_end_of_a_reconnection() {
 }
 
 #[test]
+fn what_takes_as_long_as_a_join_may_take_can_be_come_back_to() {
+    let mut client = Client::connected();
+    client.input(Input::LinkClosed(None));
+    // A resolver whose first name server is dead.
+    client.pass(Duration::from_secs(6));
+    client.input(Input::LinkOpened);
+    assert_eq!(client.dials.len(), 2, "the way is not given up");
+    client.message(Message::Reconnect(ReconnectResponse::default()));
+    assert_eq!(words(&client.heard()), ["reconnecting", "reconnected"]);
+}
+
+#[test]
+fn a_server_that_accepts_and_says_nothing_is_asked_again_soon() {
+    let mut client = Client::connected();
+    client.input(Input::LinkClosed(None));
+    client.input(Input::LinkOpened);
+    client.pass(Duration::from_secs(6));
+    assert_eq!(client.dials.len(), 3);
+}
+
+#[test]
 fn a_gateway_without_a_server_behind_it_does_not_end_the_reconnection() {
     let mut client = Client::connected();
     client.input(Input::LinkClosed(None));

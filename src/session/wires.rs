@@ -6,6 +6,8 @@
 //! this library neither is made before there is media.
 
 mod paths;
+mod relays;
+mod resume;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,17 +16,17 @@ use std::time::{Duration, Instant};
 use prost::Message as _;
 
 use self::paths::{farewell, reached_by, trickle};
-use super::core::{Addresses, Core, Output, State};
+use self::relays::Turn;
+use super::core::{Addresses, Core, Output, Reach, State};
 use super::event::Ending;
-use super::ice::{Relays, TurnServer, Ways};
+use super::ice::{TurnServer, Ways};
 use super::{Fault, Reason};
 use crate::rtc::{
     self, Channel, Codec, Datagram, Layer, PacketIn, PacketOut, Peer, Section, SectionInfo,
     SectionStatistics, Sending,
 };
 use crate::signal::proto::{
-    DataChannelInfo, DataPacket, SessionDescription, SignalTarget, SyncState, TrickleRequest,
-    UpdateSubscription, signal_request::Message,
+    DataPacket, SessionDescription, SignalTarget, TrickleRequest, signal_request::Message,
 };
 
 /// How many packets wait for a data channel that is not open or is full. A program that sends faster than the
@@ -41,7 +43,7 @@ pub(super) struct Wires {
     ways: Ways,
     /// `None` until the sockets are open; where only relays may be used, until it is known where they are.
     local: Option<Addresses>,
-    relays: Relays,
+    turn: Turn,
     has_asked_for_sockets: bool,
     subscriber: Option<Side>,
     publisher: Option<Side>,
@@ -77,10 +79,17 @@ pub enum Way {
 
 /// What the peer connections have to say to the session.
 pub(super) enum WiresOutput {
-    OpenSockets,
+    OpenSockets(Reach),
+    RenewSockets(Reach),
     FindRelays {
         servers: Vec<TurnServer>,
+        ways: Vec<Way>,
         alone: bool,
+    },
+    RelayOver {
+        way: Way,
+        base: SocketAddr,
+        was_given: bool,
     },
     OpenStream {
         way: Way,
@@ -129,7 +138,7 @@ impl Wires {
             is_inline: false,
             ways,
             local: None,
-            relays: Relays::default(),
+            turn: Turn::default(),
             has_asked_for_sockets: false,
             subscriber: None,
             publisher: None,
@@ -186,8 +195,11 @@ impl Wires {
 
     pub fn offered(&mut self, now: Instant, offer: SessionDescription) {
         if self.local.is_none() {
+            self.want_sockets();
+        }
+        if self.local.is_none() {
             self.early_offer = Some(offer);
-            return self.want_sockets();
+            return;
         }
         self.accept_offer(now, offer);
         self.drive(now);
@@ -235,12 +247,13 @@ impl Wires {
                 side.peer.handle_timeout(now);
             }
         }
+        self.relays_timeout(now);
         self.drive(now);
     }
 
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sides = [&self.subscriber, &self.publisher].into_iter().flatten();
-        sides.filter_map(|side| side.peer.poll_timeout()).min()
+        sides.filter_map(|side| side.peer.poll_timeout()).chain(self.turn.poll_timeout()).min()
     }
 
     /// What has come out of them, whatever it was that was put in: a packet of media leaves with the call that brought it.
@@ -250,47 +263,6 @@ impl Wires {
             self.drain(Way::Publisher);
         }
         self.outputs.pop_front()
-    }
-
-    /// What a resumed session tells the server: what it believes was agreed. `None`: there is nothing to tell.
-    pub fn sync_state(&self) -> Option<SyncState> {
-        if self.is_inline && self.subscriber.is_none() && self.publisher.is_none() {
-            return None;
-        }
-        let channels =
-            [(&self.publisher, SignalTarget::Publisher), (&self.subscriber, SignalTarget::Subscriber)];
-        let channels =
-            channels.into_iter().filter(|(side, _)| side.as_ref().is_some_and(|side| side.is_open));
-        let channels = channels.flat_map(|(_, target)| {
-            [Channel::Reliable, Channel::Lossy].map(|channel| DataChannelInfo {
-                label: channel.label().into(),
-                target: target as i32,
-                ..DataChannelInfo::default()
-            })
-        });
-        Some(SyncState {
-            answer: self.subscriber.as_ref().map(|side| side.description.clone()),
-            offer: self.publisher.as_ref().map(|side| side.description.clone()),
-            data_channels: channels.collect(),
-            // livekit-server 1.11 dereferences it unasked; a message without it ends the whole server.
-            subscription: Some(UpdateSubscription::default()),
-            ..SyncState::default()
-        })
-    }
-
-    /// The link is new, the network may be too: the publisher's peer connection looks for a path again. The server
-    /// does the same for the subscriber's.
-    pub fn restart(&mut self, now: Instant) {
-        if let Some(side) = &mut self.publisher {
-            match side.peer.restart_ice(now) {
-                Ok(sdp) => self.send_offer(sdp),
-                Err(error) => {
-                    log::debug!("a peer connection cannot be found again: {error:?}");
-                    self.fail(Way::Publisher, "the peer connection could not be found again");
-                }
-            }
-        }
-        self.drive(now);
     }
 
     /// A section to send on. `None`: there are no sockets yet, or the peer connection is over. What was added is offered
@@ -373,7 +345,7 @@ impl Wires {
         }
         let is_inline = self.is_inline;
         let side = self.subscriber.get_or_insert_with(|| {
-            let peer = reached_by(now, &self.ways, &local.subscriber, &self.relays.subscriber);
+            let peer = reached_by(now, &self.ways, &local.subscriber, &self.turn, Way::Subscriber);
             Side::new(if is_inline { peer } else { peer.yields_first_check() })
         });
         side.offer = offer.sdp.clone();
@@ -416,7 +388,7 @@ impl Wires {
     fn publisher(&mut self, now: Instant) -> Option<&mut Side> {
         if self.publisher.is_none() {
             let local = &self.local.as_ref()?.publisher;
-            let peer = reached_by(now, &self.ways, local, &self.relays.publisher);
+            let peer = reached_by(now, &self.ways, local, &self.turn, Way::Publisher);
             self.publisher = Some(Side::new(peer));
             self.add_early_candidates(now);
         }
@@ -487,6 +459,7 @@ impl Wires {
                 rtc::Output::Transmit(datagram) => WiresOutput::Transmit(datagram),
                 rtc::Output::OpenStream(remote) => WiresOutput::OpenStream { way, remote },
                 rtc::Output::CloseStream(local) => WiresOutput::CloseStream(local),
+                rtc::Output::RelayOver { base, was_given } => WiresOutput::RelayOver { way, base, was_given },
                 rtc::Output::Candidate(line) => WiresOutput::Request(Message::Trickle(trickle(way, &line))),
                 rtc::Output::Opened(channel) => {
                     side.is_open |= channel == Channel::Reliable;
@@ -554,8 +527,16 @@ fn origin(sdp: &str) -> Option<&str> {
 impl Core {
     pub(super) fn wires_output(&mut self, now: Instant, output: WiresOutput) {
         match output {
-            WiresOutput::OpenSockets => self.push(Output::OpenSockets),
-            WiresOutput::FindRelays { servers, alone } => self.push(Output::FindRelays { servers, alone }),
+            WiresOutput::OpenSockets(reach) => self.push(Output::OpenSockets(reach)),
+            WiresOutput::RenewSockets(reach) => self.push(Output::RenewSockets(reach)),
+            WiresOutput::FindRelays { servers, ways, alone } => {
+                self.push(Output::FindRelays { servers, ways, alone });
+            }
+            WiresOutput::RelayOver { way, base, was_given } => {
+                if let Some(live) = self.live_mut() {
+                    live.wires.relay_over(now, way, base, was_given);
+                }
+            }
             WiresOutput::OpenStream { way, remote } => self.push(Output::OpenStream { way, remote }),
             WiresOutput::CloseStream(local) => self.push(Output::CloseStream(local)),
             WiresOutput::Transmit(datagram) => self.push(Output::Transmit(datagram)),

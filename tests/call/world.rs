@@ -267,7 +267,7 @@ impl World {
                 self.send_up(number, None);
                 self.using[number] = None;
             }
-            Output::OpenSockets => {
+            Output::OpenSockets(_) => {
                 let addresses =
                     Addresses { subscriber: vec![self.socket(number)], publisher: vec![self.socket(number)] };
                 if let Some(core) = &mut self.clients[number].core {
@@ -281,6 +281,7 @@ impl World {
                 }
             }
             // There are no TURN servers here and nobody who takes streams.
+            Output::RenewSockets(_) => {} // the network is the same
             Output::FindRelays { .. } | Output::OpenStream { .. } | Output::CloseStream(_) => {}
             Output::Event(_) | Output::Call { .. } | Output::Media { .. } => {}
         }

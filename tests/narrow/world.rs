@@ -274,7 +274,7 @@ impl World {
                 self.server.handle(self.now, wall_ms, server::Input::Opened { link, admission });
             }
             Output::Send(bytes) => self.agenda.put(self.now + LINK_DELAY, Arrival::Up { client, bytes }),
-            Output::OpenSockets => {
+            Output::OpenSockets(_) => {
                 let addresses =
                     Addresses { subscriber: vec![socket(client, 0)], publisher: vec![socket(client, 1)] };
                 self.cores[client].handle(self.now, Input::SocketsOpened(addresses));
@@ -301,7 +301,7 @@ impl World {
                 self.receiver.handle_packet(self.now, packet);
             }
             Output::Event(event) => self.hear(client, event),
-            Output::HangUp | Output::Cut => panic!("the link is given up"),
+            Output::HangUp | Output::Cut | Output::RenewSockets(_) => panic!("the link is given up"),
             Output::OpenStream { .. } | Output::CloseStream(_) => panic!("UDP gets through"),
             Output::Media { .. } | Output::Call { .. } | Output::FindRelays { .. } => {}
         }

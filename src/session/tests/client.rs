@@ -18,9 +18,10 @@ pub(super) struct Client {
     pub(super) media: Vec<(media::SubscriptionId, media::Incoming)>,
     pub(super) hung_up: usize,
     pub(super) cut: usize,
-    /// How often sockets were asked for, and which TURN servers; whether alone.
+    /// How often sockets were asked for, whereto again, and which TURN servers; whether alone, and for whom.
     pub(super) opened: usize,
-    pub(super) looked_for: Vec<(Vec<ice::TurnServer>, bool)>,
+    pub(super) renewed: Vec<Reach>,
+    pub(super) looked_for: Vec<(Vec<ice::TurnServer>, bool, Vec<Way>)>,
     /// The streams that were asked for, and where those began that were given up.
     pub(super) streams: Vec<(Way, std::net::SocketAddr)>,
     pub(super) closed: Vec<std::net::SocketAddr>,
@@ -29,7 +30,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(config: Config) -> Self {
         let (events, dials, sent, calls, transmitted) = Default::default();
-        let (media, looked_for, dialled, called, streams, closed) = Default::default();
+        let (media, looked_for, dialled, called, streams, closed, renewed) = Default::default();
         let (hung_up, cut, opened) = Default::default();
         let (core, now) = (Core::new(config), Instant::now());
         let mut client = Self {
@@ -46,6 +47,7 @@ impl Client {
             hung_up,
             cut,
             opened,
+            renewed,
             looked_for,
             streams,
             closed,
@@ -104,8 +106,9 @@ impl Client {
                     self.called.push(address);
                 }
                 Output::Transmit(datagram) => self.transmitted.push(datagram),
-                Output::OpenSockets => self.opened += 1,
-                Output::FindRelays { servers, alone } => self.looked_for.push((servers, alone)),
+                Output::OpenSockets(_) => self.opened += 1,
+                Output::RenewSockets(reach) => self.renewed.push(reach),
+                Output::FindRelays { servers, ways, alone } => self.looked_for.push((servers, alone, ways)),
                 Output::OpenStream { way, remote } => self.streams.push((way, remote)),
                 Output::CloseStream(local) => self.closed.push(local),
                 Output::Media { id, packet } => self.media.push((id, packet)),

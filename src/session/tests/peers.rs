@@ -19,6 +19,10 @@ pub(super) struct Wired {
     publisher: Option<Peer>,
     /// What the server's ends said, the subscriber's before the publisher's.
     said: Vec<RtcOutput>,
+    /// Where the client's publisher is reached.
+    publisher_at: SocketAddr,
+    /// What the client sends from there is lost.
+    gone: Vec<SocketAddr>,
 }
 
 impl Wired {
@@ -41,7 +45,36 @@ impl Wired {
             _ => None,
         });
         subscriber.accept_answer(client.now, &answer.expect("an answer")).expect("it fits");
-        Self { client, subscriber, publisher: None, said: Vec::new() }
+        let (said, gone) = Default::default();
+        Self { client, subscriber, publisher: None, said, publisher_at: address(3), gone }
+    }
+
+    /// The link breaks, and there is another one.
+    fn relink(&mut self) {
+        self.client.input(Input::LinkClosed(None));
+        self.client.input(Input::LinkOpened);
+    }
+
+    /// The network is another one.
+    fn move_away(&mut self) {
+        self.gone = vec![address(1), address(3)];
+        self.publisher_at = address(13);
+        let addresses = Addresses { subscriber: vec![address(11)], publisher: vec![address(13)] };
+        self.client.input(Input::SocketsOpened(addresses));
+    }
+
+    /// The server looks for the subscriber's path again.
+    fn restart(&mut self) -> String {
+        let sdp = self.subscriber.restart_ice(self.client.now).expect("an offer");
+        let offer = SessionDescription { r#type: "offer".into(), sdp, ..Default::default() };
+        self.client.message(Message::Offer(offer));
+        let answer = self.client.sent.iter().rev().find_map(|message| match message {
+            FromClient::Message(signal_request::Message::Answer(answer)) => Some(answer.sdp.clone()),
+            _ => None,
+        });
+        let answer = answer.expect("an answer");
+        self.subscriber.accept_answer(self.client.now, &answer).expect("it fits");
+        answer
     }
 
     pub fn connected() -> Self {
@@ -94,9 +127,12 @@ impl Wired {
     fn exchange(&mut self) {
         let now = self.client.now;
         for Datagram { local, remote, bytes } in std::mem::take(&mut self.client.transmitted) {
+            if self.gone.contains(&local) {
+                continue;
+            }
             let datagram = Datagram { local: remote, remote: local, bytes };
             // The server has one port for both, as LiveKit's may have.
-            match (local == address(3), &mut self.publisher) {
+            match (local == self.publisher_at, &mut self.publisher) {
                 (true, Some(publisher)) => publisher.handle_datagram(now, datagram),
                 (true, None) => {}
                 (false, _) => self.subscriber.handle_datagram(now, datagram),
@@ -112,6 +148,9 @@ impl Wired {
             }
         }
         for Datagram { local, remote, bytes } in sent {
+            if self.gone.contains(&remote) {
+                continue;
+            }
             self.client.input(Input::Datagram(Datagram { local: remote, remote: local, bytes }));
         }
     }
@@ -195,6 +234,45 @@ fn a_signal_that_finds_no_room_says_so_and_is_not_echoed() {
         matches!(heard[..], [Event::Warned(Fault { reason: Reason::UnableToSendSignal, .. })]),
         "{heard:?}"
     );
+}
+
+#[test]
+fn a_resume_looks_for_a_path_from_the_network_of_this_moment() {
+    let mut wired = Wired::connected();
+    wired.client.input(signal("one", Target::Everyone));
+    wired.answer();
+    wired.run_until(|wired| wired.signals_at_the_server() == 1);
+    wired.client.heard();
+    wired.relink();
+    assert_eq!(wired.client.renewed, [Reach::Others]);
+    wired.move_away();
+    wired.client.message(Message::Reconnect(ReconnectResponse::default()));
+    let offer = wired.offer().expect("an offer");
+    assert!(offer.contains("10.0.0.1 13 typ host") && !offer.contains("10.0.0.1 3 typ"), "{offer}");
+    let answer = wired.restart();
+    assert!(answer.contains("10.0.0.1 11 typ host") && !answer.contains("10.0.0.1 1 typ"), "{answer}");
+    let now = wired.client.now;
+    let sdp = wired.publisher.as_mut().expect("a publisher").accept_offer(now, &offer).expect("it fits");
+    let answer = SessionDescription { r#type: "answer".into(), sdp, ..Default::default() };
+    wired.client.message(Message::Answer(answer));
+    wired.run_until(|wired| wired.client.events.len() >= 2);
+    assert_eq!(words(&wired.client.heard()), ["reconnecting", "reconnected"]);
+    wired.client.input(signal("two", Target::Everyone));
+    wired.run_until(|wired| wired.signals_at_the_server() == 2);
+}
+
+#[test]
+fn a_server_that_knows_the_session_still_says_again_which_relays_there_are() {
+    let mut wired = Wired::connected();
+    wired.relink();
+    let ice_servers = vec![crate::signal::proto::IceServer {
+        urls: vec!["turn:theirs.example".into()],
+        ..Default::default()
+    }];
+    wired.client.message(Message::Reconnect(ReconnectResponse { ice_servers, ..Default::default() }));
+    let (servers, alone, ways) = wired.client.looked_for.last().expect("a search");
+    assert_eq!((servers[0].host.as_str(), *alone), ("theirs.example", false));
+    assert_eq!(ways[..], [Way::Subscriber, Way::Publisher]);
 }
 
 #[test]

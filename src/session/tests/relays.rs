@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::film::film;
 use super::*;
 use crate::rtc::{Datagram, Peer, RelayPath};
 use crate::session::ice::{IceConfig, IceServer, Relays};
@@ -76,6 +77,12 @@ fn relays() -> Relays {
     Relays { subscriber: vec![path("10.0.0.1:11")], publisher: vec![path("10.0.0.1:13")] }
 }
 
+/// One of the servers that were looked for first is there, or is not.
+fn found(client: &mut Client, index: usize, relays: Relays) {
+    let server = client.looked_for[0].0[index].clone();
+    client.input(Input::RelaysFound { server, relays });
+}
+
 fn goes_to_the_turn_server(datagram: &Datagram) -> bool {
     (datagram.local, datagram.remote) == (address("10.0.0.1:11"), address("192.0.2.1:3478"))
 }
@@ -96,7 +103,7 @@ fn a_relay_that_is_found_after_the_answer_is_asked_for_a_place() {
     client.input(Input::SocketsOpened(addresses));
     offer(&mut client);
     assert!(answer(&client).is_some_and(|sdp| sdp.contains("10.0.0.1 1 typ host")));
-    client.input(Input::RelaysFound(relays()));
+    found(&mut client, 0, relays());
     assert!(client.transmitted.iter().any(goes_to_the_turn_server), "{:?}", client.transmitted);
 }
 
@@ -106,7 +113,7 @@ fn with_forced_relays_no_other_socket_is_opened_and_no_address_named() {
     assert_eq!((client.opened, client.looked_for[0].1), (0, true));
     offer(&mut client);
     assert_eq!(answer(&client), None, "it is not known yet where the servers are");
-    client.input(Input::RelaysFound(relays()));
+    found(&mut client, 0, relays());
     let sdp = answer(&client).expect("an answer");
     assert!(!sdp.contains("a=candidate:"), "{sdp}");
     assert!(client.transmitted.iter().all(goes_to_the_turn_server), "{:?}", client.transmitted);
@@ -117,7 +124,9 @@ fn with_forced_relays_no_other_socket_is_opened_and_no_address_named() {
 fn with_forced_relays_and_none_to_be_found_the_attempt_fails() {
     let mut client = joined(own_server(true));
     offer(&mut client);
-    client.input(Input::RelaysFound(Relays::default()));
+    found(&mut client, 0, Relays::default());
+    assert_eq!(client.heard(), [], "there is another one");
+    found(&mut client, 1, Relays::default());
     match client.ending() {
         Ending::Failed(fault) => {
             assert_eq!(fault.reason, Reason::ConnectionFailed);
@@ -131,9 +140,58 @@ fn with_forced_relays_and_none_to_be_found_the_attempt_fails() {
 fn with_forced_relays_and_a_silent_server_the_attempt_fails_before_its_time_is_over() {
     let mut client = joined(own_server(true));
     offer(&mut client);
-    client.input(Input::RelaysFound(relays()));
+    found(&mut client, 0, relays());
+    found(&mut client, 1, Relays::default());
     client.pass(Duration::from_secs(9));
     assert!(matches!(client.ending(), Ending::Failed(fault) if fault.reason == Reason::ConnectionFailed));
+}
+
+#[test]
+fn a_relay_is_made_use_of_while_another_server_is_still_looked_for() {
+    let mut client = joined(own_server(true));
+    offer(&mut client);
+    found(&mut client, 0, relays());
+    assert!(answer(&client).is_some());
+    // Nobody answers there. As long as there may be another one nothing is lost.
+    client.pass(Duration::from_secs(9));
+    assert_eq!(client.heard(), []);
+    let second = |base| RelayPath { base: address(base), ..relays().subscriber[0].clone() };
+    client.transmitted.clear();
+    let relays = Relays { subscriber: vec![second("10.0.0.1:21")], publisher: vec![second("10.0.0.1:23")] };
+    found(&mut client, 1, relays);
+    assert!(client.transmitted.iter().any(|datagram| datagram.local == address("10.0.0.1:21")));
+}
+
+/// The servers that were looked for last, and for which connections.
+fn last_search(client: &Client) -> (usize, Vec<&str>, &[Way]) {
+    let (servers, _, ways) = client.looked_for.last().expect("a search");
+    (client.looked_for.len(), servers.iter().map(|server| server.host.as_str()).collect(), ways)
+}
+
+#[test]
+fn a_relay_that_is_lost_is_asked_for_again_a_few_times() {
+    let mut client = Client::new(own_server(false));
+    client.input(Input::LinkOpened);
+    client.server(FromServer::Welcome(welcome(&[])));
+    client.publish(film(1));
+    found(&mut client, 0, relays());
+    // There is no subscriber yet that could have lost its place.
+    client.input(Input::StreamLost(address("10.0.0.1:11")));
+    assert_eq!(client.closed, [address("10.0.0.1:11")]);
+    for (searches, pause) in [(2, 1), (3, 4), (4, 16)] {
+        client.core.handle_timeout(client.now + Duration::from_secs(pause) - Duration::from_millis(1));
+        client.collect();
+        assert_eq!(client.looked_for.len(), searches - 1);
+        client.now += Duration::from_secs(pause);
+        client.core.handle_timeout(client.now);
+        client.collect();
+        assert_eq!(last_search(&client), (searches, vec!["own.example"], &[Way::Subscriber][..]));
+        found(&mut client, 0, Relays::default());
+    }
+    client.now += Duration::from_secs(100);
+    client.core.handle_timeout(client.now);
+    client.collect();
+    assert_eq!(client.looked_for.len(), 4);
 }
 
 #[test]
@@ -168,7 +226,7 @@ fn a_stream_for_a_connection_that_is_not_there_is_closed() {
 #[test]
 fn with_forced_relays_no_stream_is_opened() {
     let mut client = joined(own_server(true));
-    client.input(Input::RelaysFound(relays()));
+    found(&mut client, 0, relays());
     offer(&mut client);
     takes_streams(&mut client);
     client.pass(Duration::from_secs(5));

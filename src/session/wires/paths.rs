@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::relays::Turn;
 use super::{Side, Way, Wires, WiresOutput};
-use crate::rtc::{self, Datagram, Peer, RelayPath};
-use crate::session::Addresses;
-use crate::session::ice::{Relays, Ways};
+use crate::rtc::{self, Datagram, Peer};
+use crate::session::ice::Ways;
+use crate::session::{Addresses, Reach};
 use crate::signal::proto::{SignalTarget, TrickleRequest};
 
 impl Wires {
@@ -24,41 +25,50 @@ impl Wires {
         if std::mem::replace(&mut self.has_asked_for_sockets, true) {
             return;
         }
-        let alone = self.ways.is_relayed_only;
+        let (alone, servers) = (self.ways.is_relayed_only, self.ways.servers.clone());
         if !alone {
-            self.outputs.push_back(WiresOutput::OpenSockets);
+            self.outputs.push_back(WiresOutput::OpenSockets(self.reach()));
         }
-        let servers = std::mem::take(&mut self.ways.servers);
-        if alone || !servers.is_empty() {
-            self.outputs.push_back(WiresOutput::FindRelays { servers, alone });
+        match servers.is_empty() {
+            false => self.find_relays(servers, alone),
+            // There is no way at all, and nothing to wait for.
+            true if alone => self.local = Some(Addresses::default()),
+            true => {}
+        }
+    }
+
+    /// The link is another one, and so may the network be.
+    pub fn renew_sockets(&mut self) {
+        if self.local.is_some() {
+            self.outputs.push_back(WiresOutput::RenewSockets(self.reach()));
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        match (self.ways.is_relayed_only, self.is_inline) {
+            (true, _) => Reach::Relays,
+            (false, true) => Reach::Ours,
+            (false, false) => Reach::Others,
         }
     }
 
     pub fn sockets_opened(&mut self, now: Instant, addresses: Addresses) {
-        self.local = Some(addresses);
+        let before = self.local.replace(addresses.clone()).unwrap_or_default();
+        for (side, before, addresses) in [
+            (&mut self.subscriber, &before.subscriber, &addresses.subscriber),
+            (&mut self.publisher, &before.publisher, &addresses.publisher),
+        ] {
+            if let Some(side) = side {
+                side.peer.readdress(now, before, addresses);
+            }
+        }
         if let Some(offer) = self.early_offer.take() {
             self.accept_offer(now, offer);
         }
         self.drive(now);
     }
 
-    pub fn relays_found(&mut self, now: Instant, relays: Relays) {
-        self.relays = relays;
-        if self.ways.is_relayed_only {
-            // There is nothing else that could be opened.
-            return self.sockets_opened(now, Addresses::default());
-        }
-        for (side, paths) in
-            [(&mut self.subscriber, &self.relays.subscriber), (&mut self.publisher, &self.relays.publisher)]
-        {
-            if let Some(side) = side {
-                side.peer.add_relays(now, paths);
-            }
-        }
-        self.drive(now);
-    }
-
-    fn side_mut(&mut self, way: Way) -> Option<&mut Side> {
+    pub(super) fn side_mut(&mut self, way: Way) -> Option<&mut Side> {
         match way {
             Way::Subscriber => self.subscriber.as_mut(),
             Way::Publisher => self.publisher.as_mut(),
@@ -83,19 +93,20 @@ impl Wires {
         for side in [&mut self.subscriber, &mut self.publisher].into_iter().flatten() {
             side.peer.stream_lost(now, local);
         }
+        self.unused_relay_lost(now, local);
         self.drive(now);
     }
 
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
         let Some(local) = &self.local else { return };
-        let begins = |addresses: &[SocketAddr], paths: &[RelayPath]| {
-            addresses.contains(&datagram.local) || paths.iter().any(|path| path.base == datagram.local)
+        let begins = |addresses: &[SocketAddr], way| {
+            addresses.contains(&datagram.local) || self.turn.begins(way, datagram.local)
         };
         let has_stream =
             |side: &Option<Side>| side.as_ref().is_some_and(|side| side.peer.has_stream_at(datagram.local));
-        let side = if begins(&local.publisher, &self.relays.publisher) || has_stream(&self.publisher) {
+        let side = if begins(&local.publisher, Way::Publisher) || has_stream(&self.publisher) {
             &mut self.publisher
-        } else if begins(&local.subscriber, &self.relays.subscriber) || has_stream(&self.subscriber) {
+        } else if begins(&local.subscriber, Way::Subscriber) || has_stream(&self.subscriber) {
             &mut self.subscriber
         } else {
             return;
@@ -108,12 +119,15 @@ impl Wires {
 }
 
 /// A new peer connection.
-pub(super) fn reached_by(now: Instant, ways: &Ways, local: &[SocketAddr], relays: &[RelayPath]) -> Peer {
+pub(super) fn reached_by(now: Instant, ways: &Ways, local: &[SocketAddr], turn: &Turn, way: Way) -> Peer {
+    let relays = turn.paths(way);
     if ways.is_relayed_only {
-        return Peer::relayed(now, relays);
+        let mut peer = Peer::relayed(now, &relays);
+        peer.await_relays(now, turn.is_searching());
+        return peer;
     }
     let mut peer = Peer::new(now, local).opens_streams();
-    peer.add_relays(now, relays);
+    peer.add_relays(now, &relays);
     if ways.hides_local_network {
         peer.hide_local_network();
     }
