@@ -19,6 +19,10 @@ pub(super) const SILENCE_MAX: Duration = Duration::from_secs(8);
 /// network with a signalling reconnect before it.
 pub(super) const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a connection that was up may look for a path anew before it counts as interrupted. A search is a few round
+/// trips, and during it the path of before is often still good.
+pub(super) const SEARCH_UNNOTICED: Duration = Duration::from_secs(2);
+
 /// How long UDP has before streams are opened beside it. Most networks let it through within two round trips, and a path
 /// that the other side has chosen by then stays chosen although a better one comes.
 pub(super) const UDP_HEAD_START: Duration = Duration::from_millis(500);
@@ -29,6 +33,8 @@ pub(super) enum Link {
     Unnegotiated,
     Connecting {
         deadline: Instant,
+        /// Until when nobody notices that it was up and is not any more.
+        unnoticed: Option<Instant>,
     },
     Connected {
         heard: Instant,
@@ -42,6 +48,8 @@ pub(super) enum Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
     Silent,
+    /// The connection was up, and the search for another path takes long.
+    Searching,
     NeverConnected,
     NeverRecovered,
 }
@@ -50,7 +58,12 @@ impl Link {
     /// Both descriptions are known. A renegotiation without an ICE restart changes nothing here.
     pub fn negotiated(&mut self, now: Instant, restarted: bool) {
         if *self == Self::Unnegotiated || restarted {
-            *self = Self::Connecting { deadline: now + CONNECT_TIMEOUT };
+            let unnoticed = match self {
+                Self::Connected { .. } => Some(now + SEARCH_UNNOTICED),
+                Self::Connecting { unnoticed, .. } => *unnoticed,
+                Self::Unnegotiated | Self::Lost { .. } | Self::Over => None,
+            };
+            *self = Self::Connecting { deadline: now + CONNECT_TIMEOUT, unnoticed };
         }
     }
 
@@ -68,11 +81,12 @@ impl Link {
     /// The transport says that it is not usable any more. True when that is news.
     pub fn down(&mut self, now: Instant) -> bool {
         match self {
+            Self::Connecting { unnoticed, .. } => unnoticed.take().is_some(),
             Self::Connected { .. } => {
                 *self = Self::Lost { deadline: now + RECOVERY_TIMEOUT };
                 true
             }
-            Self::Unnegotiated | Self::Connecting { .. } | Self::Lost { .. } | Self::Over => false,
+            Self::Unnegotiated | Self::Lost { .. } | Self::Over => false,
         }
     }
 
@@ -83,10 +97,18 @@ impl Link {
         }
     }
 
+    /// When something arrived last, while it is up.
+    pub fn heard_at(&self) -> Option<Instant> {
+        match self {
+            Self::Connected { heard } => Some(*heard),
+            Self::Unnegotiated | Self::Connecting { .. } | Self::Lost { .. } | Self::Over => None,
+        }
+    }
+
     /// Since when there has been no path.
     pub fn searches_since(&self) -> Option<Instant> {
         match self {
-            Self::Connecting { deadline } => deadline.checked_sub(CONNECT_TIMEOUT),
+            Self::Connecting { deadline, .. } => deadline.checked_sub(CONNECT_TIMEOUT),
             Self::Lost { deadline } => deadline.checked_sub(RECOVERY_TIMEOUT),
             Self::Unnegotiated | Self::Connected { .. } | Self::Over => None,
         }
@@ -94,7 +116,8 @@ impl Link {
 
     pub fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Connecting { deadline } | Self::Lost { deadline } => Some(*deadline),
+            Self::Connecting { deadline, unnoticed } => Some(unnoticed.unwrap_or(*deadline)),
+            Self::Lost { deadline } => Some(*deadline),
             Self::Connected { heard } => Some(*heard + SILENCE_MAX),
             Self::Unnegotiated | Self::Over => None,
         }
@@ -106,7 +129,8 @@ impl Link {
             return None;
         }
         match self {
-            Self::Connecting { .. } => Some(Expiry::NeverConnected),
+            Self::Connecting { unnoticed: Some(_), .. } => Some(Expiry::Searching),
+            Self::Connecting { unnoticed: None, .. } => Some(Expiry::NeverConnected),
             Self::Connected { .. } => Some(Expiry::Silent),
             Self::Lost { .. } => Some(Expiry::NeverRecovered),
             Self::Unnegotiated | Self::Over => None,

@@ -108,7 +108,7 @@ pub enum Output {
     },
     /// What the network is estimated to carry from here to the other side, in bit/s.
     Bitrate(u64),
-    /// The other side has been silent for too long. It may come back by itself or with an ICE restart.
+    /// The other side has been silent for too long, the path is gone, or an ICE restart takes long. It may come back by itself or with an ICE restart.
     Disconnected,
     /// The connection is over, and the peer is of no further use. Said at most once, and last.
     Failed(String),

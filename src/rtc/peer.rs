@@ -338,7 +338,7 @@ impl Peer {
         self.streams_timeout(now);
         self.advance(now);
         match self.state.link.expired(now) {
-            Some(Expiry::Silent) => {
+            Some(Expiry::Silent | Expiry::Searching) => {
                 self.state.link.down(now);
                 self.state.outputs.push_back(Output::Disconnected);
             }
@@ -400,6 +400,11 @@ impl Peer {
 
     pub fn is_connected(&self) -> bool {
         matches!(self.state.link, Link::Connected { .. })
+    }
+
+    /// When something came from the other side last, while the connection is up.
+    pub fn heard_at(&self) -> Option<Instant> {
+        self.state.link.heard_at()
     }
 
     /// Ends the connection. The farewell is left to [`Peer::poll`]; nothing but datagrams and the end of streams comes out

@@ -193,6 +193,23 @@ fn an_ice_restart_rescues_a_lost_connection() {
 }
 
 #[test]
+fn an_ice_restart_that_finds_nothing_is_told_as_an_interruption() {
+    let mut network = Network::connected(23);
+    let offer = network.peers[ALICE].restart_ice(network.now).expect("an offer");
+    network.cut = [true; 2];
+    network.exchange(&offer, ALICE);
+    network.pass(Duration::from_millis(1_900));
+    assert_eq!(network.count(ALICE, &Output::Disconnected), 0);
+    network.pass(Duration::from_millis(200));
+    network.pass(Duration::from_secs(5));
+    assert_eq!([ALICE, BOB].map(|peer| network.count(peer, &Output::Disconnected)), [1, 1], "once");
+    network.cut = [false; 2];
+    network.run(Duration::from_secs(10), |network| {
+        [ALICE, BOB].into_iter().all(|peer| network.count(peer, &Output::Connected) == 2)
+    });
+}
+
+#[test]
 fn a_connection_that_never_comes_up_fails_in_time() {
     let mut network = Network::new(16);
     network.cut = [true; 2];

@@ -175,6 +175,8 @@ impl Core {
             Step::Dialling { deadline } | Step::Asking { deadline } | Step::Wiring { deadline }
                 if now >= deadline =>
             {
+                // Peer connections that find no path in this time find none in the next try either.
+                reconnecting.must_rejoin |= matches!(reconnecting.step, Step::Wiring { .. });
                 self.push(Output::Cut);
                 self.try_failed(now, Some(Fault::new(Reason::TimedOut, "the server did not answer in time")));
             }

@@ -55,6 +55,8 @@ pub(super) struct Wires {
     early_candidates: Vec<TrickleRequest>,
     outbox: VecDeque<Vec<u8>>,
     outputs: VecDeque<WiresOutput>,
+    /// When the session was resumed last.
+    resumed: Option<Instant>,
 }
 
 struct Side {
@@ -62,6 +64,8 @@ struct Side {
     is_open: bool,
     /// Whether it has been up at all.
     was_up: bool,
+    /// It has come up since the session was resumed.
+    is_back: bool,
     /// Our offer has not been answered yet.
     is_offered: bool,
     /// What was agreed last, in the words of this side: an answer of the subscriber's, an offer of the publisher's.
@@ -123,7 +127,7 @@ impl Side {
     fn new(peer: Peer) -> Self {
         let description = SessionDescription::default();
         let offer = String::new();
-        Self { peer, is_open: false, was_up: false, is_offered: false, description, offer }
+        Self { peer, is_open: false, was_up: false, is_back: false, is_offered: false, description, offer }
     }
 }
 
@@ -148,6 +152,7 @@ impl Wires {
             early_candidates: Vec::new(),
             outbox: VecDeque::new(),
             outputs: VecDeque::new(),
+            resumed: None,
         }
     }
 
@@ -158,7 +163,8 @@ impl Wires {
     /// Whether data can be heard.
     pub fn is_open(&self) -> bool {
         let primary = if self.subscriber_primary { &self.subscriber } else { &self.publisher };
-        self.is_inline || primary.as_ref().is_some_and(|side| side.is_open && side.peer.is_connected())
+        let is_up = |side: &Side| side.is_open && side.peer.is_connected() && self.has_found_path(side);
+        self.is_inline || primary.as_ref().is_some_and(is_up)
     }
 
     /// Whether something that was sent has not left yet.
@@ -480,6 +486,7 @@ impl Wires {
                 rtc::Output::Bitrate(bits_per_second) => WiresOutput::Bitrate(bits_per_second),
                 rtc::Output::Connected => {
                     side.was_up = true;
+                    side.is_back = true;
                     WiresOutput::Up(way)
                 }
                 rtc::Output::Disconnected => WiresOutput::Down(way),

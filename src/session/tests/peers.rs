@@ -262,6 +262,43 @@ fn a_resume_looks_for_a_path_from_the_network_of_this_moment() {
 }
 
 #[test]
+fn a_resumed_session_is_back_when_data_gets_through_and_not_before() {
+    let mut wired = Wired::connected();
+    wired.relink();
+    wired.move_away();
+    wired.client.message(Message::Reconnect(ReconnectResponse::default()));
+    wired.client.pass(Duration::from_secs(1));
+    wired.restart();
+    wired.client.pass(Duration::from_secs(1));
+    assert_eq!(words(&wired.client.heard()), ["reconnecting"]);
+    wired.run_until(|wired| !wired.client.events.is_empty());
+    assert_eq!(words(&wired.client.heard()), ["reconnected"]);
+    assert!(wired.client.core.live().is_some_and(|live| live.wires.can_receive()));
+}
+
+#[test]
+fn a_path_that_is_still_good_is_enough_where_the_server_looks_for_no_other() {
+    let mut wired = Wired::connected();
+    wired.relink();
+    wired.client.message(Message::Reconnect(ReconnectResponse::default()));
+    let begun = wired.client.now;
+    wired.run_until(|wired| wired.client.events.len() >= 2);
+    assert_eq!(words(&wired.client.heard()), ["reconnecting", "reconnected"]);
+    assert!(wired.client.now - begun < Duration::from_secs(5));
+}
+
+#[test]
+fn a_resume_that_finds_no_path_is_followed_by_a_new_join() {
+    let mut wired = Wired::connected();
+    wired.relink();
+    wired.move_away();
+    wired.client.message(Message::Reconnect(ReconnectResponse::default()));
+    wired.client.pass(Duration::from_secs(11));
+    assert_eq!(words(&wired.client.heard()), ["reconnecting"]);
+    assert!(wired.client.dials.last().is_some_and(|query| query.keep_sid.is_some()));
+}
+
+#[test]
 fn a_server_that_knows_the_session_still_says_again_which_relays_there_are() {
     let mut wired = Wired::connected();
     wired.relink();
