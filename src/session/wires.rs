@@ -5,6 +5,7 @@
 //! the *publisher* one and sends on it. The publisher's is made when there is something to send. With a server of
 //! this library neither is made before there is media.
 
+mod origin;
 mod paths;
 mod relays;
 mod resume;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use prost::Message as _;
 
+use self::origin::Origin;
 use self::paths::{farewell, reached_by, trickle};
 use self::relays::Turn;
 use super::core::{Addresses, Core, Output, Reach, State};
@@ -70,8 +72,8 @@ struct Side {
     is_offered: bool,
     /// What was agreed last, in the words of this side: an answer of the subscriber's, an offer of the publisher's.
     description: SessionDescription,
-    /// The other side's last offer.
-    offer: String,
+    /// Whose descriptions the other side's are.
+    theirs: Origin,
 }
 
 /// The two peer connections.
@@ -126,8 +128,8 @@ pub(super) enum WiresOutput {
 impl Side {
     fn new(peer: Peer) -> Self {
         let description = SessionDescription::default();
-        let offer = String::new();
-        Self { peer, is_open: false, was_up: false, is_back: false, is_offered: false, description, offer }
+        let theirs = Origin::default();
+        Self { peer, is_open: false, was_up: false, is_back: false, is_offered: false, description, theirs }
     }
 }
 
@@ -213,9 +215,17 @@ impl Wires {
 
     pub fn answered(&mut self, now: Instant, answer: &SessionDescription) {
         let Some(side) = &mut self.publisher else { return };
+        let theirs = Origin::of(&answer.sdp);
+        if side.is_offered && side.theirs.is_another(&theirs) {
+            // Another node of the server's, which knows nothing of this connection's keys.
+            log::info!("the session has moved to another server: the publisher's connection cannot go on");
+            self.fail(Way::Publisher, "another server has answered");
+            return self.drive(now);
+        }
         match side.peer.accept_answer(now, &answer.sdp) {
             Ok(()) => {
                 side.is_offered = false;
+                side.theirs = theirs;
                 self.outputs.push_back(WiresOutput::Negotiated);
             }
             Err(rtc::RtcError::NotOffered) => log::debug!("an answer that nobody waits for was skipped"),
@@ -338,11 +348,8 @@ impl Wires {
     fn accept_offer(&mut self, now: Instant, offer: SessionDescription) {
         let Some(local) = &self.local else { return };
         // A server of this library begins anew when its end has failed: the offer is another connection's.
-        let is_another = |side: &Side| {
-            let (before, now) = (origin(&side.offer), origin(&offer.sdp));
-            before.is_some() && now.is_some() && before != now
-        };
-        if let Some(side) = self.subscriber.take_if(|side| is_another(side)) {
+        let theirs = Origin::of(&offer.sdp);
+        if let Some(side) = self.subscriber.take_if(|side| side.theirs.is_another(&theirs)) {
             if side.peer.has_relays() || side.peer.has_streams() {
                 // They are given back: the new ones begin at the same sockets.
                 self.outputs.extend(farewell(now, side));
@@ -354,7 +361,7 @@ impl Wires {
             let peer = reached_by(now, &self.ways, &local.subscriber, &self.turn, Way::Subscriber);
             Side::new(if is_inline { peer } else { peer.yields_first_check() })
         });
-        side.offer = offer.sdp.clone();
+        side.theirs = theirs;
         match side.peer.accept_offer(now, &offer.sdp) {
             Ok(sdp) => {
                 let mut answer = offer;
@@ -523,12 +530,6 @@ impl Wires {
         }
         self.outbox.len() < waiting
     }
-}
-
-/// Which session a description belongs to: the second word of its origin (RFC 8866 section 5.2).
-fn origin(sdp: &str) -> Option<&str> {
-    let line = sdp.lines().find_map(|line| line.strip_prefix("o="))?;
-    line.split(' ').nth(1)
 }
 
 impl Core {

@@ -299,6 +299,30 @@ fn a_resume_that_finds_no_path_is_followed_by_a_new_join() {
 }
 
 #[test]
+fn where_another_server_answers_the_publisher_the_session_is_joined_anew() {
+    for is_other_end in [true, false] {
+        let mut wired = Wired::connected();
+        wired.client.input(signal("one", Target::Everyone));
+        wired.answer();
+        wired.run_until(|wired| wired.signals_at_the_server() == 1);
+        wired.relink();
+        wired.client.message(Message::Reconnect(ReconnectResponse::default()));
+        if is_other_end {
+            wired.answer();
+        } else {
+            let (now, offer) = (wired.client.now, wired.offer().expect("an offer"));
+            let publisher = wired.publisher.as_mut().expect("a publisher");
+            let sdp = publisher.accept_offer(now, &offer).expect("it fits");
+            let (before, after) = sdp.split_once("a=fingerprint:sha-256 ").expect("one");
+            let sdp = format!("{before}a=fingerprint:sha-256 00{}", &after[2..]);
+            let answer = SessionDescription { r#type: "answer".into(), sdp, ..Default::default() };
+            wired.client.message(Message::Answer(answer));
+        }
+        assert!(wired.client.dials.last().is_some_and(|query| query.keep_sid.is_some()), "at once");
+    }
+}
+
+#[test]
 fn a_server_that_knows_the_session_still_says_again_which_relays_there_are() {
     let mut wired = Wired::connected();
     wired.relink();
