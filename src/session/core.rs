@@ -257,6 +257,9 @@ pub struct Core {
     pub(super) captions: Captions,
     pub(super) latecomers: Option<Latecomers>,
     pub(super) elsewhere: Elsewhere,
+    /// The last token that the server has given this client. It is good for a few minutes; the program's own may be for
+    /// a day.
+    pub(super) refreshed: Option<String>,
     /// The number of the last call that muted all.
     pub(super) mutes: u64,
 }
@@ -274,6 +277,7 @@ impl Core {
             captions: Captions::default(),
             latecomers: None,
             elsewhere: Elsewhere::default(),
+            refreshed: None,
             mutes: 0,
         }
     }
@@ -388,6 +392,11 @@ impl Core {
     /// Nothing will come out any more, whatever goes in.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// Who this client is for its server now.
+    pub(super) fn token(&self) -> &str {
+        self.refreshed.as_deref().unwrap_or(&self.config.token)
     }
 
     pub(super) fn push(&mut self, output: Output) {

@@ -77,7 +77,7 @@ impl Core {
     }
 
     pub(super) fn dial(&mut self, query: JoinQuery, address: Option<String>) {
-        let token = self.config.token.clone();
+        let token = self.token().to_owned();
         self.push(Output::Dial { query, token, address });
     }
 

@@ -37,7 +37,7 @@ impl Core {
             }
             FromServer::Message(Message::Leave(leave)) => self.dismissed(now, &leave),
             FromServer::Message(Message::RefreshToken(token)) if !token.is_empty() => {
-                self.config.token = token
+                self.refreshed = Some(token);
             }
             FromServer::Message(Message::Update(update)) => {
                 let events = self.live_mut().map(|live| live.update(now, &update.participants));

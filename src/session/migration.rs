@@ -68,14 +68,16 @@ impl Core {
             return;
         }
         if !moved.token.is_empty() {
+            // Every other one leads into the room of before.
             self.config.token.clone_from(&moved.token);
+            self.refreshed = None;
         }
         if let Some(room) = moved.room.as_ref().filter(|room| !room.name.is_empty()) {
             self.config.room = Some(room.name.clone());
         }
         // Whoever was to be muted stayed behind.
         self.latecomers = None;
-        let may_moderate = live::may_moderate(&self.config.token);
+        let may_moderate = live::may_moderate(self.token());
         let events = self.live_mut().map(|live| live.move_to(now, moved, may_moderate));
         self.streams_changed(events.unwrap_or_default());
     }

@@ -182,7 +182,7 @@ impl Core {
     }
 
     fn call(&mut self, call: Call) {
-        let (token, address) = (self.config.token.clone(), self.elsewhere.current());
+        let (token, address) = (self.token().to_owned(), self.elsewhere.current());
         self.push(Output::Call { call, token, address });
     }
 }

@@ -134,12 +134,16 @@ impl Core {
 
     /// One try did not succeed; the next one waits a little longer.
     pub(super) fn try_failed(&mut self, now: Instant, fault: Option<Fault>) {
-        let State::Reconnecting(reconnecting) = &mut self.state else { return };
+        let Self { state: State::Reconnecting(reconnecting), refreshed, .. } = self else { return };
         // A refusal that time cannot heal; a session that cannot be found it can, once the server behind a gateway is
         // back. Before the server has been asked for a new join, it may only mean that it has forgotten this participant.
         let is_refusal =
             |fault: &Fault| matches!(fault.reason, Reason::Authorization | Reason::BlockedCountry);
-        let rejected = fault.as_ref().is_some_and(is_refusal);
+        let mut rejected = fault.as_ref().is_some_and(is_refusal);
+        if rejected && refreshed.take().is_some() {
+            // It has expired, as after a long sleep. The program's own may be good still.
+            rejected = false;
+        }
         if rejected && reconnecting.must_rejoin {
             return self.give_up(now, fault);
         }

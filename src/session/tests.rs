@@ -470,6 +470,46 @@ fn a_refreshed_token_is_used_from_then_on() {
 }
 
 #[test]
+fn where_a_refreshed_token_is_refused_the_programs_own_is_shown() {
+    let refused = |client: &mut Client| {
+        client.input(Input::LinkFailed(Fault::new(Reason::Authorization, "expired")));
+        client.pass(Duration::from_secs(1));
+    };
+    let shown = |client: &Client| {
+        let dials = client.dialled.iter().zip(&client.dials).skip(1);
+        dials.map(|((_, token), query)| (token.clone(), query.resume_sid.is_some())).collect::<Vec<_>>()
+    };
+    let [fresh, own] = ["fresh", "token"].map(str::to_owned);
+    let mut client = Client::connected();
+    client.message(Message::RefreshToken(fresh.clone()));
+    client.input(Input::LinkClosed(None));
+    refused(&mut client);
+    assert_eq!(shown(&client), [(fresh, true), (own.clone(), true)]);
+    refused(&mut client);
+    assert_eq!(shown(&client).last(), Some(&(own, false)), "the server may have forgotten this client");
+    refused(&mut client);
+    assert_eq!(client.reason(), Reason::Dropped);
+}
+
+#[test]
+fn in_another_room_the_token_for_the_one_before_is_never_shown() {
+    let mut client = Client::connected();
+    client.message(Message::RefreshToken("fresh".into()));
+    client.message(Message::RoomMoved(crate::signal::proto::RoomMovedResponse {
+        token: "there".into(),
+        ..Default::default()
+    }));
+    client.message(Message::RefreshToken("fresh there".into()));
+    client.input(Input::LinkClosed(None));
+    for _ in 0..3 {
+        client.input(Input::LinkFailed(Fault::new(Reason::Authorization, "expired")));
+        client.pass(Duration::from_secs(1));
+    }
+    let shown: Vec<&str> = client.dialled.iter().skip(1).map(|(_, token)| token.as_str()).collect();
+    assert_eq!(shown, ["fresh there", "there", "there"]);
+}
+
+#[test]
 fn a_broadcast_is_heard_by_its_sender_and_a_signal_to_one_is_not() {
     let mut client = Client::connected();
     client.update(vec![participant("ann")]);

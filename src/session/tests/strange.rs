@@ -115,7 +115,7 @@ fn an_update_that_says_nothing_of_rights_changes_none() {
 fn an_empty_token_is_no_refreshed_token() {
     let mut client = Client::connected();
     client.message(Message::RefreshToken(String::new()));
-    assert_eq!(client.core.config.token, "token");
+    assert_eq!(client.core.token(), "token");
 }
 
 #[test]
