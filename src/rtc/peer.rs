@@ -77,8 +77,9 @@ pub(super) struct Pending {
 impl Peer {
     /// A peer that can be reached at these addresses of our sockets; those that cannot be anybody's are skipped.
     ///
-    /// Where all of them are this machine's own the bandwidth is not estimated: there is no network that could be too
-    /// narrow, and on a busy machine packets that are late for want of a processor would look like one.
+    /// Where all of them are this machine's own, and where the other end in use is, the bandwidth is not estimated: there is
+    /// no network that could be too narrow, and on a busy machine packets that are late for want of a processor would look
+    /// like one.
     pub fn new(now: Instant, local: &[SocketAddr]) -> Self {
         Self::taking_streams(now, local, &[])
     }

@@ -60,13 +60,15 @@ fn connected(seed: u64) -> (Network, SocketAddr) {
     (network, local)
 }
 
-#[test]
-fn what_the_network_carries_is_estimated_where_only_streams_lead_there() {
+/// Bob sends to Alice for two seconds, and has no way but a stream from one address to the other.
+fn sending(from: SocketAddr, to: SocketAddr) -> Network {
     let mut network = network(8);
-    network.peers[BOB] = Peer::taking_streams(network.now, &[], &[taken_at()]);
+    network.is_udp_blocked = true;
+    network.peers[BOB] = Peer::taking_streams(network.now, &[address("192.0.2.2:5002")], &[to]);
     network.negotiate();
-    network.run(Duration::from_secs(1), |network| opens(network) == 1);
-    open(&mut network);
+    network.run(Duration::from_secs(1), |network| network.said[ALICE].contains(&Output::OpenStream(to)));
+    network.streams.push((from, to));
+    network.peers[ALICE].stream_opened(network.now, to, from);
     network.run(Duration::from_secs(5), Network::all_open);
     let sending = Sending {
         kind: MediaKind::Video,
@@ -95,7 +97,19 @@ fn what_the_network_carries_is_estimated_where_only_streams_lead_there() {
         network.peers[BOB].send_packet(network.now, section, None, packet).expect("taken");
         network.pass(Duration::from_millis(20));
     }
-    assert!(network.peers[BOB].can_probe());
+    network
+}
+
+#[test]
+fn what_the_network_carries_is_estimated_where_only_streams_lead_there() {
+    assert!(sending(begin(1), taken_at()).peers[BOB].can_probe());
+}
+
+#[test]
+fn what_this_machine_carries_to_itself_is_not_estimated() {
+    let network = sending(address("127.0.0.1:40001"), address("127.0.0.1:7881"));
+    assert!(!network.peers[BOB].can_probe());
+    assert!(!network.said[BOB].iter().any(|said| matches!(said, Output::Bitrate(_))));
 }
 
 #[test]

@@ -221,6 +221,11 @@ impl Traffic {
         self.route.as_ref().is_some_and(|route| route.local == local)
     }
 
+    /// Whether the last datagram went to this machine itself.
+    pub fn stays_here(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.remote.ip().is_loopback())
+    }
+
     pub fn take_checks(&mut self, stats: &CandidatePairStats) {
         let ends = (stats.local.addr, stats.remote.addr);
         if let Some(route) = self.route.as_mut().filter(|route| (route.local, route.remote) == ends) {

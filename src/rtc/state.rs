@@ -38,6 +38,10 @@ const RAISE_INTERVAL: Duration = Duration::from_millis(500);
 /// of a few packets found.
 const PADDED_AFTER: Duration = Duration::from_millis(2_000);
 
+/// What this machine carries to itself: more than anything here sends. What is late on that way is late for want of a
+/// processor, and the estimate is not asked.
+const NEAR_BPS: Bitrate = Bitrate::mbps(100);
+
 pub(super) struct State {
     /// The latest moment that a call has named.
     pub now: Instant,
@@ -146,7 +150,7 @@ impl State {
                 }
             }
             Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true })
-                if !self.estimates() =>
+                if !self.estimates() && !self.traffic.stays_here() =>
             {
                 self.estimated(estimate.as_u64(), true);
             }
@@ -155,8 +159,12 @@ impl State {
             }
             Event::PeerStats(stats) => {
                 let pair = stats.selected_candidate_pair.as_ref();
-                if let Some(estimate) = stats.bwe_tx.filter(|_| self.estimates()) {
-                    self.judge(rtc, estimate.as_u64(), stats.rtt, stats.egress_loss_fraction);
+                match stats.bwe_tx {
+                    Some(estimate) if self.traffic.stays_here() => self.carry(rtc, estimate),
+                    Some(estimate) if self.estimates() => {
+                        self.judge(rtc, estimate.as_u64(), stats.rtt, stats.egress_loss_fraction);
+                    }
+                    _ => {}
                 }
                 self.round_trip = pair.and_then(|pair| pair.current_round_trip_time).or(self.round_trip);
                 if let Some(pair) = pair {
@@ -206,6 +214,16 @@ impl State {
             }
             Verdict::Wait => {}
             Verdict::Restart => rtc.bwe().reset(Bitrate::bps(RESTART_BPS)),
+        }
+    }
+
+    /// There is no network that could be too narrow.
+    fn carry(&mut self, rtc: &mut Rtc, estimate: Bitrate) {
+        if estimate < NEAR_BPS {
+            rtc.bwe().reset(NEAR_BPS);
+        }
+        if self.estimates() {
+            self.estimated(NEAR_BPS.as_u64(), true);
         }
     }
 
