@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,9 +112,19 @@ impl Host {
 struct HostLock(Arc<Mutex<Option<File>>>);
 
 impl HostLock {
-    fn take(&self) -> Option<File> {
-        self.0.lock().take()
+    /// From now on the core's end does not release it. `None`: it has done so, or the lock is not the place's any more, and
+    /// what lies there may be another process's.
+    fn take(&self, place: &Place) -> Option<File> {
+        self.0.lock().take().filter(|lock| is_lock_of(place, lock))
     }
+}
+
+/// Whether this is the file that lies there. What clears old files away takes a lock away too, and others make a new one.
+/// Asked by its name: to open and close it would release the lock.
+fn is_lock_of(place: &Place, lock: &File) -> bool {
+    let identity = |file: fs::Metadata| (file.dev(), file.ino());
+    let there = fs::symlink_metadata(place.lock()).map(identity);
+    there.is_ok_and(|there| lock.metadata().is_ok_and(|ours| identity(ours) == there))
 }
 
 struct ReleasedAtEnd(HostLock);
@@ -200,7 +210,7 @@ async fn host(place: &Place, config: &Config) -> Result<bool, HubError> {
     let before = match slot.take() {
         // The lock may still be ours: somebody removed the socket, or the core has only just ended. The old tasks end with
         // `running`.
-        Some(host) if host.is_ours() => host.lock.take(),
+        Some(host) if host.is_ours() => host.lock.take(place),
         forked => {
             // Its channels belong to threads that do not exist here, so it is left alone.
             std::mem::forget(forked);
@@ -259,7 +269,8 @@ fn take_lock(place: &Place) -> Result<Option<File>, HubError> {
         .open(place.lock())
         .map_err(HubError::io("open its lock", place.lock()))?;
     let locked = process_sys::try_lock(&lock).map_err(HubError::io("lock", place.lock()))?;
-    Ok(locked.then_some(lock))
+    // Where it was cleared away meanwhile, whoever asks again gets at the new one.
+    Ok(Some(lock).filter(|lock| locked && is_lock_of(place, lock)))
 }
 
 /// With the lock in hand: what lies at the socket's path is left over from a host that died.
@@ -306,10 +317,11 @@ pub async fn stop(limit: Duration) {
             continue;
         }
         let Host { running, lock, .. } = host;
-        // First the name, so that nobody new comes; then the farewells; then the lock.
-        let removed = remove_socket(&place);
+        // First the name, so that nobody new comes; then the farewells; then the lock. Without that the name is another's.
+        let lock = lock.take(&place);
+        let removed = lock.as_ref().map_or(Ok(()), |_| remove_socket(&place));
         let _ = timeout_at(give_up, running.retire()).await;
-        drop(lock.take());
+        drop(lock);
         drop(slot);
         if let Err(error) = removed {
             log::warn!("hub: its socket could not be removed: {error}");
@@ -346,20 +358,54 @@ mod tests {
         tokio::time::timeout(LIMIT, ended).await.expect("in time");
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn where_the_core_breaks_down_the_hub_is_given_up_and_served_anew() {
-        let directory = std::env::temp_dir().join(format!("otc-test-{}-broken-hub", std::process::id()));
-        let (place, client) = hub_of(&directory).await;
-        slot(&place).lock().await.as_ref().expect("this process serves").running.break_down().await;
-        is_closed(client).await;
+    /// The core ends by itself; afterwards the lock is free.
+    async fn break_down(place: &Place) {
+        slot(place).lock().await.as_ref().expect("this process serves").running.break_down().await;
         let has_lock =
-            async || slot(&place).lock().await.as_ref().is_some_and(|host| host.lock.0.lock().is_some());
+            async || slot(place).lock().await.as_ref().is_some_and(|host| host.lock.0.lock().is_some());
         let given_up = async {
             while has_lock().await {
                 sleep(PAUSE_FIRST).await;
             }
         };
         tokio::time::timeout(LIMIT, given_up).await.expect("in time");
+    }
+
+    /// What another process does that finds nobody there.
+    fn bind_as_another(place: &Place) -> UnixListener {
+        remove_socket(place).expect("removed");
+        UnixListener::bind(place.socket()).expect("bound")
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_has_lost_the_lock_leaves_the_socket_to_the_next_one() {
+        let directory = std::env::temp_dir().join(format!("otc-test-{}-lost-hub", std::process::id()));
+        let (place, client) = hub_of(&directory).await;
+        break_down(&place).await;
+        let next = bind_as_another(&place);
+        stop(Duration::from_secs(1)).await;
+        assert!(place.socket().exists(), "the core has ended, and another one serves");
+        is_closed(client).await;
+        drop(next);
+
+        let (place, client) = hub_of(&directory).await;
+        fs::remove_file(place.lock()).expect("cleared away");
+        let lock = take_lock(&place).expect("no error").expect("another process's");
+        let next = bind_as_another(&place);
+        stop(Duration::from_secs(1)).await;
+        assert!(place.socket().exists(), "another one has a lock of its own");
+        is_closed(client).await;
+
+        drop((next, lock));
+        fs::remove_dir_all(directory).expect("removed");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn where_the_core_breaks_down_the_hub_is_given_up_and_served_anew() {
+        let directory = std::env::temp_dir().join(format!("otc-test-{}-broken-hub", std::process::id()));
+        let (place, client) = hub_of(&directory).await;
+        break_down(&place).await;
+        is_closed(client).await;
         assert!(!is_host(&place));
         let next = join_or_host(&place, &Config::default()).await.expect("another hub");
         assert!(is_host(&place));
