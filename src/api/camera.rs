@@ -1,6 +1,7 @@
 //! The camera of the machine, for publishers that bring none of their own.
 
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -78,9 +79,9 @@ impl<C: Cameras> Capturer for Camera<C> {
         self.be(opened.run(&workers, Pictures(self.publisher.clone())).map(Stage::Running))
     }
 
-    fn stop(&self) -> bool {
+    fn stop(&self, deadline: Instant) -> bool {
         if let Stage::Running(running) = self.take() {
-            running.stop(); // nothing is locked meanwhile
+            running.stop(deadline); // nothing is locked meanwhile
         }
         true
     }
@@ -127,7 +128,6 @@ impl Sink for Pictures {
 mod tests {
     use std::io;
     use std::path::{Path, PathBuf};
-    use std::time::Instant;
 
     use super::super::capture::{Capture, NotStarted};
     use super::*;

@@ -37,7 +37,8 @@ pub trait Capturer: Send + Sync + 'static {
     fn init(&self) -> bool;
     fn settings(&self) -> Option<CaptureSettings>;
     fn start(&self) -> bool;
-    fn stop(&self) -> bool;
+    /// What it has of its own is waited for until `deadline` at most; a program takes as long as it takes.
+    fn stop(&self, deadline: Instant) -> bool;
     fn destroy(&self) -> bool;
 
     /// What was initialised is not started: nobody wants that any more. A program is not told, since its `destroy` comes
@@ -208,7 +209,7 @@ impl Capture {
 
     fn end(&self, deadline: Instant) {
         CAPTURERS.take_by(deadline, || {
-            self.capturer.stop();
+            self.capturer.stop(deadline);
         });
         CAPTURERS.take_by(deadline, || {
             self.capturer.destroy();
@@ -228,6 +229,7 @@ mod tests {
         calls: Mutex<Vec<&'static str>>,
         refusals: Mutex<u32>,
         ends_in: Mutex<Option<(&'static str, Weak<Capture>)>>,
+        waits_until: Mutex<Option<Instant>>,
     }
 
     impl Diary {
@@ -259,7 +261,8 @@ mod tests {
             !refuses
         }
 
-        fn stop(&self) -> bool {
+        fn stop(&self, deadline: Instant) -> bool {
+            *self.waits_until.lock() = Some(deadline);
             self.calls.lock().push("stop");
             true
         }
@@ -283,6 +286,17 @@ mod tests {
         }
         let once = ["init", "settings", "start", "stop", "destroy"];
         assert_eq!(*diary.calls.lock(), [once, once].concat());
+    }
+
+    #[test]
+    fn whoever_ends_a_capturer_says_until_when_it_may_wait() {
+        let diary = Arc::new(Diary::default());
+        let capture = Capture::new(diary.clone());
+        capture.want(true);
+        assert_eq!(capture.settle(Instant::now), Some(Ok(None)));
+        let deadline = Instant::now() + INSIDE_TIMEOUT;
+        capture.finish(deadline);
+        assert_eq!(*diary.waits_until.lock(), Some(deadline));
     }
 
     #[test]

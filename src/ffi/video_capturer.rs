@@ -11,6 +11,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -174,7 +175,7 @@ impl Capturer for ProgramCapturer {
         self.call(self.callbacks.start)
     }
 
-    fn stop(&self) -> bool {
+    fn stop(&self, _deadline: Instant) -> bool {
         self.call(self.callbacks.stop)
     }
 

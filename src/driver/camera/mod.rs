@@ -38,9 +38,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How many errors in a row are a bad cable and not the end (`VIDIOC_DQBUF` names EIO as one that may pass).
 const ERRORS_MAX: u32 = 10;
 
-/// How long a camera may take to close. It is waited for because only one can have it, perhaps the next of ours.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-
 /// Why there are no pictures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CameraError {
@@ -217,11 +214,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Ends it. When this returns the camera is closed, unless its driver takes too long for that.
-    pub fn stop(self) {
+    /// Ends it. When this returns the camera is closed, unless its driver takes longer for that than until `deadline`. It is
+    /// waited for because only one can have it, perhaps the next of ours.
+    pub fn stop(self, deadline: Instant) {
         let Self { wake, ended } = self;
         drop(wake);
-        if ended.recv_timeout(CLOSE_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             log::warn!("the camera takes long to close");
         }
     }

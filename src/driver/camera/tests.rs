@@ -58,12 +58,15 @@ impl MadeUp {
     }
 }
 
-/// True once its camera has been dropped.
+/// True once its camera has been dropped, which takes as long as the sender lives, if there is one.
 #[derive(Default)]
-struct Closing(Arc<AtomicBool>);
+struct Closing(Arc<AtomicBool>, Option<Receiver<Infallible>>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
+        if let Some(held) = &self.1 {
+            let _ = held.recv_timeout(PATIENCE); // nothing is ever sent
+        }
         self.0.store(true, Ordering::SeqCst);
     }
 }
@@ -224,7 +227,7 @@ fn pictures_come_in_order_and_without_the_broken_ones() {
     for luma in [20, 30] {
         assert_eq!(taking.told.recv_timeout(PATIENCE), Ok(Told::Picture(luma)));
     }
-    taking.running.stop();
+    taking.running.stop(Instant::now() + PATIENCE);
     assert_eq!(taking.told.try_recv(), Err(TryRecvError::Disconnected), "being stopped is no failure");
 
     let cut = jpeg()[..90].to_vec();
@@ -274,10 +277,25 @@ fn one_that_waits_for_a_picture_is_stopped_at_once_and_closed_then() {
     let taking = take(camera, PATIENCE * 2);
     assert_eq!(taking.told.recv_timeout(PATIENCE), Ok(Told::Picture(20)));
     let before = Instant::now();
-    taking.running.stop();
-    assert!(before.elapsed() < CLOSE_PATIENCE, "it was not woken");
+    taking.running.stop(Instant::now() + PATIENCE);
+    assert!(before.elapsed() < PATIENCE, "it was not woken");
     assert!(is_closed.load(Ordering::SeqCst), "the next one could not have it");
     assert!(taking.workers.join(Instant::now() + PATIENCE));
+}
+
+#[test]
+fn one_that_takes_long_to_close_is_waited_for_no_longer_than_one_may() {
+    let (release, held) = mpsc::channel();
+    let camera = MadeUp { closing: Closing(Arc::default(), Some(held)), ..MadeUp::new(b"YUYV", []) };
+    let is_closed = camera.closing.0.clone();
+    let taking = take(camera, PATIENCE * 2);
+    let before = Instant::now();
+    taking.running.stop(before + Duration::from_millis(20));
+    assert!(before.elapsed() < Duration::from_secs(1), "it was waited for");
+    assert!(!is_closed.load(Ordering::SeqCst));
+    drop(release);
+    assert!(taking.workers.join(Instant::now() + PATIENCE), "its thread is known as long as it lives");
+    assert!(is_closed.load(Ordering::SeqCst));
 }
 
 #[test]
@@ -297,7 +315,7 @@ fn one_whose_pictures_nobody_wants_ends_too() {
     let opened = open(&Machine::new([Ok(camera)]), &WANTED).map_err(|error| error.to_string());
     let workers = Workers::default();
     let running = opened.expect("a camera").run(&workers, Ear(sender)).expect("a thread");
-    assert!(workers.join(Instant::now() + CLOSE_PATIENCE * 2), "and not because of the silence");
+    assert!(workers.join(Instant::now() + PATIENCE), "and not because of the silence");
     assert!(is_closed.load(Ordering::SeqCst));
     drop(running);
 }
