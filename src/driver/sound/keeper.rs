@@ -105,17 +105,20 @@ pub(super) fn run(shared: &Shared) {
         let mut state = shared.state.lock();
         let present = keeper.get_or_insert_with(|| Keeper::new(shared, &state));
         let wanted = present.wanted(&state);
+        let is_ours = present.registered.is_ours();
         state.in_use = present.stage.in_use();
+        state.has_ours = Some(is_ours);
         shared.changed.notify_all();
-        let action = present.stage.next(wanted).filter(|_| !shared.gate.is_shut());
+        let is_over = shared.gate.is_shut() || state.spares_the_program && !is_ours;
+        let action = present.stage.next(wanted).filter(|_| !is_over);
         if let Some(action) = action {
             drop(state);
             present.act(action);
-        } else if present.is_left_over && !shared.gate.is_shut() {
+        } else if present.is_left_over && !is_over {
             present.is_left_over = false;
-        } else if !present.is_current(&state) && !shared.gate.is_shut() {
+        } else if !present.is_current(&state) && !is_over {
             keeper = None;
-        } else if state.roster.is_empty() || shared.gate.is_shut() {
+        } else if state.roster.is_empty() || is_over {
             state.keeper_ended();
             shared.changed.notify_all();
             return;

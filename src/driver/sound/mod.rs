@@ -108,6 +108,11 @@ struct State {
     ended: Vec<Joinable>,
     /// The directions in which a device has been started and not yet been destroyed.
     in_use: [bool; 2],
+    /// Whether the device that the keeper has in its hands, which is the one before `device` for a while, is the library's
+    /// own.
+    has_ours: Option<bool>,
+    /// The library has ended inside a callback: a program's device hears no more of it.
+    spares_the_program: bool,
 }
 
 /// A thread that ends by itself when there is nothing left to do.
@@ -188,6 +193,8 @@ impl Sound {
                 keeper: Worker::default(),
                 ended: Vec::new(),
                 in_use: [false; 2],
+                has_ours: None,
+                spares_the_program: false,
             }),
             changed: Condvar::new(),
             ports: Arc::default(),
@@ -252,14 +259,15 @@ impl Sound {
     /// told when it is used the next time.
     pub fn stop(&self, deadline: Instant) {
         let is_inside = callbacks::is_inside_callback();
-        let is_ours = self.0.state.lock().device.is_ours();
-        if is_inside && !is_ours {
-            self.0.gate.shut();
-        }
-        let roster = {
+        let (roster, is_ours) = {
             let mut state = self.0.state.lock();
             state.is_closed = true;
-            std::mem::take(&mut state.roster)
+            state.spares_the_program = is_inside;
+            let is_ours = state.has_ours == Some(true);
+            if is_inside && !is_ours {
+                self.0.gate.shut();
+            }
+            (std::mem::take(&mut state.roster), is_ours)
         };
         self.0.changed.notify_all();
         roster.captures.iter().for_each(|member| member.gate.shut());
@@ -292,6 +300,7 @@ impl State {
     /// What it has not ended is left over for the next one.
     fn keeper_ended(&mut self) {
         self.in_use = [false; 2];
+        self.has_ours = None;
         self.keeper.is_running = false;
     }
 

@@ -43,11 +43,29 @@ struct Recorder {
     /// Called in each function, with its name.
     hook: Mutex<Option<Hook>>,
     ports: Mutex<Weak<Ports>>,
+    /// It stands for the system's.
+    is_ours: bool,
 }
 
 impl Recorder {
     fn new(rate_hz: i32, channels: i32) -> Arc<Self> {
         Arc::new(Self { settings: Settings { rate_hz, channels }, ..Self::default() })
+    }
+
+    fn ours() -> Arc<Self> {
+        Arc::new(Self { is_ours: true, ..Self::default() })
+    }
+
+    /// From now on this function of it does not return while the sender lives.
+    fn hold(&self, function: &'static str) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel();
+        let released = Mutex::new(released);
+        *self.hook.lock() = Some(Box::new(move |what| {
+            if what == function {
+                let _ = released.lock().recv_timeout(LIMIT); // nothing is ever sent
+            }
+        }));
+        release
     }
 
     fn refusing(what: &'static str, times: u32) -> Arc<Self> {
@@ -114,6 +132,10 @@ impl Device for Recorder {
     fn delay(&self, direction: Direction) -> Duration {
         self.hear(&format!("{direction} delay"));
         Duration::ZERO
+    }
+
+    fn is_ours(&self) -> bool {
+        self.is_ours
     }
 }
 
@@ -521,6 +543,46 @@ fn a_device_that_an_ended_library_left_running_is_stopped_before_it_is_used() {
     end(&second);
     let once = [&["init"][..], &RENDER, &["render stop", "render destroy", "destroy"]].concat();
     assert_eq!(device.heard(), [once.clone(), once].concat());
+}
+
+/// The end inside a callback, while the keeper still ends the first device and the second one is set already.
+fn ended_between(first: &Arc<Recorder>, second: &Arc<Registered>) {
+    let release = first.hold("render stop");
+    let sound = sound(first);
+    let _playout = sound.add_playout(Player::new());
+    until("the first runs", || sound.0.state.lock().in_use[1]);
+    sound.set_device(second.clone());
+    until("the first ends", || first.has_heard("render stop"));
+    callbacks::enter(|| end(&sound));
+    drop(release);
+    until("the keeper ends", || !sound.0.state.lock().keeper.is_running);
+}
+
+#[test]
+fn after_an_end_inside_a_callback_a_device_that_was_taken_out_before_hears_nothing() {
+    let _alone = alone();
+    let (program, system) = (Recorder::new(48_000, 1), Recorder::ours());
+    ended_between(&program, &Registered::new(system.clone()));
+    assert!(!program.has_heard("render destroy"));
+    assert_eq!(system.heard(), [""; 0]);
+}
+
+#[test]
+fn after_an_end_inside_a_callback_the_systems_device_ends_and_the_one_that_was_set_hears_nothing() {
+    let _alone = alone();
+    // A library before this one has left the program's device running.
+    let (program, system) = (Recorder::new(48_000, 1), Recorder::ours());
+    let registered = Registered::new(program.clone());
+    let before = Sound::new(registered.clone());
+    let playout = before.add_playout(Player::new());
+    until("it runs", || before.0.state.lock().in_use[1]);
+    callbacks::enter(|| end(&before));
+    drop(playout);
+    assert!(before.release_and_wait(Instant::now() + LIMIT));
+    let heard = program.heard();
+    ended_between(&system, &registered);
+    assert!(system.has_heard("destroy"), "its threads would stay");
+    assert_eq!(program.heard(), heard);
 }
 
 #[test]
