@@ -330,6 +330,10 @@ pub async fn stop(limit: Duration) {
     }
 }
 
+/// For tests in which [`stop`] is called: it ends those of all others.
+#[cfg(test)]
+pub static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,6 +383,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn whoever_has_lost_the_lock_leaves_the_socket_to_the_next_one() {
+        let _alone = ALONE.lock().await;
         let directory = std::env::temp_dir().join(format!("otc-test-{}-lost-hub", std::process::id()));
         let (place, client) = hub_of(&directory).await;
         break_down(&place).await;
@@ -402,6 +407,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn where_the_core_breaks_down_the_hub_is_given_up_and_served_anew() {
+        let _alone = ALONE.lock().await;
         let directory = std::env::temp_dir().join(format!("otc-test-{}-broken-hub", std::process::id()));
         let (place, client) = hub_of(&directory).await;
         break_down(&place).await;
