@@ -514,7 +514,7 @@ impl Publisher {
         if let (Some(out), Some(loss)) = (&inner.audio, audio.as_ref().and_then(|sent| sent.loss)) {
             out.sender.lock().heed_loss(loss);
         }
-        let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().0.value());
+        let level = inner.audio.as_ref().map_or(0.0, |audio| audio.meter.lock().level());
         if let Some(sent) = &audio {
             self.say_newest(line, newest_audio, Notice::AudioStatistics { statistics: told(sent), level });
         }
@@ -528,9 +528,9 @@ impl Publisher {
         if self.reports.is_empty() {
             return;
         }
-        let level = inner.audio.as_ref().map(|audio| audio.meter.lock().0.value());
+        let sound = inner.audio.as_ref().map(|audio| audio.meter.lock().sound());
         let pictures = self.video.lock().as_ref().map(VideoOut::counters);
-        let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), level);
+        let report = statistics::outgoing(statistics::wall_ms(), measured, pictures.as_ref(), sound);
         self.post(line, false, move |publisher| publisher.reports.tell(&report));
     }
 }

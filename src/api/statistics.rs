@@ -22,12 +22,23 @@ pub fn wall_ms() -> f64 {
     since.as_micros() as f64 / 1000.0
 }
 
-/// What a publisher sends. `level`: of its sound, 0 to 1.
+/// What a publisher's sound is before it is encoded.
+#[derive(Debug, Clone, Copy)]
+pub struct SourceSound {
+    /// 0 to 1.
+    pub level: f32,
+    /// As the standard counts it, in seconds.
+    pub energy: f64,
+    /// Per channel.
+    pub samples: u64,
+}
+
+/// What a publisher sends.
 pub fn outgoing(
     at_ms: f64,
     measured: &Measured,
     pictures: Option<&PictureCounters>,
-    level: Option<f32>,
+    sound: Option<SourceSound>,
 ) -> String {
     let mut report = Report::new(at_ms);
     let mut layer = 0;
@@ -44,7 +55,7 @@ pub fn outgoing(
     }
     for kind in [Kind::Audio, Kind::Video] {
         let Some(stream) = measured.streams.iter().find(|stream| stream.kind == kind) else { continue };
-        report.source(stream, pictures, level);
+        report.source(stream, pictures, sound);
     }
     if let Some(transport) = &measured.transport {
         report.transport(transport);
@@ -62,7 +73,6 @@ pub fn incoming(
     let mut report = Report::new(at_ms);
     let stream = |kind| measured.streams.iter().rev().find(|stream| stream.kind == kind);
     if let Some((counters, level)) = audio {
-        let samples = |count: u64| count as f64 / f64::from(SAMPLE_RATE);
         let own = json!({
             "packetsReceived": counters.received, "packetsLost": counters.lost,
             "packetsDiscarded": counters.late, "bytesReceived": counters.bytes,
@@ -200,10 +210,20 @@ impl Report {
         self.add("codec", &id, [agreed]);
     }
 
-    fn source(&mut self, stream: &MeasuredStream, pictures: Option<&PictureCounters>, level: Option<f32>) {
+    fn source(
+        &mut self,
+        stream: &MeasuredStream,
+        pictures: Option<&PictureCounters>,
+        sound: Option<SourceSound>,
+    ) {
         let own = json!({ "kind": kind_name(stream.kind), "trackIdentifier": stream.agreed.track_id });
         let shown = match (stream.kind, pictures.filter(|pictures| pictures.pictures > 0)) {
-            (Kind::Audio, _) => json!({ "audioLevel": level }),
+            (Kind::Audio, _) => sound.map_or(Value::Null, |sound| {
+                json!({
+                    "audioLevel": sound.level, "totalAudioEnergy": sound.energy,
+                    "totalSamplesDuration": samples(sound.samples),
+                })
+            }),
             (Kind::Video, Some(pictures)) => {
                 let rate = Some(pictures.frames_per_second).filter(|rate| *rate > 0.0);
                 json!({
@@ -306,6 +326,11 @@ fn pair_id(pair: &PairReport) -> String {
 
 fn candidate_id(side: &str, candidate: &CandidateReport) -> String {
     format!("{side}-candidate-{}", candidate.address)
+}
+
+/// How long so many samples are, in seconds.
+fn samples(count: u64) -> f64 {
+    count as f64 / f64::from(SAMPLE_RATE)
 }
 
 fn seconds(time: Option<Duration>) -> Option<f64> {
@@ -424,9 +449,22 @@ mod tests {
         assert_eq!((of_type(&report, "candidate-pair"), of_type(&report, "transport")), (0, 1));
     }
 
+    const SOUND: SourceSound = SourceSound { level: 0.5, energy: 0.0025, samples: 480 };
+
+    #[test]
+    fn sound_that_is_sent_has_its_energy_and_its_time() {
+        let measured = Measured { streams: vec![stream(Kind::Audio, None, 3)], transport: None };
+        let report = parsed(&outgoing(1.0, &measured, None, Some(SOUND)));
+        let source = find(&report, "media-source-audio");
+        let members = ["audioLevel", "totalAudioEnergy", "totalSamplesDuration"].map(|name| &source[name]);
+        assert_eq!(members, [&json!(0.5), &json!(0.0025), &json!(0.01)]);
+        let report = parsed(&outgoing(1.0, &measured, None, None));
+        assert_eq!(find(&report, "media-source-audio")["totalAudioEnergy"], Value::Null, "no microphone yet");
+    }
+
     #[test]
     fn nothing_is_invented_before_there_is_media() {
-        assert_eq!(outgoing(1.0, &Measured::default(), None, Some(0.5)), "[]");
+        assert_eq!(outgoing(1.0, &Measured::default(), None, Some(SOUND)), "[]");
         assert_eq!(incoming(1.0, &Measured::default(), None, None), "[]");
         let video = VideoCounters { packets_received: 3, ..VideoCounters::default() };
         let report = parsed(&incoming(1.0, &Measured::default(), None, Some(&video)));

@@ -10,7 +10,7 @@ use super::outlets::AudioOut;
 use super::{Inner, Publisher};
 use crate::driver::video_out::Order;
 use crate::media::VideoCodec;
-use crate::media::audio::{self, AudioSender, Level};
+use crate::media::audio::{self, AudioSender};
 use crate::media::codec;
 use crate::media::video::{self, plan_layers};
 use crate::session::media::{Publication, PublicationId, PublishedAudio, PublishedLayer, PublishedVideo};
@@ -116,7 +116,7 @@ impl Publisher {
                         line: placed.line.clone(),
                         id: placed.id,
                         sender: Mutex::new(sender),
-                        meter: Mutex::new((Level::default(), 0)),
+                        meter: Mutex::default(),
                         newest_level: Arc::default(),
                     });
                     inner.capture_guard =

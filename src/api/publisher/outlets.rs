@@ -9,12 +9,13 @@ use parking_lot::Mutex;
 
 use super::super::line::Line;
 use super::super::newest::Newest;
+use super::super::statistics::SourceSound;
 use super::{Notice, Publisher};
 use crate::driver::callbacks::PUBLISHERS;
 use crate::driver::session::MediaPort;
 use crate::driver::sound::Capture as SoundCapture;
 use crate::driver::video_out::Source;
-use crate::media::audio::{AudioSender, Level};
+use crate::media::audio::{AudioSender, Level, energy_in_time};
 use crate::media::codec::CodecError;
 use crate::media::{Kind, Picture, pixels};
 use crate::session::Input;
@@ -82,6 +83,43 @@ impl Preview {
     }
 }
 
+/// What is measured of the sound of a publication. Where it is muted that is silence.
+#[derive(Default)]
+pub(super) struct Meter {
+    level: Level,
+    /// Since the level was told last.
+    steps: u32,
+    /// See [`energy_in_time`].
+    energy: f64,
+    /// Per channel.
+    samples: u64,
+}
+
+impl Meter {
+    /// The level, when it is time to tell it.
+    fn measure(&mut self, step: &[i16], channels: u8, is_enabled: bool) -> Option<f32> {
+        let channels = usize::from(channels.max(1));
+        self.samples += (step.len() / channels) as u64;
+        if is_enabled {
+            self.level.measure(step);
+            self.energy += energy_in_time(step, channels);
+        } else {
+            self.level.clear();
+        }
+        self.steps = (self.steps + 1) % LEVEL_STEPS;
+        (self.steps == 0).then(|| self.level.value())
+    }
+
+    pub fn level(&self) -> f32 {
+        self.level.value()
+    }
+
+    /// For a report.
+    pub fn sound(&self) -> SourceSound {
+        SourceSound { level: self.level.value(), energy: self.energy, samples: self.samples }
+    }
+}
+
 /// The sound of a publication. Does not keep the publisher.
 pub(super) struct AudioOut {
     pub publisher: Weak<Publisher>,
@@ -89,8 +127,7 @@ pub(super) struct AudioOut {
     pub line: Line,
     pub id: PublicationId,
     pub sender: Mutex<AudioSender>,
-    /// The level, and the steps since it was told last.
-    pub meter: Mutex<(Level, u32)>,
+    pub meter: Mutex<Meter>,
     pub newest_level: Arc<Newest<Notice>>,
 }
 
@@ -128,18 +165,7 @@ impl SoundCapture for AudioOut {
             Ok(None) => {}
             Err(error) => log::debug!("a piece of sound was not encoded: {error:?}"),
         }
-        let told = {
-            let mut meter = self.meter.lock();
-            if !is_enabled {
-                meter.0.clear();
-            }
-            let level = if is_enabled { meter.0.measure(step) } else { 0.0 };
-            meter.1 += 1;
-            (meter.1 >= LEVEL_STEPS).then(|| {
-                meter.1 = 0;
-                level
-            })
-        };
+        let told = self.meter.lock().measure(step, channels, is_enabled);
         if let (Some(level), Some(publisher)) = (told, self.publisher.upgrade()) {
             publisher.say_newest(&self.line, &self.newest_level, Notice::AudioLevel(level));
         }

@@ -1,4 +1,6 @@
-//! How loud sound is, in the two scales that people ask for.
+//! How loud sound is, in the scales that people ask for.
+
+use crate::media::SAMPLE_RATE;
 
 /// Full scale, as a level is relative to it.
 const FULL_SCALE: f64 = 32_768.0;
@@ -47,6 +49,17 @@ pub(super) fn energy(samples: &[i16]) -> u64 {
     samples.iter().map(|&sample| u64::from(sample.unsigned_abs()).pow(2)).sum()
 }
 
+/// What a piece of sound adds to webrtc-stats' `totalAudioEnergy`: of every sample its part of full scale, squared, for as
+/// long as the sample lasts, in seconds. Of several channels (interleaved) the loudest counts, from sample to sample.
+pub fn energy_in_time(samples: &[i16], channels: usize) -> f64 {
+    let loudest = |frame: &[i16]| frame.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+    let frames = samples.chunks_exact(channels.max(1));
+    let sum: u64 = frames.map(|frame| u64::from(loudest(frame)).pow(2)).sum();
+    #[allow(clippy::cast_precision_loss)] // a sum of less than 2^53, for minutes of full scale
+    let sum = sum as f64;
+    sum / (FULL_SCALE * FULL_SCALE) / f64::from(SAMPLE_RATE)
+}
+
 /// RFC 6464 section 3: how far below overload the effective value is, in whole dB. 0 is the loudest, 127 silence.
 pub(super) fn dbov(energy: u64, samples: usize) -> u8 {
     if energy == 0 || samples == 0 {
@@ -71,6 +84,25 @@ mod tests {
         assert_eq!(dbov(energy(&[16_384; 480]), 480), 6);
         assert_eq!(dbov(energy(&[328; 480]), 480), 40);
         assert_eq!(dbov(energy(&[]), 0), 127);
+    }
+
+    #[test]
+    fn the_energy_is_the_standards_example() {
+        // 10 ms with an effective value of a half, and 10 ms with one of a tenth.
+        let energy = energy_in_time(&[16_384, -16_384].repeat(240), 1);
+        assert!((energy - 0.0025).abs() < 1e-9, "{energy}");
+        let energy = energy + energy_in_time(&[3_277; 960], 2);
+        assert!((energy - 0.0026).abs() < 1e-6, "{energy}");
+    }
+
+    #[test]
+    fn of_several_channels_the_loudest_counts() {
+        let left = [16_384, 0].repeat(240);
+        let turns: Vec<i16> = [16_384, 0, 0, -16_384].repeat(120);
+        for stereo in [left, turns] {
+            let energy = energy_in_time(&stereo, 2);
+            assert!((energy - 0.5 * 0.5 * 0.005).abs() < 1e-9, "{energy}");
+        }
     }
 
     #[test]

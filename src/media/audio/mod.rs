@@ -32,7 +32,7 @@ mod receiver_tests;
 mod simulation;
 
 pub use interpolation::{REACH, interpolate};
-pub use level::Level;
+pub use level::{Level, energy_in_time};
 pub use mixer::{Mixer, Volume, level_dbov};
 pub use processing::{Processing, Switches};
 pub use receiver::{AudioCounters, AudioPacket, AudioReceiver, Heard, Pulled};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::arrivals::{Arrivals, DELAY_MAX};
-use super::level::Level;
+use super::level::{Level, energy_in_time};
 use super::store::Block;
 use super::stretch::SHORTEN_FRAMES;
 use super::timeline::{Offered, Timeline};
@@ -103,7 +103,7 @@ pub struct AudioCounters {
     pub waited_samples: u64,
     pub should_wait_samples: u64,
     pub emitted_samples: u64,
-    /// The levels squared, each for as long as its step, in seconds.
+    /// See [`energy_in_time`].
     pub energy: f64,
     pub jitter: Duration,
     pub delay: Duration,
@@ -286,7 +286,7 @@ impl AudioReceiver {
         }
         let has_sound = step.iter().any(|sample| *sample != 0);
         let level = self.level.measure(step);
-        self.counters.energy += f64::from(level).powi(2) * STEP_SAMPLES as f64 / f64::from(SAMPLE_RATE);
+        self.counters.energy += energy_in_time(step, 2);
         Pulled { has_sound, level, is_concealed }
     }
 

@@ -88,7 +88,7 @@ fn on_a_good_network_every_sample_is_heard_as_it_was_said() {
             && waited >= Duration::from_millis(1)
             && waited <= Duration::from_millis(40)
     );
-    assert!((counters.energy - 10.0 * 0.305 * 0.305).abs() < 0.05);
+    assert!((counters.energy - 10.0 * (EFFECTIVE / 32_768.0).powi(2)).abs() < 0.03);
     assert!(heard.pulls[500].has_sound && (heard.pulls[500].level - 0.305).abs() < 0.01);
 }
 
