@@ -93,6 +93,8 @@ pub fn incoming(
             "bytesReceived": counters.bytes_received, "framesReceived": counters.frames_received,
             "framesDecoded": counters.frames_decoded,
             "framesDropped": counters.frames_dropped, "keyFramesDecoded": counters.key_frames_decoded,
+            "totalDecodeTime": counters.decoding.as_secs_f64(),
+            "totalProcessingDelay": counters.processing.as_secs_f64(),
             "freezeCount": counters.freezes,
             "totalFreezesDuration": counters.frozen.as_secs_f64(), "frameWidth": counters.width,
             "frameHeight": counters.height, "framesPerSecond": counters.frames_per_second,

@@ -32,6 +32,7 @@ pub mod sound;
 pub mod sound_in;
 pub mod threads;
 mod threads_sys;
+mod timed;
 pub mod tls;
 pub mod video_counters;
 pub mod video_in;

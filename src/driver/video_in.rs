@@ -8,10 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::timed::Timed;
 use super::workers::Workers;
+use crate::media::codec::{self, CodecError, VideoDecoder};
 use crate::media::encryption::Keyring;
 use crate::media::video::{SenderReport, VideoCounters, VideoOutput, VideoPacket, VideoReceiver};
-use crate::media::{Picture, VideoCodec, codec};
+use crate::media::{Picture, VideoCodec};
 
 /// How many packets wait for the decoder. A second of 10 Mbit/s; a decoder that is further behind starts anew at the
 /// next key frame.
@@ -62,7 +64,7 @@ impl VideoIn {
         let worker = Worker {
             shared: shared.clone(),
             sink,
-            receiver: VideoReceiver::with_decoders(Box::new(codec::video_decoder)).opened_with(keyring),
+            receiver: VideoReceiver::with_decoders(Box::new(video_decoder)).opened_with(keyring),
             codec: None,
             newest: None,
             turn: None,
@@ -223,6 +225,10 @@ impl Worker {
         self.newest = self.sink.picture(picture);
         self.turn = self.newest.is_some().then(|| Instant::now() + TURN_INTERVAL);
     }
+}
+
+fn video_decoder(codec: VideoCodec) -> Result<Box<dyn VideoDecoder>, CodecError> {
+    Ok(Box::new(Timed::new(codec::video_decoder(codec)?)))
 }
 
 fn wall_ms() -> i64 {

@@ -32,7 +32,8 @@ mod opus_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::time::Duration;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use super::{Picture, VideoCodec};
 use dav1d_sys::Dav1d;
@@ -92,12 +93,22 @@ pub trait VideoEncoder: Send {
 
     /// From the next picture on.
     fn set_rate(&mut self, bitrate_bps: u32, frames_per_second: f32);
+
+    /// When the last picture was encoded, from beginning to end. `None`: it is not known, since a codec has no clock.
+    fn worked(&self) -> Option<Range<Instant>> {
+        None
+    }
 }
 
 pub trait VideoDecoder: Send {
     /// Decodes what the packets of one frame make up. `None`: nothing to show yet. After an error the decoder goes on
     /// with the next key frame.
     fn decode(&mut self, bytes: &[u8]) -> Result<Option<Picture>, CodecError>;
+
+    /// When the last frame was decoded, as with an encoder.
+    fn worked(&self) -> Option<Range<Instant>> {
+        None
+    }
 }
 
 /// What an Opus encoder is made with.

@@ -74,6 +74,10 @@ pub struct VideoCounters {
     pub frames_decoded: u64,
     pub frames_dropped: u64,
     pub key_frames_decoded: u64,
+    /// What decoding has taken; and from the first packet of each frame until it was decoded, added up. Without the frames of
+    /// a decoder that does not know when it worked.
+    pub decoding: Duration,
+    pub processing: Duration,
     pub key_frames_requested: u64,
     pub freezes: u64,
     pub frozen: Duration,
@@ -393,6 +397,10 @@ impl VideoReceiver {
             Ok(picture) => {
                 self.counters.frames_decoded += 1;
                 self.counters.key_frames_decoded += u64::from(frame.is_key);
+                if let Some(worked) = self.decoder.as_ref().and_then(|decoder| decoder.worked()) {
+                    self.counters.decoding += worked.end.saturating_duration_since(worked.start);
+                    self.counters.processing += worked.end.saturating_duration_since(frame.begun);
+                }
                 self.report = frame.sender_report.or(self.report);
                 if let Some(mut picture) = picture {
                     picture.metadata = joined.metadata;

@@ -1,6 +1,11 @@
 //! When pictures come out, and with which time.
 
+use std::ops::Range;
+
+use parking_lot::Mutex;
+
 use super::*;
+use crate::media::codec::VideoDecoder;
 
 #[test]
 fn a_still_picture_is_a_freeze_that_begins_and_ends() {
@@ -67,6 +72,51 @@ fn a_picture_that_comes_late_is_shown_in_time_and_so_is_the_next() {
     let gaps: Vec<Duration> = moments[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
     let is_even = |gap: &Duration| (30..=37).contains(&gap.as_millis());
     assert!(gaps.len() > 50 && gaps.iter().all(is_even), "{gaps:?}");
+}
+
+/// Takes this long for each frame, on the test's time.
+struct Slow(Box<dyn VideoDecoder>, Arc<Mutex<Instant>>);
+
+const WORK: Duration = Duration::from_millis(7);
+
+impl VideoDecoder for Slow {
+    fn decode(&mut self, bytes: &[u8]) -> Result<Option<Picture>, CodecError> {
+        self.0.decode(bytes)
+    }
+
+    fn worked(&self) -> Option<Range<Instant>> {
+        let begin = *self.1.lock();
+        Some(begin..begin + WORK)
+    }
+}
+
+#[test]
+fn decoding_has_its_time_and_so_has_the_way_from_the_first_packet_to_the_picture() {
+    let mut call = Call::plain();
+    let (clock, mut make) = (Arc::new(Mutex::new(call.now)), decoders(&call.refused));
+    let of_decoder = clock.clone();
+    call.receiver = VideoReceiver::with_decoders(Box::new(move |codec| {
+        Ok(Box::new(Slow(make(codec)?, of_decoder.clone())))
+    }));
+    call.receiver.set_hold(call.now, 0, Duration::from_millis(100));
+    for _ in 0..10 {
+        let packets = call.frame();
+        *clock.lock() = call.now + Duration::from_millis(100);
+        call.deliver(packets);
+        call.wait(Duration::from_millis(100));
+    }
+    let VideoCounters { frames_decoded, decoding, processing, waited, .. } = call.receiver.counters();
+    assert_eq!((frames_decoded, decoding), (10, 10 * WORK));
+    println!("waited {waited:?}, processed {processing:?}");
+    assert_eq!(processing, waited + 10 * WORK);
+    // A frame that cannot be decoded is in none of it.
+    let mut packets = call.frame();
+    packets[0].payload = packets[0].payload[..6].into();
+    call.deliver(packets);
+    call.wait(Duration::from_millis(200));
+    let after = call.receiver.counters();
+    assert_eq!((after.frames_decoded, after.decoding, after.processing), (10, decoding, processing));
+    assert!(after.frames_dropped > 0);
 }
 
 #[test]
