@@ -30,7 +30,7 @@ use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, deletion_deadline};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{CaptureGuard, Sound};
-use crate::driver::video_out::{Order, VideoOut};
+use crate::driver::video_out::{Order, Switch, VideoOut};
 use crate::driver::workers::Workers;
 use crate::media::encryption::Keyring;
 use crate::media::video::Fallback;
@@ -325,7 +325,7 @@ impl Publisher {
                 Arc::new(Preview { publisher: Arc::downgrade(self), line: line.clone() }),
             ) {
                 Ok(video) => {
-                    video.order(Order::SetOn(inner.publishes_video));
+                    video.order(Order::Switch(if inner.publishes_video { Switch::On } else { Switch::Off }));
                     *self.video.lock() = Some(video);
                 }
                 Err(error) => log::error!("no thread for an encoder: {error}"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::driver::video_counters::{LayerCounters, PictureCounters};
 use crate::media::audio::AudioCounters;
-use crate::media::video::VideoCounters;
+use crate::media::video::{Limitation, VideoCounters};
 use crate::media::{Kind, SAMPLE_RATE};
 use crate::rtc::{CandidateKind, CandidateReport, DtlsState, FormatReport, PairReport, TransportReport};
 use crate::session::media::{Measured, MeasuredStream};
@@ -159,13 +159,25 @@ impl Report {
         let encoded = encoded.map_or(Value::Null, |encoded| {
             let rate = encoded.rate.as_ref().filter(|rate| rate.is_active);
             let has_size = encoded.width > 0;
+            let limited = &encoded.limited;
             json!({
                 "framesEncoded": encoded.frames, "keyFramesEncoded": encoded.key_frames,
                 "frameWidth": has_size.then_some(encoded.width),
                 "frameHeight": has_size.then_some(encoded.height),
                 "framesPerSecond": rate.map(|rate| rate.frames_per_second),
                 "targetBitrate": rate.map(|rate| rate.bitrate_bps),
-                "active": rate.is_some(),
+                "active": rate.is_some(), "totalEncodeTime": encoded.encoding.as_secs_f64(),
+                "qualityLimitationReason": match limited.by {
+                    Limitation::None => "none",
+                    Limitation::Bandwidth => "bandwidth",
+                    Limitation::Other => "other",
+                },
+                "qualityLimitationDurations": {
+                    "none": limited.none.as_secs_f64(), "bandwidth": limited.bandwidth.as_secs_f64(),
+                    "cpu": 0.0, // nothing is made smaller because of it
+                    "other": limited.other.as_secs_f64(),
+                },
+                "qualityLimitationResolutionChanges": encoded.size_changes,
             })
         });
         self.add("outbound-rtp", &outbound, [common(stream), requests(stream), sent, encoded]);
@@ -344,6 +356,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::driver::video_counters::Limited;
     use crate::media::video::LayerRate;
     use crate::rtc::{Amount, Layer, MediaKind, Peer, Section, SectionReport, SectionStatistics, Sending};
 
@@ -419,7 +432,10 @@ mod tests {
                 bitrate_bps: 90_000,
                 frames_per_second: 20.0,
                 is_active,
+                limitation: Limitation::None,
+                halvings: 0,
             }),
+            ..LayerCounters::default()
         };
         let pictures = PictureCounters {
             pictures: 7,
@@ -438,6 +454,40 @@ mod tests {
         assert_eq!((&low["pliCount"], &low["firCount"]), (&json!(2), &json!(3)));
         assert_eq!((of_type(&report, "codec"), of_type(&report, "media-source")), (1, 1));
         assert_eq!(find(&report, "media-source-video")["framesPerSecond"], Value::Null, "not known yet");
+    }
+
+    #[test]
+    fn an_encoder_says_how_long_it_took_and_what_has_kept_it() {
+        let limited = Limited {
+            by: Limitation::Bandwidth,
+            none: Duration::from_millis(1500),
+            bandwidth: Duration::from_millis(250),
+            other: Duration::from_secs(3),
+            until: None,
+        };
+        let encoding = Duration::from_millis(40);
+        let layer = LayerCounters { encoding, limited, size_changes: 2, ..LayerCounters::default() };
+        let pictures = PictureCounters { layers: vec![layer], ..PictureCounters::default() };
+        let streams = vec![stream(Kind::Video, None, 1), stream(Kind::Audio, None, 2)];
+        let measured = Measured { streams, transport: None };
+        let report = parsed(&outgoing(1.0, &measured, Some(&pictures), None));
+        let (video, audio) = (find(&report, "outbound-video"), find(&report, "outbound-audio"));
+        assert_eq!((&video["totalEncodeTime"], &audio["totalEncodeTime"]), (&json!(0.04), &Value::Null));
+        assert_eq!(video["qualityLimitationReason"], "bandwidth");
+        let durations = json!({ "none": 1.5, "cpu": 0.0, "bandwidth": 0.25, "other": 3.0 });
+        assert_eq!(video["qualityLimitationDurations"], durations);
+        assert_eq!(video["qualityLimitationResolutionChanges"], 2);
+        assert_eq!(audio["qualityLimitationReason"], Value::Null);
+    }
+
+    #[test]
+    fn a_decoder_says_how_long_it_took() {
+        let (decoding, processing) = (Duration::from_millis(30), Duration::from_millis(750));
+        let video = VideoCounters { decoding, processing, ..VideoCounters::default() };
+        let report = parsed(&incoming(1.0, &Measured::default(), None, Some(&video)));
+        let inbound = find(&report, "inbound-video");
+        let members = (&inbound["totalDecodeTime"], &inbound["totalProcessingDelay"]);
+        assert_eq!(members, (&json!(0.03), &json!(0.75)));
     }
 
     #[test]

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::session::MediaPort;
+use super::timed::Timed;
 use super::video_counters::PictureCounters;
 use super::workers::Workers;
 use crate::media::codec::{self, CodecError, VideoEncoder, VideoSettings};
 use crate::media::encryption::Keyring;
 use crate::media::video::{
-    BitratePreset, ContentHint, LAYERS_MAX, Rates, SenderSettings, SentFrame, VideoSender,
+    self, BitratePreset, ContentHint, LAYERS_MAX, Limitation, Rates, SenderSettings, SentFrame, VideoSender,
 };
 use crate::media::{Kind, Picture, VideoCodec};
 use crate::session::Input;
@@ -57,7 +58,7 @@ pub enum Order {
         /// What is sent is encrypted with it.
         keyring: Option<Keyring>,
     },
-    SetOn(bool),
+    Switch(Switch),
     KeyFrame(Option<usize>),
     Layers(Vec<bool>),
     Estimate(u64),
@@ -69,13 +70,23 @@ pub enum Order {
     Screen(bool),
 }
 
+/// Whether pictures are to be encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    On,
+    /// The program does not want to send any.
+    Off,
+    /// The network carries none.
+    Narrow,
+}
+
 impl Order {
     /// Whether nothing is missed where an earlier one is left out because this one follows: what waits is no more than a
-    /// dozen orders, however long the worker is kept. One `SetOn` of each kind remains, in their order, since to be switched
+    /// dozen orders, however long the worker is kept. One `Switch` of each kind remains, in their order, since to be switched
     /// on again means a key frame.
     fn replaces(&self, earlier: &Self) -> bool {
         match (self, earlier) {
-            (Self::SetOn(is_on), Self::SetOn(was_on)) => is_on == was_on,
+            (Self::Switch(switch), Self::Switch(before)) => switch == before,
             (Self::KeyFrame(layer), Self::KeyFrame(asked)) => layer == asked,
             _ => discriminant(self) == discriminant(earlier),
         }
@@ -83,6 +94,10 @@ impl Order {
 }
 
 type MakeEncoder = fn(VideoCodec, &VideoSettings) -> Result<Box<dyn VideoEncoder>, CodecError>;
+
+fn timed(make: MakeEncoder) -> video::MakeEncoder {
+    Box::new(move |codec, settings| Ok(Box::new(Timed::new(make(codec, settings)?))))
+}
 
 /// The owner's end of it. The worker ends when this is dropped.
 pub struct VideoOut(Arc<Shared>);
@@ -123,7 +138,7 @@ impl VideoOut {
             latest: None,
             owed: None,
             repeats: 0,
-            is_on: true,
+            switch: Switch::On,
             is_held: false,
         };
         workers.spawn("otc-encoder", move || worker.run())?;
@@ -149,7 +164,9 @@ impl VideoOut {
 
     /// What has been encoded for the latest publication.
     pub fn counters(&self) -> PictureCounters {
-        self.0.counters.lock().clone()
+        let mut counters = self.0.counters.lock().clone();
+        counters.pass(Instant::now());
+        counters
     }
 }
 
@@ -173,7 +190,7 @@ struct Worker {
     owed: Option<Instant>,
     /// How often it has been.
     repeats: u32,
-    is_on: bool,
+    switch: Switch,
     is_held: bool,
 }
 
@@ -258,7 +275,7 @@ impl Worker {
         if matches!(
             order,
             Order::Begin { .. }
-                | Order::SetOn(true)
+                | Order::Switch(Switch::On)
                 | Order::Hold(false)
                 | Order::KeyFrame(_)
                 | Order::Layers(_)
@@ -270,7 +287,7 @@ impl Worker {
                 self.is_held = false;
                 self.publication = Some(id);
                 let before = before.take().filter(|before| before.id == id);
-                match VideoSender::with_encoders(settings, Box::new(self.make)) {
+                match VideoSender::with_encoders(settings, timed(self.make)) {
                     Ok(mut sender) => {
                         if let Some(before) = before {
                             sender = sender.after(&before.sender);
@@ -294,13 +311,17 @@ impl Worker {
                     Err(error) => self.fail(error),
                 }
             }
-            (Order::SetOn(is_on), encoding) => {
-                if let (true, false, Some(encoding)) = (is_on, self.is_on, encoding) {
+            (Order::Switch(switch), encoding) => {
+                let was_off = std::mem::replace(&mut self.switch, switch) != Switch::On;
+                if let (Switch::On, true, Some(encoding)) = (switch, was_off, encoding) {
                     encoding.sender.request_key_frame(None);
                 }
-                self.is_on = is_on;
+                self.note_stop();
             }
-            (Order::Hold(is_held), _) => self.is_held = is_held,
+            (Order::Hold(is_held), _) => {
+                self.is_held = is_held;
+                self.note_stop();
+            }
             (_, None) => {}
             (Order::KeyFrame(layer), Some(encoding)) => encoding.sender.request_key_frame(layer),
             (Order::Layers(layers), Some(encoding)) => encoding.sender.set_wanted(&layers),
@@ -314,6 +335,19 @@ impl Worker {
         }
     }
 
+    /// Counts what is not encoded as limited by what keeps it.
+    fn note_stop(&mut self) {
+        let stopped = match (self.switch, self.is_held) {
+            (Switch::Off, _) => Some(Limitation::None),
+            (Switch::Narrow, _) | (Switch::On, true) => Some(Limitation::Bandwidth),
+            (Switch::On, false) => None,
+        };
+        if let Some(encoding) = &mut self.encoding {
+            encoding.counters.limit(Instant::now(), stopped);
+            self.shared.counters.lock().clone_from(&encoding.counters);
+        }
+    }
+
     fn picture(&mut self, mut picture: Picture, at: Instant) {
         self.source.preview(&mut picture);
         self.repeats = 0;
@@ -322,7 +356,10 @@ impl Worker {
     }
 
     fn encode(&mut self, picture: &Picture, at: Instant) {
-        let Some(encoding) = self.encoding.as_mut().filter(|_| self.is_on && !self.is_held) else { return };
+        let Some(encoding) = self.encoding.as_mut().filter(|_| self.switch == Switch::On && !self.is_held)
+        else {
+            return;
+        };
         self.owed = None;
         let size = (picture.width(), picture.height());
         if std::mem::replace(&mut encoding.size, size) != size {
@@ -334,7 +371,7 @@ impl Worker {
         if let Err(error) = outcome.or_else(|error| encoding.bear(error, !frames.is_empty())) {
             return self.fail(error);
         }
-        encoding.counters.count(size, &encoding.sender, &frames);
+        encoding.counters.count(Instant::now(), size, &encoding.sender, &frames);
         self.shared.counters.lock().clone_from(&encoding.counters);
         let rates = encoding.sender.rates();
         let is_left_out = |layer: usize| frames.iter().all(|frame| frame.layer != layer);
@@ -454,7 +491,7 @@ mod tests {
     fn orders_that_wait_for_long_do_not_grow_and_keep_their_effect() {
         let out = VideoOut(Arc::default()); // without a worker
         for round in 0..1000 {
-            out.order(Order::SetOn(round % 2 == 0));
+            out.order(Order::Switch(if round % 2 == 0 { Switch::On } else { Switch::Off }));
             out.order(begin(round));
             out.order(Order::Hold(round % 3 == 0));
             out.order(Order::KeyFrame(Some(round as usize % 3)));
@@ -462,8 +499,8 @@ mod tests {
         }
         let orders = std::mem::take(&mut out.0.state.lock().work.orders);
         assert_eq!(orders.len(), 2 + 1 + 1 + 3 + 1);
-        let last_on = orders.iter().rev().find(|order| matches!(order, Order::SetOn(_)));
-        assert!(matches!(last_on, Some(Order::SetOn(false))));
+        let last = orders.iter().rev().find(|order| matches!(order, Order::Switch(_)));
+        assert!(matches!(last, Some(Order::Switch(Switch::Off))));
         assert!(orders.iter().any(|order| matches!(order, Order::Estimate(999))));
         assert!(orders.iter().any(|order| matches!(order, Order::Begin { id: PublicationId(999), .. })));
     }
@@ -520,6 +557,43 @@ mod tests {
         out.order(Order::KeyFrame(None)); // another subscriber
         let second = media(&mut wishes);
         assert!(second.timestamp.wrapping_sub(first.timestamp) >= 9_000, "time goes on");
+        drop(out);
+        assert!(workers.join(Instant::now() + LIMIT));
+    }
+
+    #[test]
+    fn the_counters_know_what_keeps_pictures_and_how_long_encoding_takes() {
+        let (workers, (heard, hears)) = (Workers::default(), mpsc::channel());
+        let make: MakeEncoder = |_, _| Ok(Box::new(Simple { leaves_out: 0, fails: false }));
+        let out = VideoOut::start_with(&workers, Arc::new(Listener(heard)), make).expect("a thread");
+        let until = |has: &dyn Fn(&PictureCounters) -> bool| {
+            let end = Instant::now() + LIMIT;
+            while !has(&out.counters()) {
+                assert!(Instant::now() < end, "{:?}", out.counters());
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let (port, _open, _wishes) = MediaPort::open();
+        let settings = SenderSettings::new(VideoCodec::Vp8, 1);
+        out.order(Order::Begin { id: PublicationId(1), settings, port, keyring: None });
+        out.put(Picture::black(320, 240).expect("a picture"), Instant::now());
+        assert_eq!(hears.recv_timeout(LIMIT), Ok(None));
+        until(&|counters| counters.layers.first().is_some_and(|layer| !layer.encoding.is_zero()));
+        for (order, by) in [
+            (Order::Hold(true), Limitation::Bandwidth),
+            (Order::Hold(false), Limitation::None),
+            (Order::Switch(Switch::Narrow), Limitation::Bandwidth),
+            (Order::Switch(Switch::Off), Limitation::None),
+            (Order::Hold(true), Limitation::None),
+            (Order::Switch(Switch::On), Limitation::Bandwidth),
+        ] {
+            out.order(order);
+            until(&|counters| counters.layers[0].limited.by == by);
+        }
+        let bandwidth = || out.counters().layers[0].limited.bandwidth;
+        let before = bandwidth();
+        thread::sleep(Duration::from_millis(1));
+        assert!(bandwidth() > before, "time goes on without pictures");
         drop(out);
         assert!(workers.join(Instant::now() + LIMIT));
     }

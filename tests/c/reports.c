@@ -34,14 +34,17 @@ static void on_subscriber_report(otc_subscriber *subscriber, void *user_data, co
   keep((report *)user_data, json);
 }
 
-/* The object of this id, as text; NULL where there is none. Objects are flat, and ids and members are plain words. */
+/*
+ * The object of this id, as text; NULL where there is none. Ids and members are plain words. A member that is an object itself
+ * comes behind the id, and its own members are found as those of the object.
+ */
 static char *object_of(const char *json, const char *id) {
   char wanted[160];
   snprintf(wanted, sizeof wanted, "\"id\":\"%s\"", id);
   const char *place = strstr(json, wanted), *begin = place, *end = place;
   if (!place) return NULL;
   while (*begin != '{') begin--;
-  while (*end != '}') end++;
+  for (int depth = 1; depth > 0; depth += (*end == '{') - (*end == '}')) end++;
   return strndup(begin, (size_t)(end - begin) + 1);
 }
 
@@ -157,11 +160,16 @@ static void check_growth(call *call, int which, const char *const pairs[][2], si
 }
 
 static void what_is_counted_in_a_report_grows(void) {
+  device *device = device_use();
   call call = reported_call();
+  AWAIT_COUNT(call.source->loud, 1);
+  AWAIT_COUNT(call.sink->loud, 1);
   static const char *const sent[][2] = {
       {"outbound-video", "packetsSent"}, {"outbound-video", "bytesSent"}, {"outbound-video", "framesEncoded"},
       {"outbound-audio", "packetsSent"}, {"outbound-audio", "bytesSent"}, {"media-source-video", "frames"},
       {"transport", "bytesSent"},        {"transport", "packetsSent"},
+      {"outbound-video", "totalEncodeTime"}, {"outbound-video", "none"}, /* of the times of quality limits */
+      {"media-source-audio", "totalAudioEnergy"}, {"media-source-audio", "totalSamplesDuration"},
   };
   static const char *const received[][2] = {
       {"inbound-video", "packetsReceived"}, {"inbound-video", "framesReceived"}, {"inbound-video", "framesDecoded"},
@@ -171,10 +179,20 @@ static void what_is_counted_in_a_report_grows(void) {
       {"inbound-video", "totalInterFrameDelay"}, {"inbound-video", "totalSquaredInterFrameDelay"},
       {"inbound-audio", "jitterBufferDelay"}, {"inbound-audio", "jitterBufferTargetDelay"},
       {"inbound-audio", "jitterBufferEmittedCount"}, {"inbound-audio", "totalSamplesDuration"},
+      {"inbound-audio", "totalAudioEnergy"}, {"inbound-video", "totalDecodeTime"}, {"inbound-video", "totalProcessingDelay"},
   };
   check_growth(&call, OF_PUBLISHER, sent, sizeof sent / sizeof *sent);
   check_growth(&call, OF_SUBSCRIBER, received, sizeof received / sizeof *received);
   reported_call_end(call);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  free(device);
+}
+
+/* The square of the effective value, a part of full scale, for as long as the sound lasts. */
+static void check_energy(const char *json, const char *id) {
+  double energy = number_of(json, id, "totalAudioEnergy"), seconds = number_of(json, id, "totalSamplesDuration");
+  if (energy <= 0 || energy > seconds) fprintf(stderr, "%s: %g in %g s\n", id, energy, seconds);
+  CHECK(energy > 0 && energy <= seconds && seconds < PATIENCE_MS / 1000.0);
 }
 
 /* Both ends are hosts; the hub's is only within this machine. */
@@ -230,6 +248,12 @@ static void what_a_report_says_is_so(void) {
   CHECK(number_of(sent, "outbound-video", "targetBitrate") > 0 && number_of(sent, "outbound-video", "keyFramesEncoded") >= 1);
   CHECK(number_of(sent, "media-source-audio", "audioLevel") > 0);
   CHECK(number_of(received, "inbound-audio", "audioLevel") > 0);
+  check_energy(sent, "media-source-audio"), check_energy(received, "inbound-audio");
+  CHECK(says(sent, "outbound-video", "qualityLimitationReason", "none") && number_of(sent, "outbound-video", "cpu") == 0);
+  CHECK(number_of(sent, "outbound-video", "qualityLimitationResolutionChanges") == 0);
+  CHECK(number_of(sent, "outbound-video", "bandwidth") == 0 && number_of(sent, "outbound-video", "other") == 0);
+  CHECK(*member_of(sent, "outbound-audio", "totalEncodeTime") == 0); /* only pictures have it */
+  CHECK(number_of(received, "inbound-video", "totalProcessingDelay") > number_of(received, "inbound-video", "totalDecodeTime"));
   CHECK(says(sent, "outbound-video", "rid", "")); /* one layer has no name */
   CHECK(number_of(sent, "remote-inbound-video", "packetsLost") == 0);
   CHECK(says(sent, "remote-inbound-video", "localId", "outbound-video"));

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::line::Line;
 use super::{Inner, Notice, Publisher};
-use crate::driver::video_out::Order;
+use crate::driver::video_out::{Order, Switch};
 use crate::media::Kind;
 use crate::media::video::FallbackChange;
 use crate::session::Input;
@@ -48,12 +48,20 @@ impl Publisher {
 
     /// Video is sent when the program wants it and the network carries it.
     pub(super) fn switch_video(&self, inner: &Inner) {
-        let is_on =
-            inner.publishes_video && !inner.fallback.as_ref().is_some_and(|fallback| fallback.is_off());
+        let switch = switch(inner);
         if let Some(placed) = &inner.placed {
+            let is_on = switch == Switch::On;
             placed.port.wish(Input::SetPublishing { id: placed.id, kind: Kind::Video, is_on });
         }
-        self.order(Order::SetOn(is_on));
+        self.order(Order::Switch(switch));
+    }
+}
+
+fn switch(inner: &Inner) -> Switch {
+    match (inner.publishes_video, &inner.fallback) {
+        (false, _) => Switch::Off,
+        (true, Some(fallback)) if fallback.is_off() => Switch::Narrow,
+        (true, _) => Switch::On,
     }
 }
 
@@ -85,8 +93,9 @@ mod tests {
         }
     }
 
-    /// What a program hears of a network that carries so many bit/s, ten seconds each.
-    fn told(publishes_video: bool, estimates: &[u64]) -> Vec<Notice> {
+    /// What a program hears of a network that carries so many bit/s, ten seconds each; and what becomes of the encoder in the
+    /// end.
+    fn told(publishes_video: bool, estimates: &[u64]) -> (Vec<Notice>, Switch) {
         let (notices, told) = mpsc::channel();
         let publisher = Publisher::new(
             Settings { has_video: false, ..Settings::default() },
@@ -96,16 +105,17 @@ mod tests {
         let line = Line::new(callbacks.poster(), Arc::default());
         publisher.set_publishes(Kind::Video, publishes_video);
         let start = Instant::now();
-        {
+        let switch = {
             let mut inner = publisher.inner.lock();
             inner.fallback = Some(Fallback::default());
             for second in 0..10 * estimates.len() {
                 let now = start + Duration::from_secs(second as u64);
                 publisher.watch_network(now, &line, &mut inner, Some(estimates[second / 10]));
             }
-        }
+            switch(&inner)
+        };
         assert!(callbacks.stop(Duration::from_secs(10)).is_none(), "the thread has told everything");
-        told.try_iter().collect()
+        (told.try_iter().collect(), switch)
     }
 
     #[test]
@@ -113,11 +123,20 @@ mod tests {
         use VideoReason::Quality;
         let all =
             [Notice::VideoDisableWarning, Notice::VideoDisabled(Quality), Notice::VideoEnabled(Quality)];
-        assert_eq!(told(true, &[1_000_000, 30_000, 1_000_000]), all);
+        assert_eq!(told(true, &[1_000_000, 30_000, 1_000_000]).0, all);
         assert_eq!(
-            told(true, &[120_000, 1_000_000]),
+            told(true, &[120_000, 1_000_000]).0,
             [Notice::VideoDisableWarning, Notice::VideoDisableWarningLifted]
         );
-        assert_eq!(told(false, &[1_000_000, 30_000, 1_000_000]), [], "it sends none");
+        assert_eq!(told(false, &[1_000_000, 30_000, 1_000_000]).0, [], "it sends none");
+    }
+
+    #[test]
+    fn the_encoder_knows_whether_the_network_or_the_program_has_stopped_it() {
+        let switch = |publishes_video, estimates: &[u64]| told(publishes_video, estimates).1;
+        assert_eq!(switch(true, &[1_000_000]), Switch::On);
+        assert_eq!(switch(true, &[1_000_000, 30_000]), Switch::Narrow);
+        assert_eq!(switch(true, &[30_000, 1_000_000]), Switch::On);
+        assert_eq!(switch(false, &[30_000]), Switch::Off);
     }
 }

@@ -28,6 +28,14 @@ pub(super) struct Layer {
     last_key: Option<Duration>,
 }
 
+/// One picture.
+pub(super) struct Encoded {
+    pub is_key: bool,
+    /// Zero where the encoder does not know when it worked.
+    pub took: Duration,
+    pub payloads: Vec<Payload>,
+}
+
 struct Running {
     encoder: Box<dyn VideoEncoder>,
     settings: VideoSettings,
@@ -53,15 +61,14 @@ impl Layer {
         self.cadence = Cadence::default();
     }
 
-    /// The payloads of the picture and whether it is a key frame; `None` when the encoder left it out. After an error
-    /// the next picture meets a new encoder.
+    /// `None` when the encoder left the picture out. After an error the next picture meets a new encoder.
     pub fn encode(
         &mut self,
         make: &mut MakeEncoder,
         wanted: VideoSettings,
         at: Duration,
         picture: &Picture,
-    ) -> Result<Option<(bool, Vec<Payload>)>, CodecError> {
+    ) -> Result<Option<Encoded>, CodecError> {
         match self.sealer.as_mut().map(Sealer::renew) {
             Some(Renewal::Missing) => return Ok(None),
             Some(Renewal::New) => self.wants_key = true,
@@ -78,6 +85,10 @@ impl Layer {
         running.set_rate(&wanted);
         let may_have_key = self.last_key.is_none_or(|last| at.saturating_sub(last) >= KEY_FRAME_INTERVAL_MIN);
         let encoded = running.encoder.encode(picture, at, self.wants_key && may_have_key)?;
+        let took = running
+            .encoder
+            .worked()
+            .map_or(Duration::ZERO, |worked| worked.end.saturating_duration_since(worked.start));
         let has_layers = running.settings.temporal_layers > 1;
         self.encoder = Some(running);
         let Some(frame) = encoded.filter(|frame| !frame.bytes.is_empty()) else { return Ok(None) };
@@ -94,7 +105,7 @@ impl Layer {
             }
             None => self.packetiser.packetise(&frame, size, has_layers, metadata),
         };
-        Ok(Some((frame.is_key, payloads)))
+        Ok(Some(Encoded { is_key: frame.is_key, took, payloads }))
     }
 }
 

@@ -37,5 +37,6 @@ pub use fallback::{Fallback, FallbackChange};
 pub use plan::{LAYERS_MAX, LayerPlan, plan_layers};
 pub use receiver::{MakeDecoder, SenderReport, VideoCounters, VideoOutput, VideoPacket, VideoReceiver};
 pub use sender::{
-    BitratePreset, ContentHint, LayerRate, MakeEncoder, Rates, SenderSettings, SentFrame, VideoSender,
+    BitratePreset, ContentHint, LayerRate, Limitation, MakeEncoder, Rates, SenderSettings, SentFrame,
+    VideoSender,
 };

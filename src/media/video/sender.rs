@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Payload;
 use super::cadence::Pace;
-use super::layer::Layer;
+use super::layer::{Encoded, Layer};
 use super::plan::{LAYERS_MAX, LayerPlan, halved, plan, worth};
 use super::rates::Allocation;
 use super::steps::Steps;
@@ -85,6 +85,8 @@ pub struct SentFrame {
     /// 90 kHz, wraps; the same picture has the same in all layers.
     pub timestamp: u32,
     pub is_key: bool,
+    /// The encoder; zero where that is not known.
+    pub took: Duration,
     pub payloads: Vec<Payload>,
 }
 
@@ -107,6 +109,21 @@ pub struct LayerRate {
     pub frames_per_second: f32,
     /// Somebody wants it and the network carries it.
     pub is_active: bool,
+    pub limitation: Limitation,
+    /// How often its size is halved because of that.
+    pub halvings: usize,
+}
+
+/// Why a layer is smaller or slower than planned, or left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Limitation {
+    /// It is as planned, or nobody wants it.
+    #[default]
+    None,
+    /// The network carries no more.
+    Bandwidth,
+    /// The program's own limit.
+    Other,
 }
 
 /// How encoders are made: `codec::video_encoder`, or a test's own.
@@ -127,6 +144,8 @@ pub struct VideoSender {
     allocation: Allocation,
     steps: Steps,
     halvings: usize,
+    /// What is to blame where a layer is less than planned: the lower one of estimate and limit.
+    narrowest: Limitation,
     pace: Pace,
     clock: Clock,
 }
@@ -173,6 +192,7 @@ impl VideoSender {
             allocation: Allocation::default(),
             steps: Steps::default(),
             halvings: 0,
+            narrowest: Limitation::None,
             pace: Pace::default(),
         })
     }
@@ -214,7 +234,7 @@ impl VideoSender {
             };
             let frames_per_second = self.frames_per_second(&plan, rate);
             let measured = self.pace.frames_per_second();
-            let is_near = measured > 0.0 && measured <= frames_per_second * NEAR;
+            let is_near = self.is_near(frames_per_second);
             let layer = &mut self.layers[index];
             if !layer.cadence.admits(at, frames_per_second) && !is_near {
                 continue;
@@ -238,8 +258,8 @@ impl VideoSender {
                 temporal_layers: if is_layered && !is_screen { TEMPORAL_LAYERS } else { 1 },
             };
             match layer.encode(&mut self.make, wanted, at, scaled) {
-                Ok(Some((is_key, payloads))) => {
-                    frames.push(SentFrame { layer: index, timestamp, is_key, payloads });
+                Ok(Some(Encoded { is_key, took, payloads })) => {
+                    frames.push(SentFrame { layer: index, timestamp, is_key, took, payloads });
                 }
                 Ok(None) => {}
                 Err(error) => result = result.and(Err(error)),
@@ -310,6 +330,8 @@ impl VideoSender {
                 bitrate_bps: rate.unwrap_or(0),
                 frames_per_second: if measured > 0.0 { planned.min(measured) } else { planned },
                 is_active: rate.is_some(),
+                limitation: self.limitation(index, plan),
+                halvings: self.halvings,
             }
         };
         Rates {
@@ -367,8 +389,8 @@ impl VideoSender {
     }
 
     fn share_out(&mut self, at: Duration) {
-        let estimate = self.estimate_bps.unwrap_or(u64::MAX).min(self.limit());
-        self.allocation.share_out(estimate, &self.plan, &self.is_wanted);
+        let (estimate, limit) = (self.estimate_bps.unwrap_or(u64::MAX), self.limit());
+        self.allocation.share_out(estimate.min(limit), &self.plan, &self.is_wanted);
         let may_shrink = self.plan.len() == 1 && !self.settings.is_screen && !is_sharp(&self.settings);
         self.halvings = match self.allocation.layer(0) {
             Some(rate) if may_shrink => {
@@ -378,6 +400,31 @@ impl VideoSender {
             }
             _ => 0,
         };
+        // A picture that may grow again is still small for the reason that made it so.
+        if self.halvings == 0 || !self.steps.is_rising() {
+            self.narrowest = if estimate < limit { Limitation::Bandwidth } else { Limitation::Other };
+        }
+    }
+
+    fn limitation(&self, index: usize, plan: &LayerPlan) -> Limitation {
+        let Some(rate) = self.allocation.layer(index) else {
+            return if self.is_wanted[index] { self.narrowest } else { Limitation::None };
+        };
+        let frames_per_second = self.frames_per_second(plan, rate);
+        let is_slower_than = |other| frames_per_second < other && !self.is_near(frames_per_second);
+        if self.halvings > 0 || is_slower_than(self.frames_per_second(plan, plan.bitrate_bps)) {
+            self.narrowest
+        } else if is_slower_than(plan.frames_per_second) {
+            Limitation::Other // the program's own, of frames per second
+        } else {
+            Limitation::None
+        }
+    }
+
+    /// Whether pictures come hardly faster than this.
+    fn is_near(&self, frames_per_second: f32) -> bool {
+        let measured = self.pace.frames_per_second();
+        measured > 0.0 && measured <= frames_per_second * NEAR
     }
 
     /// How often a layer with this rate is sent.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Limitation::{Bandwidth, None as Nothing, Other};
 use super::toy::{SharedLog, encoders};
 use super::*;
 use crate::media::codec::CodecError;
@@ -50,6 +51,10 @@ impl Sending {
 
     fn active(&self) -> Vec<bool> {
         self.sender.rates().layers.iter().map(|layer| layer.is_active).collect()
+    }
+
+    fn limitations(&self) -> Vec<Limitation> {
+        self.sender.rates().layers.iter().map(|layer| layer.limitation).collect()
     }
 
     fn bits(&self, layer: usize) -> usize {
@@ -265,6 +270,98 @@ fn limit_and_preset_lower_what_is_made_and_wished_for() {
     sending.sender.set_limit(None);
     sending.send(1, 1280, HEIGHT);
     assert_eq!(sending.sender.rates().current_bps, 1_700_000);
+}
+
+#[test]
+fn layers_that_are_left_out_are_limited_by_the_lower_one_of_estimate_and_limit() {
+    let mut sending = Sending::new(|_| {});
+    sending.send(2, 1280, HEIGHT);
+    assert_eq!(sending.limitations(), [Nothing; 3]);
+    sending.sender.set_estimate(3_000_000);
+    sending.sender.set_limit(Some(300_000));
+    sending.send(2, 1280, HEIGHT);
+    assert_eq!(
+        (sending.active(), sending.limitations()),
+        (vec![true, true, false], vec![Nothing, Nothing, Other])
+    );
+    sending.sender.set_estimate(150_000);
+    sending.send(2, 1280, HEIGHT);
+    assert_eq!(sending.limitations(), [Nothing, Bandwidth, Bandwidth]);
+    sending.sender.set_estimate(3_000_000);
+    sending.send(2, 1280, HEIGHT);
+    assert_eq!(sending.limitations(), [Nothing, Nothing, Other]);
+    sending.sender.set_limit(None);
+    sending.send(2, 1280, HEIGHT);
+    assert_eq!((sending.active(), sending.limitations()), (vec![true; 3], vec![Nothing; 3]));
+}
+
+#[test]
+fn a_layer_that_nobody_wants_is_not_limited() {
+    let mut sending = Sending::new(|_| {});
+    sending.sender.set_estimate(100_000);
+    sending.sender.set_wanted(&[true, false, true]);
+    sending.send(2, 1280, HEIGHT);
+    assert_eq!(sending.limitations(), [Nothing, Nothing, Bandwidth]);
+}
+
+#[test]
+fn a_smaller_picture_is_limited_until_it_has_its_size_again() {
+    type Narrow = fn(&mut VideoSender, bool);
+    let by_network: Narrow =
+        |sender, is_narrow| sender.set_estimate(if is_narrow { 300_000 } else { 3_000_000 });
+    let by_program: Narrow = |sender, is_narrow| sender.set_limit(is_narrow.then_some(300_000));
+    for (narrow, limitation) in [(by_network, Bandwidth), (by_program, Other)] {
+        let mut sending = Sending::camera();
+        // The other one is there too, and wider.
+        sending.sender.set_estimate(2_500_000);
+        narrow(&mut sending.sender, true);
+        sending.send(10, 1280, HEIGHT);
+        assert_eq!(sending.limitations(), [Nothing], "fewer bits, and neither smaller nor slower");
+        sending.send(30, 1280, HEIGHT);
+        assert_eq!(sending.limitations(), [limitation]);
+        narrow(&mut sending.sender, false);
+        sending.send(60, 1280, HEIGHT);
+        assert_eq!(sending.sender.rates().layers[0].halvings, 1);
+        assert_eq!(sending.limitations(), [limitation], "not large yet");
+        sending.send(60, 1280, HEIGHT);
+        assert_eq!(sending.limitations(), [Nothing]);
+    }
+}
+
+#[test]
+fn sharp_pictures_that_become_slower_are_limited() {
+    let mut sending = Sending::camera();
+    sending.sender.set_content_hint(ContentHint::Detail);
+    sending.sender.set_estimate(200_000);
+    sending.send(60, 1280, HEIGHT);
+    assert_eq!(sending.limitations(), [Bandwidth]);
+    // A source that is no faster than that is sent whole.
+    sending.now += Duration::from_secs(10);
+    let picture = Picture::black(1280, HEIGHT).expect("a size");
+    for _ in 0..60 {
+        sending.now += Duration::from_millis(200);
+        sending.sender.send(sending.now, &picture, &mut sending.frames).expect("sent");
+    }
+    assert_eq!(sending.limitations(), [Nothing]);
+    sending.sender.set_estimate(3_000_000);
+    sending.send(60, 1280, HEIGHT);
+    assert_eq!(sending.limitations(), [Nothing]);
+    sending.sender.set_frame_rate_limit(Some(10.0));
+    sending.send(60, 1280, HEIGHT);
+    assert_eq!(sending.limitations(), [Other]);
+}
+
+#[test]
+fn a_preset_makes_no_picture_smaller_or_slower() {
+    for layers in [1, 3] {
+        let mut sending = Sending::new(|settings| settings.layers_max = layers);
+        sending.sender.set_preset(BitratePreset::ExtraSaver);
+        sending.send(60, 1280, HEIGHT);
+        assert!(sending.limitations().iter().all(|limitation| *limitation == Nothing));
+        sending.sender.set_estimate(60_000);
+        sending.send(60, 1280, HEIGHT);
+        assert_eq!(sending.limitations().last(), Some(&Bandwidth));
+    }
 }
 
 #[test]

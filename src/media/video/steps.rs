@@ -22,6 +22,7 @@ pub(super) struct Steps {
     halvings: usize,
     /// Since when the rate has asked for a smaller (true) or larger picture.
     asked: Option<(bool, Duration)>,
+    is_rising: bool,
 }
 
 impl Steps {
@@ -38,6 +39,7 @@ impl Steps {
         } else {
             None
         };
+        self.is_rising = wish == Some(false);
         let Some(is_down) = wish else {
             self.asked = None;
             return self.halvings;
@@ -53,6 +55,11 @@ impl Steps {
             self.asked = None;
         }
         self.halvings
+    }
+
+    /// Whether the rate asks for a larger picture.
+    pub fn is_rising(&self) -> bool {
+        self.is_rising
     }
 }
 
