@@ -111,7 +111,7 @@ fn pictures_come_until_it_is_stopped_and_the_next_one_can_have_it() {
                 assert!(u.iter().chain(v).all(|pixel| *pixel == 128), "without a colour");
             }
             let before = Instant::now();
-            running.stop();
+            running.stop(Instant::now() + PATIENCE);
             assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
             assert!(
                 matches!(told.try_recv(), Err(TryRecvError::Disconnected)),
@@ -131,7 +131,7 @@ fn where_raw_is_too_slow_jpegs_come() {
         for _ in 0..5 {
             assert_eq!(picture(&told).width(), 8, "as large as the JPEG says itself");
         }
-        running.stop();
+        running.stop(Instant::now() + PATIENCE);
     });
 }
 

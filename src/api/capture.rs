@@ -327,8 +327,7 @@ mod tests {
         capture.want(true);
         let told = capture.settle(Instant::now);
         assert!(!matches!(told, Some(Err(_))), "that nobody wanted it is no refusal");
-        let calls = diary.calls.lock().clone();
-        calls
+        diary.calls.lock().clone()
     }
 
     #[test]

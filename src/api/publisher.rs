@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::camera;
-use super::capture::{Capture, CaptureSettings};
+use super::capture::{Capture, CaptureSettings, NotStarted};
 use super::count::{Count, Counted};
 use super::line::Line;
 use super::logger;
@@ -328,19 +328,19 @@ impl Publisher {
                     video.order(Order::Switch(if inner.publishes_video { Switch::On } else { Switch::Off }));
                     *self.video.lock() = Some(video);
                 }
-                Err(error) => log::error!("no thread for an encoder: {error}"),
+                Err(error) => return Some(Err(format!("no thread for an encoder: {error}"))),
             }
             // With the lock held: whoever ends this publisher after that is heard after it.
             capture.want(true);
             drop(inner);
-            capture.settle(|| Instant::now() + DELETE_TIMEOUT)
+            let started = capture.settle(|| Instant::now() + DELETE_TIMEOUT)?;
+            Some(started.map_err(|NotStarted| capture.refusal()))
         });
         let video = match captured {
             Some(Ok(Some(settings))) => Captured::Known(settings),
             // Its first picture shows what the others will be like.
             Some(Ok(None)) => Captured::Unknown,
-            Some(Err(_)) => {
-                let text = self.capture.as_ref().map_or_else(String::new, Capture::refusal);
+            Some(Err(text)) => {
                 log::error!("{text}");
                 // Where there is nothing else to publish the session says that.
                 if self.settings.has_audio {

@@ -37,6 +37,9 @@ pub use terms::{Notice, Observer, Sender, Statistics};
 /// A publisher tells of itself every second, while there are several who watch.
 const SENDER_LIFE: Duration = Duration::from_secs(3);
 
+/// How often a thread is asked for again that the system did not have.
+const DECODER_RETRY: Duration = Duration::from_secs(1);
+
 /// See the module's text.
 pub struct Subscriber {
     id: String,
@@ -68,6 +71,8 @@ struct Placed {
     workers: Workers,
     /// Made with the first packet of their kind.
     video: Option<VideoIn>,
+    /// When the system had no thread for it last.
+    refused: Option<Instant>,
     audio: Arc<AudioIn>,
     /// While it is there the sound is played.
     playout: Option<PlayoutGuard>,
@@ -92,16 +97,15 @@ struct Latest {
 }
 
 impl Placed {
-    /// Whether there is sound to be played. What is returned has played it until now, and is to be let go.
-    fn set_audible(&mut self, is_audible: bool) -> Option<PlayoutGuard> {
-        if !is_audible {
+    /// Whether there is sound to be played. Waits for nothing.
+    fn set_audible(&mut self, is_audible: bool) {
+        if is_audible {
+            let begun = || self.sound.add_playout(self.audio.clone());
+            self.playout.get_or_insert_with(begun);
+        } else if let Some(playout) = self.playout.take() {
             self.audio.let_go();
-            return self.playout.take();
+            playout.let_go();
         }
-        if self.playout.is_none() {
-            self.playout = Some(self.sound.add_playout(self.audio.clone()));
-        }
-        None
     }
 
     /// Neither pictures nor sound come any more. Waits for nothing.
@@ -306,7 +310,7 @@ impl Subscriber {
         let playout = inner.stream.has_audio_track.then(|| sound.add_playout(audio.clone()));
         let wish = Input::Subscribe { id, stream_id: inner.stream.id.clone(), wants: inner.wants };
         port.wish(wish);
-        let (video, told_of, sender) = (None, None, None);
+        let (video, refused, told_of, sender) = (None, None, None, None);
         let placed = Placed {
             session,
             id,
@@ -315,6 +319,7 @@ impl Subscriber {
             has_left,
             workers,
             video,
+            refused,
             audio,
             playout,
             has_stream: true,
@@ -386,16 +391,12 @@ impl Subscriber {
             SubscriberEvent::Changed(changed) => {
                 current.has_stream = true;
                 // Clients of LiveKit publish their sound when they have it, which may be after the picture.
-                let silenced = current.set_audible(changed.has_audio_track);
+                current.set_audible(changed.has_audio_track);
                 *stream = changed;
-                drop(inner);
-                silenced.map(PlayoutGuard::let_go);
             }
             SubscriberEvent::Left => {
                 current.has_stream = false;
-                let silenced = current.set_audible(false);
-                drop(inner);
-                silenced.map(PlayoutGuard::let_go);
+                current.set_audible(false);
             }
             SubscriberEvent::Failed(fault) => {
                 let Some(gone) = placed.take() else { return };
@@ -429,12 +430,17 @@ impl Subscriber {
                 return;
             }
         };
-        if placed.video.is_none() {
+        if placed.video.is_none() && placed.refused.is_none_or(|at| now.duration_since(at) >= DECODER_RETRY) {
             let (line, audio) = (placed.line.clone(), placed.audio.clone());
             let sink = Arc::new(Screen { subscriber: Arc::downgrade(self), id, line, audio });
             match VideoIn::start(&placed.workers, sink, placed.keyring.clone()) {
                 Ok(video) => placed.video = Some(video),
-                Err(error) => return log::error!("no thread for a decoder: {error}"),
+                Err(error) => {
+                    if placed.refused.replace(now).is_none() {
+                        log::error!("no thread for a decoder, so no pictures: {error}");
+                    }
+                    return;
+                }
             }
         }
         if let Some(video) = &placed.video {

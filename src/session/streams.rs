@@ -153,7 +153,7 @@ impl Streams {
             // What comes back with one track only may have its other one next.
             let is_expected = may_return && count < group.stream.tracks().count();
             if count == 0 && !may_return {
-                events.extend(group.held_until.is_none().then(|| Event::StreamDropped(group.stream)));
+                events.extend(group.held_until.is_none().then_some(Event::StreamDropped(group.stream)));
                 continue;
             }
             if !is_expected {
