@@ -340,6 +340,7 @@ c_tests! {
         the_ends_of_many_publishers_wait_for_a_preview_together
         after_on_disconnected_no_transformer_and_no_preview_begins
         a_deletion_of_a_session_takes_two_seconds_at_most
+        a_name_that_is_not_answered_holds_up_nothing
         a_function_for_reports_that_was_taken_back_is_not_called
         a_function_for_reports_that_runs_is_waited_for
     }

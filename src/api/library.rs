@@ -21,7 +21,7 @@ use super::sound;
 use crate::driver::callbacks::{self, Callbacks, Poster, Remnant};
 use crate::driver::sound::Sound;
 use crate::driver::workers::Workers;
-use crate::driver::{fork_sys, signals_sys, threads};
+use crate::driver::{fork_sys, names, signals_sys, threads};
 
 /// How long `destroy` takes at most. A supervisor that sends SIGTERM waits about twice as long before SIGKILL.
 const DESTROY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,6 +34,10 @@ const HUB_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Threads that have nothing left to do are given this long to end, also when the time is up.
 const LAST_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long, within it, the system's resolver is given to return. Name servers that answer do so in this time, and it has
+/// no way to be interrupted where none does.
+const LOOKUPS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long to wait for a callback thread that has had nothing to do.
 const UNUSED_TIMEOUT: Duration = Duration::from_secs(1);
@@ -91,6 +95,7 @@ fn wait_for_the_rest(deadline: Instant) {
     let rest = std::mem::take(&mut GLOBAL.lock().rest);
     let left: Vec<_> = rest.into_iter().filter(|one| !one.wait(deadline)).collect();
     GLOBAL.lock().rest.extend(left);
+    names::wait(deadline.min(Instant::now() + LOOKUPS_TIMEOUT));
 }
 
 // Nothing is logged while this is locked: the program's logger may call whatever needs it.
@@ -232,7 +237,8 @@ impl Drop for Last {
     fn drop(&mut self) {
         let mut global = GLOBAL.lock();
         global.before = self.0.take();
-        fork_sys::set_running(global.before.is_some() || !global.rest.is_empty());
+        let is_something_left = global.before.is_some() || !global.rest.is_empty() || !names::are_idle();
+        fork_sys::set_running(is_something_left);
         let is_wanted_again = matches!(global.state, State::Ending { is_wanted_again: true });
         global.state = if is_wanted_again { State::Fresh } else { State::Destroyed };
         ENDED.notify_all();

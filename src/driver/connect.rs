@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 
 use super::http::one_line;
+use super::names;
 use crate::session::{Fault, Reason};
 
 /// RFC 8305 section 5 recommends it: longer than most round trips, shorter than a person notices.
@@ -57,8 +58,8 @@ async fn attempt(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The addresses in the order in which to try them. Numbers and `localhost` need no resolver, whose threads can
-/// neither be interrupted nor hurried.
+/// The addresses in the order in which to try them. Numbers and `localhost` need no resolver, which can neither be
+/// interrupted nor hurried.
 pub(super) async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, Fault> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok([SocketAddr::new(address, port)].into());
@@ -67,17 +68,23 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr
         let both = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         return Ok(both.into_iter().map(|address| SocketAddr::new(address, port)).collect());
     }
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
+    let found = names::look_up(host).await;
+    let found = found.as_ref().as_ref().map_err(|error| {
         let text = format!(
             "the name {host} could not be resolved ({error}); is it spelt right, and does name resolution work here?"
         );
         Fault::new(Reason::ConnectionFailed, text)
     })?;
-    let addresses = interleave(found);
+    let addresses = interleave(found.iter().map(|address| with_port(*address, port)));
     if addresses.is_empty() {
         return Err(Fault::new(Reason::ConnectionFailed, format!("the name {host} has no address")));
     }
     Ok(addresses)
+}
+
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 /// RFC 6761 6.3: names that end in `localhost` are this machine, whatever a resolver says.

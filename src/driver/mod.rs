@@ -4,8 +4,8 @@
 //! is taken on this floor.
 //!
 //! Read `session.rs` first: it drives one core; `callbacks.rs` is the thread on which the program's code runs. The way
-//! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `connect`, `proxy`, `tls` and
-//! `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it). `service` goes the same way to ask the
+//! to a server, in reading order: `place` (where is it?), `dial` (the connection, with `names`, `connect`, `proxy`, `tls`
+//! and `http` as its steps), `link` (the WebSocket in use), `wire` (the bytes below it). `service` goes the same way to ask the
 //! server's own interface. Media goes by `sockets`, with `relays` where it goes through TURN servers and
 //! `media_stream` where it goes by TCP, which `proxy` may stand before as well.
 
@@ -19,6 +19,7 @@ mod http;
 mod interfaces;
 pub mod link;
 pub mod media_stream;
+pub mod names;
 pub mod place;
 pub mod proxy;
 #[cfg(test)]

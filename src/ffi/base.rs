@@ -89,6 +89,10 @@ pub extern "C" fn otc_init(reserved: *mut c_void) -> otc_status {
 /// the program that once called it may end later), and `otc_init` begins anew. Copies of connections and streams, and
 /// settings, stay valid and are still deleted by the program. The logger and its level stay in force.
 ///
+/// Name servers that do not answer are not waited for, because the system's resolver cannot be interrupted: a thread that is
+/// in it (`getaddrinfo`, with its socket) may outlive the library for as long as that takes. Such threads are few, hold
+/// nothing else and call nobody, and the next library goes on with them.
+///
 /// Inside a callback it does everything but wait for that callback, and an audio device that runs hears nothing of it: it
 /// is stopped and destroyed before it is used the next time.
 ///

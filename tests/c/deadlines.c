@@ -2,6 +2,8 @@
  * What deletions and ends promise of time, where functions of the program take long: a capturer, an audio device, a picture.
  * And what they promise of silence, when they come in the middle of something.
  */
+#include <netdb.h>
+
 #include "media.h"
 
 #define CALL_MAX_MS 100
@@ -392,6 +394,49 @@ static void a_deletion_of_a_session_takes_two_seconds_at_most(void) {
   CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
 }
 
+/* ---- Names that no server answers ---- */
+
+static int lookups; /* counter */
+
+/* Stands before the system's, and answers when the test lets it. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+  (void)service, (void)hints, (void)found;
+  if (!name || strcmp(name, "silent.example")) return EAI_NONAME;
+  count_one(&lookups);
+  stay();
+  flag_wait(&may_return, PATIENCE_MS);
+  return EAI_AGAIN;
+}
+
+/* Its lookup outlives the library, alone and known to the next one. */
+static void a_name_that_is_not_answered_holds_up_nothing(void) {
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  int before = descriptors();
+  char address[200];
+  snprintf(address, sizeof address, "ws://silent.example:1/%s", given("TEST_SESSION"));
+  flags_init();
+  for (int library = 0; library < 2; library++) {
+    CHECK_EQUAL(otc_init(NULL), OTC_SUCCESS);
+    for (int round = 0; round < 5; round++) {
+      recorder *session = recorder_for(address);
+      CHECK_EQUAL(recorder_connect(session, given("TEST_TOKEN")), OTC_SUCCESS);
+      CHECK(flag_wait(&has_entered_it, PATIENCE_MS));
+      CHECK_EQUAL(recorder_disconnect(session), OTC_SUCCESS);
+      recorder_wait(session, "disconnected", 1);
+      recorder_delete(session);
+    }
+    long long begin = now_ms();
+    CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+    CHECK(now_ms() - begin < DELETE_MAX_MS + BUSY_MS);
+    CHECK_EQUAL(threads(), 2); /* this one and the one that is in the resolver */
+    CHECK_EQUAL(descriptors(), before);
+  }
+  CHECK_EQUAL(lookups, 1);
+  flag_set(&may_return);
+  CHECK_EQUAL(otc_destroy(), OTC_SUCCESS);
+  only_this_thread_is_left();
+}
+
 /* ---- Functions that get reports ---- */
 
 static int reports; /* counter */
@@ -491,6 +536,7 @@ int main(int argc, char **argv) {
       TEST(the_ends_of_many_publishers_wait_for_a_preview_together),
       TEST(after_on_disconnected_no_transformer_and_no_preview_begins),
       TEST(a_deletion_of_a_session_takes_two_seconds_at_most),
+      TEST(a_name_that_is_not_answered_holds_up_nothing),
       TEST(a_function_for_reports_that_was_taken_back_is_not_called),
       TEST(a_function_for_reports_that_runs_is_waited_for),
       {0},
