@@ -5,6 +5,7 @@
 //! `destroy` ends it all, within a limit and however much lives, and leaves nothing behind but the mapped code.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -209,9 +210,11 @@ pub fn destroy(forget: impl FnOnce(Instant)) -> Result<(), Error> {
         State::Running(library) => {
             drop(global);
             let wait = deadline.min(callbacks::deletion_deadline());
-            library.silence(wait);
-            forget(wait);
-            library.end_on_a_fit_thread(deadline)
+            // A defect in one of these must not keep the rest from ending, and everybody else waiting for the end.
+            let silenced = catch_unwind(AssertUnwindSafe(|| library.silence(wait)));
+            let forgotten = catch_unwind(AssertUnwindSafe(|| forget(wait)));
+            let ended = library.end_on_a_fit_thread(deadline);
+            silenced.and(forgotten).map_or_else(|panic| resume_unwind(panic), |()| ended)
         }
         State::Fresh | State::Destroyed => {
             let mut last = Last(global.before.take());
@@ -379,5 +382,29 @@ impl Library {
         last.0 = callbacks.stop(remaining());
         GLOBAL.lock().rest.push(Rest { workers, sound });
         wait_for_the_rest(Instant::now() + remaining());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No other test in this process starts the library.
+    #[test]
+    fn a_defect_in_destroy_ends_the_library_all_the_same() {
+        let _alone = crate::server::hub::ALONE.blocking_lock();
+        let ends = || catch_unwind(AssertUnwindSafe(|| destroy(|_| panic!("on purpose")))).is_err();
+        for _ in 0..2 {
+            init().expect("it starts");
+            assert!(ends(), "the program gets a code for it");
+            assert!(matches!(GLOBAL.lock().state, State::Destroyed));
+            assert!(ends());
+        }
+        let begin = Instant::now();
+        init().expect("it starts again");
+        assert!(begin.elapsed() < DESTROY_TIMEOUT, "it waited for an end that does not come");
+        destroy(|_| ()).expect("it ends");
+        let global = GLOBAL.lock();
+        assert!(global.before.is_none() && global.rest.is_empty() && names::are_idle());
     }
 }

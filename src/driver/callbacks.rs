@@ -56,8 +56,17 @@ pub fn enter(job: impl FnOnce()) {
 
 /// The callback thread.
 pub struct Callbacks {
-    queue: Arc<Queue>,
+    queue: ClosedWhenDropped,
     thread: Joinable,
+}
+
+/// The thread ends, when it has run what is queued, also where nobody came to stop it.
+struct ClosedWhenDropped(Arc<Queue>);
+
+impl Drop for ClosedWhenDropped {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// A callback thread that was told to end and could not be waited for. It ends when the callback in it returns.
@@ -100,7 +109,7 @@ impl Callbacks {
             }
         });
         match thread {
-            Ok(thread) => Ok(Self { queue, thread: thread.into() }),
+            Ok(thread) => Ok(Self { queue: ClosedWhenDropped(queue), thread: thread.into() }),
             Err(error) => {
                 *before = handed.lock().take();
                 Err(error)
@@ -109,24 +118,23 @@ impl Callbacks {
     }
 
     pub fn poster(&self) -> Poster {
-        Poster(self.queue.clone())
+        Poster(self.queue.0.clone())
     }
 
     /// From now on no callback of any object starts; what else is queued is done as before. Waits for nothing.
     pub fn shut(&self) {
-        self.queue.gate.shut();
+        self.queue.0.gate.shut();
     }
 
     /// Waits for callbacks that run, at most until `deadline`, and not at all inside one.
     pub fn wait(&self, deadline: Instant) {
-        self.queue.gate.wait(deadline);
+        self.queue.0.gate.wait(deadline);
     }
 
     /// Ends the thread when it has run what is queued. Gives the rest back where it could not be waited for: the caller
     /// is inside a callback, or the program's callback takes longer than `limit`.
     pub fn stop(self, limit: Duration) -> Option<Remnant> {
-        self.queue.state.lock().is_closed = true;
-        self.queue.changed.notify_all();
+        self.queue.0.close();
         Remnant(self).wait(limit)
     }
 }
@@ -139,8 +147,8 @@ impl Remnant {
         }
         let Callbacks { queue, thread } = self.0;
         let deadline = Instant::now() + limit;
-        let mut state = queue.state.lock();
-        while !state.is_finished && !queue.changed.wait_until(&mut state, deadline).timed_out() {}
+        let mut state = queue.0.state.lock();
+        while !state.is_finished && !queue.0.changed.wait_until(&mut state, deadline).timed_out() {}
         let is_finished = state.is_finished;
         drop(state);
         let thread = if is_finished { thread.join(deadline)? } else { thread };
@@ -179,6 +187,11 @@ impl Poster {
 }
 
 impl Queue {
+    fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
     fn run(&self) {
         // Events that have given way, in their order.
         let mut aside = VecDeque::new();
@@ -515,6 +528,21 @@ mod tests {
         release.send(()).expect("it waits");
         holder.join().expect("it ends");
         assert!(callbacks.stop(LIMIT).is_none());
+    }
+
+    #[test]
+    fn a_thread_that_nobody_stops_ends_when_it_has_run_what_is_queued() {
+        let callbacks = Callbacks::start(&mut None).expect("a thread");
+        let (heard, hears) = mpsc::channel();
+        callbacks.poster().post(move || heard.send(()).expect("the test listens"));
+        let queue = callbacks.queue.0.clone();
+        drop(callbacks);
+        let deadline = Instant::now() + LIMIT;
+        let mut state = queue.state.lock();
+        while !state.is_finished {
+            assert!(!queue.changed.wait_until(&mut state, deadline).timed_out(), "it goes on");
+        }
+        hears.try_recv().expect("it has run");
     }
 
     #[test]
