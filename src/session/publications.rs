@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::event::Ending;
 use super::live::Live;
-use super::media::{MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublisherEvent, Sent};
+use super::media::{
+    MediaFault, MediaReason, Publication, PublicationId, PublishedLayer, PublisherEvent, Sent,
+};
 use super::sizes::Resizing;
 use super::streams::stream_name;
 use super::wires::Wires;
