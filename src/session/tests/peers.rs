@@ -277,6 +277,21 @@ fn a_resumed_session_is_back_when_data_gets_through_and_not_before() {
 }
 
 #[test]
+fn a_path_that_was_good_before_the_link_broke_says_nothing_of_now() {
+    let mut wired = Wired::connected();
+    wired.relink();
+    // The addresses stay, and nothing gets through to them.
+    wired.gone = vec![address(1)];
+    wired.client.message(Message::Reconnect(ReconnectResponse::default()));
+    wired.client.pass(Duration::from_secs(2));
+    assert_eq!(words(&wired.client.heard()), ["reconnecting"]);
+    wired.gone.clear();
+    wired.restart();
+    wired.run_until(|wired| !wired.client.events.is_empty());
+    assert_eq!(words(&wired.client.heard()), ["reconnected"]);
+}
+
+#[test]
 fn a_path_that_is_still_good_is_enough_where_the_server_looks_for_no_other() {
     let mut wired = Wired::connected();
     wired.relink();
