@@ -308,7 +308,9 @@ impl Core {
         });
         let news = if ping.is_some() { live.delivery.news() } else { None };
         self.mute_latecomers(now, &events);
-        self.say(events);
+        if !events.is_empty() {
+            self.streams_changed(events);
+        }
         if is_silent {
             log::info!("the server has been silent for too long");
         }

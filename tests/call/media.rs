@@ -33,6 +33,7 @@ enum Stage {
 struct Subscription {
     stage: Stage,
     stream: Option<Arc<Stream>>,
+    has_left: bool,
     /// What it was told of sound and pictures since it is connected.
     told: (bool, bool),
 }
@@ -43,7 +44,8 @@ impl Media {
     }
 
     pub fn subscribe(&mut self, id: SubscriptionId) {
-        self.subscriptions.insert(id, Subscription { stage: Stage::Asked, stream: None, told: (true, true) });
+        let (stage, stream, has_left, told) = (Stage::Asked, None, false, (true, true));
+        self.subscriptions.insert(id, Subscription { stage, stream, has_left, told });
     }
 
     /// The program does not want to hear of it any more.
@@ -79,6 +81,15 @@ impl Media {
                 !stream.has_video_track || one.told.1 == stream.has_video,
                 "the pictures of {id:?}: {one:?}"
             );
+        }
+    }
+
+    /// Every subscriber has heard whether its stream is still there.
+    pub fn check_left(&self, is_there: impl Fn(&str) -> bool) {
+        for (id, one) in &self.subscriptions {
+            if let Some(stream) = &one.stream {
+                assert_eq!(one.has_left, !is_there(&stream.id), "{id:?}: {one:?}");
+            }
         }
     }
 
@@ -120,7 +131,8 @@ impl Media {
             }
             (SubscriberEvent::Disconnected, Connected) => one.stage = Interrupted,
             (SubscriberEvent::Reconnected, Interrupted) => one.stage = Connected,
-            (SubscriberEvent::Changed(stream), _) => one.stream = Some(stream.clone()),
+            (SubscriberEvent::Changed(stream), _) => (one.stream, one.has_left) = (Some(stream.clone()), false),
+            (SubscriberEvent::Left, _) if !one.has_left => one.has_left = true,
             (SubscriberEvent::Failed(_), _) => return,
             (SubscriberEvent::VideoEnabled(VideoReason::PublishVideo), Connected) if !one.told.1 => {
                 one.told.1 = true;

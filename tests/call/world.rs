@@ -144,6 +144,7 @@ impl World {
             expected.extend(client.media.streams().map(|stream| (stream.id.as_str(), stream)));
         }
         for client in self.clients.iter().filter(connected) {
+            client.media.check_left(|id| expected.contains_key(id));
             let own: Vec<&str> = client.media.streams().map(|stream| stream.id.as_str()).collect();
             let state = |stream: &Arc<Stream>| (stream.id.clone(), stream.has_audio, stream.has_video);
             let expected: Vec<_> = expected
