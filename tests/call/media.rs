@@ -131,7 +131,9 @@ impl Media {
             }
             (SubscriberEvent::Disconnected, Connected) => one.stage = Interrupted,
             (SubscriberEvent::Reconnected, Interrupted) => one.stage = Connected,
-            (SubscriberEvent::Changed(stream), _) => (one.stream, one.has_left) = (Some(stream.clone()), false),
+            (SubscriberEvent::Changed(stream), _) => {
+                (one.stream, one.has_left) = (Some(stream.clone()), false)
+            }
             (SubscriberEvent::Left, _) if !one.has_left => one.has_left = true,
             (SubscriberEvent::Failed(_), _) => return,
             (SubscriberEvent::VideoEnabled(VideoReason::PublishVideo), Connected) if !one.told.1 => {
