@@ -75,7 +75,8 @@
  *   They run on threads of the library, never on one of the program's, never two at once of one kind of object, and
  *   never from inside a function that the program calls. No lock of the library is held meanwhile, so every function
  *   may be called from every callback, the deletion of the callback's own object included. What is handed in is lent
- *   until the callback returns; texts are never NULL. A slow callback delays those behind it.
+ *   until the callback returns; texts are never NULL. A slow event delays those behind it; a picture or sound that does
+ *   not return delays events of its kind, and after a second no others.
  *
  * Teardown
  *
