@@ -88,7 +88,6 @@ static void on_stream_received(otc_session *session, void *user_data, const otc_
   callbacks.on_caption_text = on_caption;
   one->subscriber = otc_subscriber_new(stream, &callbacks);
   otc_subscriber_set_subscribe_to_captions(one->subscriber, OTC_TRUE);
-  say("stream_received %s", one->from, 0);
   pthread_mutex_lock(&lock);
   if (prefer_width) otc_subscriber_set_preferred_resolution(one->subscriber, prefer_width, prefer_height);
   for (int i = 0; i < STREAMS_MAX; i++)
@@ -97,6 +96,7 @@ static void on_stream_received(otc_session *session, void *user_data, const otc_
       break;
     }
   pthread_mutex_unlock(&lock);
+  say("stream_received %s", one->from, 0); /* orders about it may follow */
   otc_status status = otc_session_subscribe(session, one->subscriber);
   if (status) say("%s = %d", "subscribe", status);
 }
