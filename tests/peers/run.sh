@@ -20,10 +20,18 @@ if [ "${OTC_PEERS_FILMS:-some}" = all ]; then films=(media captions) OTC_PEERS_B
 export OTC_PEERS_BROWSER=${OTC_PEERS_BROWSER:-no}
 leave_out=()
 if [ "$OTC_PEERS_BROWSER" = no ]; then leave_out=(--skip a_browser); fi
-run_films() { # so many at once, then words
-    local threads=$1
-    shift
-    cargo test --locked --test peers -- --ignored --test-threads="$threads" "${leave_out[@]}" "$@"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+run_peers() { cargo test --locked --test peers -- --ignored "$@" | tee "$log"; }
+# Those that failed last, one at a time. When none has a name the run itself broke.
+run_failed() {
+    local failed
+    failed=$(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log")
+    [ -n "$failed" ] || return 1
+    step 'not all went well; those that failed once more, one at a time'
+    # shellcheck disable=SC2086 # names have no spaces
+    run_peers --test-threads=1 --exact $failed
 }
 
 step '1 of 6: the real peers and the tools (nothing to do when they are there)'
@@ -45,13 +53,10 @@ step '6 of 6: the library against livekit-server and LiveKit clients'
 # Most of these wait for time-outs of a server that is frozen or gone, so many at once cost little and save minutes. Those with
 # films keep the processors busy, and what they see has to come in time. LiveKit's Python client now and then aborts by itself
 # when several of it start at once: what failed in company is asked again on its own.
-run_others() { cargo test --locked --test peers -- --ignored --test-threads="$1" --skip media --skip captions; }
-run_others 8 || { step 'not all went well; once more, two at a time' && run_others 2; }
-run_films 2 --skip two_programs "${films[@]}" || {
-    step 'not every film came through in time; once more, one at a time' && run_films 1 --skip two_programs "${films[@]}"
-}
+run_peers --test-threads=8 --skip media --skip captions || run_failed || run_failed
+run_peers --test-threads=2 "${leave_out[@]}" --skip two_programs "${films[@]}" || run_failed || run_failed
 # Two films and four that watch: more than two cores carry twice.
-run_films 1 two_programs || { step 'two programs did not see each other in time; once more' && run_films 1 two_programs; }
+run_peers --test-threads=1 two_programs || run_failed || run_failed
 
 step 'done; how much of the interface works, and LEDGER.md says what and which test shows it:'
 sed -n '/totals: begin/,/totals: end/{/totals:/!p}' LEDGER.md
