@@ -16,7 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use super::signals_sys;
-use super::threads_sys::{Joinable, join_all};
+use super::threads_sys::{Joinable, join_all, join_kept};
 
 /// So many names are looked up at once. Programs have a server, perhaps a proxy, and a few TURN servers; so many of them
 /// may be without an answer before another one has to wait.
@@ -159,12 +159,8 @@ impl Names {
         if state.running > 0 {
             return false;
         }
-        let mut threads = std::mem::take(&mut state.threads);
         drop(state);
-        join_all(&mut threads, deadline);
-        let are_gone = threads.is_empty();
-        self.0.state.lock().threads.extend(threads);
-        are_gone
+        join_kept(&self.0.state, |state| &mut state.threads, deadline)
     }
 
     fn are_idle(&self) -> bool {

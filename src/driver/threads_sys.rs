@@ -9,6 +9,8 @@ use std::ptr::null_mut;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 /// How often it is looked whether a thread has ended. One that has done its work needs less to be gone.
 const LOOK_INTERVAL: Duration = Duration::from_micros(200);
 
@@ -51,6 +53,15 @@ impl Drop for Joinable {
 pub fn join_all(threads: &mut Vec<Joinable>, deadline: Instant) {
     let all = std::mem::take(threads);
     threads.extend(all.into_iter().filter_map(|thread| thread.join(deadline)));
+}
+
+/// As above for those that are kept in `state`, which is not locked meanwhile. Whether none is left.
+pub fn join_kept<T>(state: &Mutex<T>, kept: fn(&mut T) -> &mut Vec<Joinable>, deadline: Instant) -> bool {
+    let mut threads = std::mem::take(kept(&mut state.lock()));
+    join_all(&mut threads, deadline);
+    let is_none_left = threads.is_empty();
+    kept(&mut state.lock()).extend(threads);
+    is_none_left
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::signals_sys;
-use super::threads_sys::{Joinable, join_all};
+use super::threads_sys::{Joinable, join_all, join_kept};
 
 /// All worker threads of a running library. Clones are the same.
 #[derive(Clone, Default)]
@@ -65,12 +65,8 @@ impl Workers {
         if state.running > 0 {
             return false;
         }
-        let mut threads = std::mem::take(&mut state.threads);
         drop(state);
-        join_all(&mut threads, deadline);
-        let is_done = threads.is_empty();
-        self.0.state.lock().threads.extend(threads);
-        is_done
+        join_kept(&self.0.state, |state| &mut state.threads, deadline)
     }
 }
 

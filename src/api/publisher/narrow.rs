@@ -57,7 +57,8 @@ impl Publisher {
     }
 }
 
-fn switch(inner: &Inner) -> Switch {
+/// What the encoder does: see [`Publisher::switch_video`].
+pub(super) fn switch(inner: &Inner) -> Switch {
     match (inner.publishes_video, &inner.fallback) {
         (false, _) => Switch::Off,
         (true, Some(fallback)) if fallback.is_off() => Switch::Narrow,
