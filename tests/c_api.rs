@@ -267,6 +267,7 @@ c_tests! {
         the_own_stream_ends_before_on_disconnected
         after_the_deletion_of_a_publisher_its_stream_ends_for_others_only
         of_a_stream_that_has_dropped_nothing_comes_any_more
+        without_an_encoder_video_ends_and_sound_goes_on
         after_a_disconnect_subscribers_hear_nothing
         what_was_unpublished_is_published_again_at_once_as_another_stream
         a_stream_may_be_published_again_inside_on_stream_destroyed

@@ -8,6 +8,8 @@ mod narrow;
 mod outlets;
 mod telling;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use std::cell::Cell;
@@ -30,7 +32,7 @@ use super::{Error, hexadecimal, random, statistics};
 use crate::driver::callbacks::{DELETE_TIMEOUT, Gate, deletion_deadline};
 use crate::driver::session::MediaPort;
 use crate::driver::sound::{CaptureGuard, Sound};
-use crate::driver::video_out::{Order, Switch, VideoOut};
+use crate::driver::video_out::{Order, VideoOut};
 use crate::driver::workers::Workers;
 use crate::media::encryption::Keyring;
 use crate::media::video::Fallback;
@@ -325,7 +327,7 @@ impl Publisher {
                 Arc::new(Preview { publisher: Arc::downgrade(self), line: line.clone() }),
             ) {
                 Ok(video) => {
-                    video.order(Order::Switch(if inner.publishes_video { Switch::On } else { Switch::Off }));
+                    video.order(Order::Switch(narrow::switch(&inner)));
                     *self.video.lock() = Some(video);
                 }
                 Err(error) => return Some(Err(format!("no thread for an encoder: {error}"))),
@@ -547,120 +549,4 @@ pub(super) fn brings_pictures() -> bool {
 fn next_id() -> PublicationId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PublicationId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::sync::mpsc;
-
-    use super::super::session;
-    use super::*;
-    use crate::driver::callbacks::Callbacks;
-    use crate::driver::sound::Registered;
-    use crate::driver::sound::system::SystemDevice;
-
-    struct Deaf;
-
-    impl Observer for Deaf {
-        fn notify(&self, _: Notice) {}
-        fn render(&self, _: Picture) {}
-        fn renders(&self) -> bool {
-            false
-        }
-        fn hears(&self, _: &Notice) -> bool {
-            false
-        }
-    }
-
-    impl session::Observer for Deaf {
-        fn notify(&self, _: session::Notice) {}
-        fn hears(&self, _: &session::Notice) -> bool {
-            false
-        }
-    }
-
-    /// A publisher in a session that ends with this, and what it has wished for.
-    struct Stage {
-        publisher: Arc<Publisher>,
-        id: PublicationId,
-        line: Line,
-        callbacks: Callbacks,
-        wishes: mpsc::UnboundedReceiver<Input>,
-        _keeps: (mpsc::UnboundedSender<Input>, tokio::runtime::Runtime),
-    }
-
-    impl Stage {
-        fn new() -> Self {
-            let callbacks = Callbacks::start(&mut None).expect("a thread");
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            let (port, keeps, wishes) = MediaPort::open();
-            let line = Line::new(callbacks.poster(), Arc::default());
-            let session =
-                Session::new("key".into(), "id".into(), session::Settings::default(), Arc::new(Deaf));
-            let publisher =
-                Publisher::new(Settings { has_video: false, ..Settings::default() }, Arc::new(Deaf));
-            let place = Place {
-                session,
-                port,
-                line: line.clone(),
-                filming: Arc::default(),
-                workers: Workers::default(),
-                sound: Sound::new(Registered::new(Arc::new(SystemDevice::default()))),
-                runtime: runtime.handle().clone(),
-                keyring: None,
-            };
-            let id = publisher.place(place).expect("it is in no session");
-            Self { publisher, id, line, callbacks, wishes, _keeps: (keeps, runtime) }
-        }
-
-        fn hear(&self, event: PublisherEvent) {
-            self.publisher.hear(self.id, &self.line, event);
-        }
-
-        /// What the session has been told of sound or video: whether it is on.
-        fn switched(mut self) -> Vec<(Kind, bool)> {
-            assert!(self.callbacks.stop(Duration::from_secs(10)).is_none());
-            let wishes = std::iter::from_fn(|| self.wishes.try_recv().ok());
-            let switched = wishes.filter_map(|wish| match wish {
-                Input::SetPublishing { kind, is_on, .. } => Some((kind, is_on)),
-                _ => None,
-            });
-            switched.collect()
-        }
-    }
-
-    #[test]
-    fn of_a_mute_and_a_switching_on_at_the_same_moment_the_session_hears_how_it_ended() {
-        for kind in [Kind::Audio, Kind::Video] {
-            let stage = Stage::new();
-            stage.publisher.set_publishes(kind, true); // behind the mute, as the session sees it
-            stage.hear(PublisherEvent::MuteForced(kind));
-            assert!(!stage.publisher.publishes(kind));
-            assert_eq!(stage.switched().last(), Some(&(kind, false)));
-        }
-    }
-
-    #[test]
-    fn video_that_a_moderator_has_switched_off_does_not_come_back_with_a_wide_network() {
-        let stage = Stage::new();
-        stage.publisher.inner.lock().fallback = Some(Fallback::default());
-        let start = Instant::now();
-        let pass = |seconds: std::ops::Range<u64>, estimate_bps| {
-            for second in seconds {
-                let mut inner = stage.publisher.inner.lock();
-                let now = start + Duration::from_secs(second);
-                stage.publisher.watch_network(now, &stage.line, &mut inner, Some(estimate_bps));
-            }
-        };
-        pass(0..10, 30_000);
-        stage.hear(PublisherEvent::MuteForced(Kind::Video));
-        pass(10..20, 1_000_000);
-        let is_off = stage.publisher.inner.lock().fallback.as_ref().is_some_and(Fallback::is_off);
-        assert!(!is_off && !stage.publisher.publishes(Kind::Video));
-        let switched = stage.switched();
-        assert!(
-            switched.len() > 1 && switched.iter().all(|one| *one == (Kind::Video, false)),
-            "{switched:?}"
-        );
-    }
 }

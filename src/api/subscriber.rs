@@ -32,10 +32,8 @@ use crate::session::media::{
 use crate::session::{Input, Stream};
 
 use inlets::{AudioIn, Screen};
+use terms::Told;
 pub use terms::{Notice, Observer, Sender, Statistics};
-
-/// A publisher tells of itself every second, while there are several who watch.
-const SENDER_LIFE: Duration = Duration::from_secs(3);
 
 /// How often a thread is asked for again that the system did not have.
 const DECODER_RETRY: Duration = Duration::from_secs(1);
@@ -78,8 +76,8 @@ struct Placed {
     playout: Option<PlayoutGuard>,
     /// The stream is in the session.
     has_stream: bool,
-    /// What its publisher said of itself last, and when.
-    sender: Option<(Sender, Instant)>,
+    /// What its publisher said of itself last.
+    sender: Option<Told>,
     sound: Sound,
     keyring: Keyring,
     /// The secret of which it was told that the publisher has another.
@@ -239,8 +237,7 @@ impl Subscriber {
         let inner = self.inner.lock();
         let Some(placed) = inner.placed.as_ref().filter(|placed| placed.has_stream) else { return };
         let at_ms = statistics::wall_ms();
-        let sender = placed.sender.filter(|(_, told)| told.elapsed() < SENDER_LIFE);
-        let sender = sender.map_or_else(Sender::default, |(sender, _)| sender);
+        let sender = placed.sender.map_or_else(Sender::default, |told| told.at(Instant::now()));
         let (line, audio) = (&placed.line, placed.audio.state.lock());
         if let Some(receiver) = &audio.receiver {
             let counters = receiver.counters();
@@ -384,7 +381,7 @@ impl Subscriber {
             }
             SubscriberEvent::SenderCounted { max_allocated_bps, estimated_bps } => {
                 let sender = Sender { max_allocated_bps, estimated_bps };
-                current.sender = Some((sender, Instant::now()));
+                current.sender = Some(Told { sender, when: Instant::now() });
             }
             SubscriberEvent::Warned => self.say(line, Notice::VideoDisableWarning),
             SubscriberEvent::WarningLifted => self.say(line, Notice::VideoDisableWarningLifted),

@@ -202,6 +202,26 @@ impl Source {
     }
 }
 
+#[test]
+fn what_is_refused_is_not_counted_as_sent() {
+    let mut network = Network::connected(61);
+    let section = network.add(ALICE, &camera("cam", &[]));
+    network.agree(ALICE);
+    let mut taken = 0;
+    let refused = loop {
+        let packet = packet(Codec::Vp8, taken, b"picture");
+        match network.peers[ALICE].send_packet(network.now, section, None, packet) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 100_000, "the queue has no bound");
+    };
+    assert_eq!(refused, SendError::Full);
+    let statistics = network.peers[ALICE].statistics();
+    let sent = statistics.iter().find(|one| one.section == section && one.is_sending).expect("it sends");
+    assert_eq!((sent.packets, sent.bytes), (taken, taken * 7));
+}
+
 const PICTURE_TIME: Duration = Duration::from_millis(33);
 
 #[test]

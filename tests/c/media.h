@@ -429,6 +429,7 @@ static inline void source_frame(otc_publisher *publisher, void *user_data, const
   int has_entered = source_enter(self, publisher);
   check_picture(frame);
   if (!self->camera.is_eager) CHECK_EQUAL(otc_video_frame_get_buffer(frame)[0], LUMA);
+  CHECK(otc_video_frame_get_timestamp(frame) > 1500000000000LL); /* the capturer says none */
   count_one(&self->frames);
   source_leave(self, has_entered, "frame");
 }

@@ -116,6 +116,29 @@ static void of_a_stream_that_has_dropped_nothing_comes_any_more(void) {
   call_end(call);
 }
 
+static void without_an_encoder_video_ends_and_sound_goes_on(void) {
+  setenv("OTC_WITHOUT", "libvpx,libopenh264", 1);
+  call call = call_new();
+  call.source = source_new(call.diary, "film");
+  CHECK_EQUAL(source_publish(call.source, call.here), OTC_SUCCESS);
+  diary_wait(call.diary, "publisher error", 1);
+  recorder_wait(call.there, "stream received film", 1);
+  call.sink = sink_in(call.there, call.diary, "sink");
+  AWAIT_MORE(call.sink->sounds);
+  CHECK(!otc_publisher_get_publish_video(call.source->publisher));
+  source *pictures = source_with(call.diary, "pictures", 0, 1, HAS_ALL);
+  CHECK_EQUAL(source_publish(pictures, call.here), OTC_SUCCESS);
+  diary_wait(call.diary, "destroyed pictures", 1);
+  recorder_wait(call.there, "stream dropped pictures", 1);
+  CHECK_EQUAL(diary_count(call.diary, "publisher error"), 2);
+  CHECK(!otc_publisher_get_session(pictures->publisher));
+  CHECK_EQUAL(pictures->camera.ends, 1);
+  CHECK_EQUAL(diary_count(call.diary, "destroyed film"), 0);
+  AWAIT_MORE(call.sink->sounds);
+  source_delete(pictures);
+  call_end(call);
+}
+
 static void after_a_disconnect_subscribers_hear_nothing(void) {
   call call = call_begun();
   CHECK_EQUAL(recorder_disconnect(call.there), OTC_SUCCESS);
@@ -571,6 +594,7 @@ int main(int argc, char **argv) {
       TEST(the_own_stream_ends_before_on_disconnected),
       TEST(after_the_deletion_of_a_publisher_its_stream_ends_for_others_only),
       TEST(of_a_stream_that_has_dropped_nothing_comes_any_more),
+      TEST(without_an_encoder_video_ends_and_sound_goes_on),
       TEST(after_a_disconnect_subscribers_hear_nothing),
       TEST(what_was_unpublished_is_published_again_at_once_as_another_stream),
       TEST(a_stream_may_be_published_again_inside_on_stream_destroyed),
